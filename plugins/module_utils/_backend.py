@@ -1,0 +1,115 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the module and a backend say to each other.
+
+A backend reads a host, works out what would have to be written, writes it, and does nothing else. The
+module calls, in this order: L(Backend.read), L(Backend.plan) and, outside check mode and where there is
+something to do, L(Backend.apply). A plan is all there is to a run: check mode shows it, a real run does it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+# argv and what goes to standard input; (exit code, standard output, standard error). Never a shell.
+Run = Callable[[List[str], Optional[str]], Tuple[int, str, str]]
+
+
+class BackendError(Exception):
+    """The firewall cannot be managed as it is. The message says what was found and what would do."""
+
+
+class Have(NamedTuple):
+    """What a host has of a ruleset.
+
+    ``rules``: the ruleset's own rules as the firewall keeps them for good. ``active``: the firewall is
+    loaded now. ``enabled``: it comes up at the next boot. ``native``: the backend's own reading.
+    """
+
+    rules: List[Rule]
+    active: bool
+    enabled: bool
+    native: Any
+
+
+class Change(NamedTuple):
+    """What a run would do.
+
+    ``operations``: dicts with ``action`` and what it is about; empty when nothing is to be done.
+    ``before`` and ``after``: the ruleset's part of the host as text. ``warnings``: sentences for the user.
+    ``steps``: the backend's own, for its L(Backend.apply).
+    """
+
+    operations: List[Dict[str, Any]]
+    before: str
+    after: str
+    warnings: List[str]
+    steps: Any
+
+
+class Options(NamedTuple):
+    """What a run is asked, beside the rules. ``zone`` is firewalld's; ``enable`` true switches on."""
+
+    ruleset: str
+    enable: Optional[bool] = None
+    zone: str = ""
+
+
+class Backend:
+    """Base of the backends.
+
+    :param run: starts a process; the only way in which a backend does.
+    :param options: the run's options.
+    :param root: the host's root folder, another one in tests.
+    """
+
+    name = ""
+
+    def __init__(self, run: Run, options: Options, root: str = "/") -> None:
+        self.run = run
+        self.options = options
+        self.root = root
+
+    def path(self, *parts: str) -> str:
+        """A path below the host's root."""
+        return os.path.join(self.root, *parts)
+
+    def installed(self) -> bool:
+        """Say whether the firewall is on the host, without starting a process."""
+        raise NotImplementedError
+
+    def in_use(self) -> bool:
+        """Say whether the firewall is switched on, now or at the next boot, without starting a process."""
+        raise NotImplementedError
+
+    def read(self) -> Have:
+        """Read the host.
+
+        :raises BackendError: the host's firewall cannot be read as it is.
+        """
+        raise NotImplementedError
+
+    def plan(self, have: Have, wanted: Sequence[Rule]) -> Change:
+        """Work out what leads from what is there to exactly the wanted rules. Changes nothing.
+
+        :raises BackendError: the wanted rules cannot be had on this host.
+        """
+        raise NotImplementedError
+
+    def apply(self, change: Change) -> None:
+        """Do what was planned: all of it, or nothing.
+
+        :raises BackendError: it failed; the host is as it was.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
+        """The rules as this firewall's own files, by their path on a host. Needs no firewall."""
+        raise NotImplementedError

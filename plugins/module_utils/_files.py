@@ -1,0 +1,114 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whole files, read and replaced atomically, several of them together."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+
+from typing import Callable, Dict, List, NamedTuple, Optional
+
+# Surrogate escapes carry bytes that are not UTF-8 through unchanged: an administrator's file keeps them.
+_ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
+
+
+class FileChange(NamedTuple):
+    """One file: its text before and after, ``None`` where it does not exist. ``mode`` is for a new file."""
+
+    path: str
+    before: Optional[str]
+    after: Optional[str]
+    mode: int = 0o644
+
+
+def read(path: str) -> Optional[str]:
+    """The text of a file, its line ends as they are; ``None`` when it does not exist.
+
+    :raises OSError: it exists and cannot be read.
+    """
+    try:
+        with open(path, newline="", **_ENCODING) as stream:  # type: ignore[call-overload]
+            return str(stream.read())
+    except FileNotFoundError:
+        return None
+
+
+def replace(path: str, text: Optional[str], mode: int = 0o644) -> None:
+    """Put a text in the place of a file in one step: readers see the old file or the new one.
+
+    Owner and permissions of an existing file stay; a symbolic link is followed. ``None`` removes the file.
+
+    :param mode: permissions of a file that did not exist.
+    :raises OSError: the file is as it was.
+    """
+    path = os.path.realpath(path)
+    folder = os.path.dirname(path)
+    if text is None:
+        if os.path.exists(path):
+            os.unlink(path)
+            _sync_folder(folder)
+        return
+    # The leading dot keeps ufw, which skips hidden files, from reading a leftover as a profile.
+    descriptor, temporary = tempfile.mkstemp(prefix=".netports-", dir=folder)
+    try:
+        with open(descriptor, "w", newline="", **_ENCODING) as stream:  # type: ignore[call-overload]
+            stream.write(text)
+            stream.flush()
+            try:
+                old = os.stat(path)
+                os.fchmod(stream.fileno(), stat.S_IMODE(old.st_mode))
+                os.fchown(stream.fileno(), old.st_uid, old.st_gid)
+            except FileNotFoundError:
+                os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def apply(changes: List[FileChange], then: Optional[Callable[[], None]] = None) -> None:
+    """Make several changes in their order, then call ``then``; when anything fails, put all back.
+
+    :param then: what has to succeed for the new files to stay, such as a load into the kernel.
+    :raises Exception: what failed, after the files are as they were.
+    """
+    done: List[FileChange] = []
+    try:
+        for change in changes:
+            done.append(change)
+            replace(change.path, change.after, change.mode)
+        if then:
+            then()
+    except BaseException:
+        for change in reversed(done):
+            if read(change.path) != change.before:
+                replace(change.path, change.before, change.mode)
+        raise
+
+
+def sweep(folder: str) -> None:
+    """Remove what a killed run left behind in a folder."""
+    if os.path.isdir(folder):
+        for name in os.listdir(folder):
+            if name.startswith(".netports-"):
+                os.unlink(os.path.join(folder, name))
+
+
+def diff_text(texts: Dict[str, Optional[str]]) -> str:
+    """Several texts under their titles, for a diff that people read."""
+    return "".join("# %s\n%s" % (title, body) for title, body in texts.items() if body)
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what a host has and what is wanted to what will be there, and the operations between the two.
+
+Pure: no host is needed to know what a run will do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence
+
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise
+
+
+def target(state: str, have: Sequence[Rule], want: Sequence[Rule]) -> List[Rule]:
+    """The rules that the ruleset is to hold in the end.
+
+    :param state: ``replaced`` (exactly what is wanted), ``merged`` (what is there and what is wanted) or
+        ``deleted`` (what is there without the named rules; without any named, nothing).
+    :param have: the ruleset's rules on the host.
+    :param want: the rules asked for. For ``deleted`` only their names and directions count.
+    :raises ValueError: another state.
+    """
+    if state == "replaced":
+        return normalise(want)
+    if state == "merged":
+        return normalise(list(have) + list(want))
+    if state == "deleted":
+        named = {(rule.name, rule.direction) for rule in want}
+        return [rule for rule in normalise(have) if named and (rule.name, rule.direction) not in named]
+    raise ValueError("no plan for state %r" % state)
+
+
+def operations(have: Sequence[Rule], wanted: Sequence[Rule]) -> List[Dict[str, Any]]:
+    """What has to be done to the ruleset, in the order add, change, remove.
+
+    :returns: dicts with ``action`` (``add``, ``change`` or ``remove``), ``rule`` (the rule in its plain
+        form) and, for a change, ``was`` (the rule before).
+    """
+    old = {rule.key: rule for rule in normalise(have)}
+    new = {rule.key: rule for rule in normalise(wanted)}
+    added: List[Dict[str, Any]] = []
+    changed: List[Dict[str, Any]] = []
+    for key, rule in new.items():
+        if key not in old:
+            added.append({"action": "add", "rule": rule.to_dict()})
+        elif old[key] != rule:
+            changed.append({"action": "change", "rule": rule.to_dict(), "was": old[key].to_dict()})
+    removed = [{"action": "remove", "rule": rule.to_dict()} for key, rule in old.items() if key not in new]
+    return added + changed + removed

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Range arithmetic on ports.
+
+A range is a pair ``(first, last)`` of port numbers, both inclusive, ``1 <= first <= last <= 65535``.
+Port 0 is reserved (RFC 6335, section 6) and never a port that a firewall rule names.
+Everything here is pure: nothing is changed in place.
+"""
+
+from __future__ import annotations
+
+import re
+
+from typing import Iterable, List, Tuple
+
+PortRange = Tuple[int, int]
+
+LOWEST = 1
+HIGHEST = 65535
+
+_TEXT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z")
+
+
+def parse(text: object) -> PortRange:
+    """Read one port or range.
+
+    :param text: ``443`` (int or str) or ``"3478-3497"``.
+    :returns: ``(first, last)``.
+    :raises ValueError: not a port or a range of ports between 1 and 65535; the message names the value.
+    """
+    if isinstance(text, bool) or not isinstance(text, (int, str)):
+        raise ValueError("%r is not a port: give a number such as 443 or a range such as '3478-3497'" % (text,))
+    match = _TEXT.match(str(text))
+    if not match:
+        raise ValueError("%r is not a port: give a number such as 443 or a range such as '3478-3497'" % (text,))
+    first = int(match.group(1))
+    last = int(match.group(2) or first)
+    for port in (first, last):
+        if not LOWEST <= port <= HIGHEST:
+            raise ValueError("port %d in %r is out of range: ports go from %d to %d" % (port, text, LOWEST, HIGHEST))
+    if first > last:
+        raise ValueError("range %r runs backwards: write '%d-%d'" % (text, last, first))
+    return first, last
+
+
+def text(port_range: PortRange, separator: str = "-") -> str:
+    """Write a range as ``"443"`` or, with its separator, ``"3478-3497"``."""
+    first, last = port_range
+    return str(first) if first == last else "%d%s%d" % (first, separator, last)
+
+
+def merge(ranges: Iterable[PortRange]) -> List[PortRange]:
+    """Join overlapping and adjacent ranges; a hole of even one port stays a hole.
+
+    :param ranges: ranges in any order, repeated or not.
+    :returns: the fewest ranges that hold exactly the same ports, in ascending order.
+    """
+    merged: List[PortRange] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def covers(ranges: Iterable[PortRange], wanted: PortRange) -> bool:
+    """Say whether every port of ``wanted`` is in ``ranges``."""
+    return any(first <= wanted[0] and wanted[1] <= last for first, last in merge(ranges))
+
+
+def subtract(ranges: Iterable[PortRange], taken: Iterable[PortRange]) -> List[PortRange]:
+    """Take ports away.
+
+    :returns: the fewest ranges that hold the ports of ``ranges`` that are not in ``taken``, in ascending order.
+    """
+    left: List[PortRange] = []
+    holes = merge(taken)
+    for first, last in merge(ranges):
+        for hole_first, hole_last in holes:
+            if hole_last < first or hole_first > last:
+                continue
+            if hole_first > first:
+                left.append((first, hole_first - 1))
+            first = hole_last + 1
+        if first <= last:
+            left.append((first, last))
+    return left
+
+
+def size(ranges: Iterable[PortRange]) -> int:
+    """Count the ports in ``ranges``, each once."""
+    return sum(last - first + 1 for first, last in merge(ranges))

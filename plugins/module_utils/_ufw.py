@@ -1,0 +1,794 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ufw backend.
+
+A ruleset is a file of application profiles, ``/etc/ufw/applications.d/netports-<ruleset>``, and the rules
+that name them. ufw keeps its rules as ``### tuple ###`` blocks in ``user.rules`` and ``user6.rules`` and
+reads nothing else, so the blocks are edited in place and everything around them stays byte for byte; the
+kernel gets the difference alone, in one transaction an IP version. ``ufw reload``, ``ufw default`` and
+``ufw app update`` are never called: the first two open the host for moments, the third does half its work
+under ssh.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+import time
+
+from collections import Counter
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils import _files, _plan, _ports
+from ansible_collections.netports.apple.plugins.module_utils._backend import Backend, BackendError, Change, Have
+from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, check_ruleset, pairs, version
+
+# iptables' multiport match holds 15 ports, a range counts two: ufw's UFWRule.set_port().
+_SLOTS = 15
+# ufw's applications.get_profiles() skips longer names and values.
+_NAME_LENGTH = 64
+_VALUE_LENGTH = 1024
+_ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
+_CHAINS = {"in": "user-input", "out": "user-output"}
+_RULES_FILES = {4: "etc/ufw/user.rules", 6: "etc/ufw/user6.rules"}
+_TUPLE = "### tuple ###"
+_BEGIN = "### RULES ###\n"
+_END = "### END RULES ###"
+_TOKEN = re.compile(r'"((?:\\.|[^"\\])*)"|\'([^\']*)\'|(\S+)')
+_SETTING = re.compile(r'^(\w+)="?(\w+)"?', re.MULTILINE)
+_LOCK_WAIT = 30.0
+_XTABLES_WAIT = "10"
+
+
+class Block(NamedTuple):
+    """One tuple of a rules file: its fields, and its text from the tuple line to its last rule line."""
+
+    text: str
+    action: str
+    protocol: str
+    ports: str
+    destination: str
+    source: str
+    profile: str
+    direction: str
+    interface: str
+
+
+class Native(NamedTuple):
+    """What was read: texts by path, blocks and kernel rules by IP version, the switches."""
+
+    texts: Dict[str, Optional[str]]
+    blocks: Dict[int, List[Block]]
+    kernel: Dict[int, List[str]]
+    foreign: Set[str]
+    ipv6: bool
+    denies: bool
+    warnings: List[str]
+
+
+class Steps(NamedTuple):
+    """What is to be done: files in order, restore input by IP version, and whether to switch ufw on."""
+
+    files: List[FileChange]
+    restore: Dict[int, str]
+    undo: Dict[int, str]
+    kernel: Dict[int, List[str]]
+    profiles: List[str]
+    enable: bool
+
+
+class Ufw(Backend):
+    """ufw 0.35 and newer on Linux, over iptables-nft or iptables-legacy."""
+
+    name = "ufw"
+
+    def installed(self) -> bool:
+        return os.path.isfile(self.path("usr/sbin/ufw")) and os.path.isfile(self.path("etc/ufw/ufw.conf"))
+
+    def in_use(self) -> bool:
+        return self.installed() and self._settings().get("enabled") == "yes"
+
+    def read(self) -> Have:
+        settings = self._settings()
+        prefix = profile_prefix(self.options.ruleset)
+        ipv6 = settings.get("ipv6") == "yes" and os.path.exists(self.path("proc/sys/net/ipv6"))
+        warnings: List[str] = []
+        if not ipv6:
+            warnings.append("IPv6 is off in ufw (IPV6 in /etc/default/ufw): only IPv4 gets rules")
+        texts: Dict[str, Optional[str]] = {self._profile_path: _files.read(self._profile_path)}
+        blocks: Dict[int, List[Block]] = {}
+        kernel: Dict[int, List[str]] = {}
+        for family in (4, 6):
+            path = self.path(_RULES_FILES[family])
+            text = _files.read(path)
+            if text is None or _BEGIN not in text:
+                raise BackendError(
+                    "%s %s: ufw cannot work with it either; see 'ufw reset' and 'dpkg-reconfigure ufw'"
+                    % (path, "does not exist" if text is None else "has no line '### RULES ###'")
+                )
+            texts[path] = text
+            blocks[family] = list(parse_blocks(text))
+            if family == 4 or ipv6:
+                kernel_rules = self._kernel(family)
+                if kernel_rules is not None:
+                    kernel[family] = kernel_rules
+        active = 4 in kernel
+        if active and ipv6 and 6 not in kernel:
+            warnings.append("ufw's IPv6 chains are not loaded: the IPv6 rules are stored and wait for ufw's next start")
+        foreign = self._foreign_profiles(prefix)
+        native = Native(texts, blocks, kernel, foreign, ipv6, settings.get("default_input_policy") != "accept", warnings)
+        titles = profile_titles(texts[self._profile_path] or "")
+        owned = {
+            family: [block for block in blocks[family] if self._owns(block.profile, foreign)] for family in (4, 6)
+        }
+        return Have(rules_of(owned, titles, prefix, ipv6), active, settings.get("enabled") == "yes", native)
+
+    def plan(self, have: Have, wanted: Sequence[Rule]) -> Change:
+        native: Native = have.native
+        profiles = allocate(wanted, self.options.ruleset)
+        for name in profiles:
+            clash = [other for other in native.foreign if other.lower() == name.lower()]
+            if clash:
+                raise BackendError(
+                    "the application profile %r is defined in another file of /etc/ufw/applications.d: rename that "
+                    "one or choose another ruleset name than %r" % (clash[0], self.options.ruleset)
+                )
+        texts_after = {self._profile_path: profile_text(wanted, self.options.ruleset) if wanted else None}
+        kernel_after: Dict[int, List[str]] = {}
+        restore: Dict[int, str] = {}
+        undo: Dict[int, str] = {}
+        drift: List[Dict[str, Any]] = []
+        for family in (4, 6):
+            path = self.path(_RULES_FILES[family])
+            blocks = wanted_blocks(wanted, profiles, family) if family == 4 or native.ipv6 else []
+            text = native.texts[path] or ""
+            owned = [block for block in native.blocks[family] if self._owns(block.profile, native.foreign)]
+            texts_after[path] = edit(text, owned, blocks)
+            if family not in native.kernel:
+                continue
+            kernel = native.kernel[family]
+            after = self._kernel_after(family, kernel, str(texts_after[path]), native.foreign)
+            kernel_after[family] = after
+            if after != kernel:
+                restore[family] = transaction(family, kernel, after)
+                undo[family] = transaction(family, after, kernel)
+            drift.extend(self._drift(family, kernel, text, native.foreign))
+        files = [
+            FileChange(path, native.texts[path], texts_after[path])
+            for path in texts_after
+            if texts_after[path] != native.texts[path]
+        ]
+        enable = bool(self.options.enable) and not (have.active and have.enabled)
+        operations: List[Dict[str, Any]] = []
+        if files or restore:
+            operations = _plan.operations(have.rules, wanted) + drift
+            if not operations:
+                operations = [{"action": "mend", "what": change.path} for change in files]
+        if enable:
+            operations.append({"action": "enable", "what": "ufw"})
+        warnings = list(native.warnings)
+        if not have.active and not enable:
+            warnings.append(
+                "ufw is inactive: the rules are stored and take effect when it is switched on "
+                "(host_firewall_enable: true, or 'ufw enable')"
+            )
+        elif have.active and not have.enabled and not enable:
+            warnings.append("ufw is loaded but off at the next boot (ENABLED in /etc/ufw/ufw.conf)")
+        return Change(
+            operations,
+            self._show(native.texts, native.kernel, native.foreign),
+            self._show(texts_after, kernel_after, native.foreign),
+            warnings,
+            Steps(files, restore, undo, kernel_after, sorted(profiles), enable),
+        )
+
+    def apply(self, change: Change) -> None:
+        steps: Steps = change.steps
+        with _Lock(self.path("run/ufw.lock")):
+            for folder in (self.path("etc/ufw"), os.path.dirname(self._profile_path)):
+                _files.sweep(folder)
+            for item in steps.files:
+                if _files.read(item.path) != item.before:
+                    raise BackendError(
+                        "%s was changed by somebody else during this run: nothing was changed; run it again" % item.path
+                    )
+            self._validate(steps)
+            _files.apply(steps.files, lambda: self._load(steps))
+        if steps.enable:
+            # ufw takes the lock itself.
+            self._enable(steps)
+
+    def denies_inbound(self, have: Have) -> bool:
+        """Say whether what comes in is refused unless a rule allows it."""
+        return bool(have.native.denies)
+
+    def admits(self, have: Have, address: str, port: int) -> bool:
+        """Say whether a rule that is not the ruleset's lets an address reach a TCP port.
+
+        The first rule that matches decides, as in the kernel.
+
+        :raises BackendError: the address is IPv6 and ufw drops IPv6 altogether.
+        """
+        native: Native = have.native
+        family = version(address)
+        if family == 6 and not native.ipv6:
+            raise BackendError(
+                "you are connected from %s over IPv6 and ufw drops IPv6 altogether (IPV6=no in /etc/default/ufw): "
+                "set IPV6=yes or connect over IPv4 first" % address
+            )
+        for block in native.blocks[family]:
+            if self._owns(block.profile, native.foreign) or block.direction != "in" or block.interface:
+                continue
+            if block.protocol not in ("tcp", "any") or block.destination != _ANYWHERE[family]:
+                continue
+            if block.ports != "any" and not any(
+                _ports.covers([_ports.parse(one.replace(":", "-"))], (port, port)) for one in block.ports.split(",")
+            ):
+                continue
+            if _holds(block.source, address):
+                return block.action.split("_")[0] in ("allow", "limit")
+        return False
+
+    @classmethod
+    def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
+        return {"/etc/ufw/applications.d/netports-%s" % ruleset: profile_text(rules, ruleset)}
+
+    @property
+    def _profile_path(self) -> str:
+        return self.path("etc/ufw/applications.d/netports-%s" % self.options.ruleset)
+
+    def _settings(self) -> Dict[str, str]:
+        found: Dict[str, str] = {}
+        for path in ("etc/default/ufw", "etc/ufw/ufw.conf"):
+            for key, value in _SETTING.findall(_files.read(self.path(path)) or ""):
+                found[key.lower()] = value.lower()
+        return found
+
+    def _owns(self, profile: str, foreign: Set[str]) -> bool:
+        return profile.startswith(profile_prefix(self.options.ruleset)) and profile not in foreign
+
+    def _foreign_profiles(self, prefix: str) -> Set[str]:
+        """Profiles with the ruleset's prefix that somebody else's files define."""
+        folder = os.path.dirname(self._profile_path)
+        found: Set[str] = set()
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            path = os.path.join(folder, name)
+            if path == self._profile_path or name.startswith(".") or not os.path.isfile(path):
+                continue
+            for section in re.findall(r"^\[([^\]\n]+)\]", _files.read(path) or "", re.MULTILINE):
+                if section.lower().startswith(prefix.lower()):
+                    found.add(section)
+        return found
+
+    def _kernel(self, family: int) -> Optional[List[str]]:
+        """The rules of ufw's user chains as ``iptables-save`` writes them, or None when ufw is not loaded."""
+        program = "iptables-save" if family == 4 else "ip6tables-save"
+        code, out, err = self.run([program, "-t", "filter"], None)
+        if code != 0:
+            raise BackendError("%s failed: %s" % (program, err.strip() or out.strip()))
+        chains = _chains(family)
+        lines = out.splitlines()
+        if not any(line.startswith(":%s " % chains[0]) for line in lines):
+            return None
+        starts = tuple("-A %s " % chain for chain in chains)
+        return [line for line in lines if line.startswith(starts)]
+
+    def _kernel_after(self, family: int, kernel: List[str], text: str, foreign: Set[str]) -> List[str]:
+        """The user chains as they are to be: ours as in the file, everybody else's untouched.
+
+        A missing rule goes behind the rule that precedes it in the file.
+        """
+        after: List[str] = []
+        stored = _stored(family, text)
+        for chain in _chains(family):
+            lines = [line for line in kernel if line.startswith("-A %s " % chain)]
+            want = [line for line in stored if line.startswith("-A %s " % chain)]
+            ours = Counter(canonical(line) for line in want if self._owns(profile_of(line), foreign))
+            kept: List[str] = []
+            for line in lines:
+                if self._owns(profile_of(line), foreign):
+                    if not ours[canonical(line)]:
+                        continue
+                    ours[canonical(line)] -= 1
+                kept.append(line)
+            shapes = [canonical(line) for line in kept]
+            position = 0
+            for line in want:
+                shape = canonical(line)
+                if ours[shape] and self._owns(profile_of(line), foreign):
+                    ours[shape] -= 1
+                    # A rule that nothing in the file follows goes to the end, as with 'ufw allow'.
+                    if not any(canonical(later) in shapes[position:] for later in want[want.index(line) + 1 :]):
+                        position = len(kept)
+                    kept.insert(position, line)
+                    shapes.insert(position, shape)
+                    position += 1
+                elif shape in shapes:
+                    position = max(position, shapes.index(shape) + 1)
+            after.extend(kept)
+        return after
+
+    def _drift(self, family: int, kernel: List[str], text: str, foreign: Set[str]) -> List[Dict[str, Any]]:
+        """What the kernel has otherwise than the file that it was loaded from."""
+        loaded = Counter(canonical(line) for line in kernel if self._owns(profile_of(line), foreign))
+        stored = Counter(canonical(line) for line in _stored(family, text) if self._owns(profile_of(line), foreign))
+        program = "iptables" if family == 4 else "ip6tables"
+        return [
+            {"action": "mend", "what": "%s: rule %s in the kernel" % (program, how), "rule": " ".join(shape)}
+            for how, difference in (("missing", stored - loaded), ("left over", loaded - stored))
+            for shape in sorted(difference.elements())
+        ]
+
+    def _show(self, texts: Dict[str, Optional[str]], kernel: Dict[int, List[str]], foreign: Set[str]) -> str:
+        """The ruleset's part of the host, for the diff."""
+        parts: Dict[str, Optional[str]] = {}
+        for path, text in texts.items():
+            if path == self._profile_path:
+                parts[path] = text
+            else:
+                blocks = [block for block in parse_blocks(text or "") if self._owns(block.profile, foreign)]
+                parts[path] = "".join(block.text for block in blocks)
+        for family, lines in kernel.items():
+            owned = [line for line in lines if self._owns(profile_of(line), foreign)]
+            parts["kernel, IPv%d" % family] = "".join("%s\n" % " ".join(canonical(line)) for line in owned)
+        return _files.diff_text(parts)
+
+    def _validate(self, steps: Steps) -> None:
+        """Let ufw's own parser read the new files, in a folder apart, before they take the old ones' place."""
+        changed = {item.path: item.after for item in steps.files}
+        if not changed:
+            return
+        run_folder = self.path("run")
+        stage = tempfile.mkdtemp(prefix="netports-", dir=run_folder if os.path.isdir(run_folder) else None)
+        try:
+            etc = os.path.join(stage, "etc")
+            os.makedirs(os.path.join(etc, "ufw", "applications.d"))
+            os.symlink(self.path("etc/default"), os.path.join(etc, "default"))
+            for folder in ("etc/ufw", "etc/ufw/applications.d"):
+                for name in os.listdir(self.path(folder)):
+                    source = self.path(folder, name)
+                    if os.path.isfile(source) and source not in changed:
+                        os.symlink(source, os.path.join(stage, folder, name))
+            for path, text in changed.items():
+                if text is not None:
+                    _files.replace(os.path.join(stage, os.path.relpath(path, self.root)), text)
+            code, out, err = self.run(["ufw", "--datadir=%s" % stage, "--dry-run", "show", "added"], None)
+        finally:
+            shutil.rmtree(stage)
+        bad = [line for line in err.splitlines() if profile_prefix(self.options.ruleset) in line]
+        missing = [name for name in steps.profiles if "'%s'" % name not in out and '"%s"' % name not in out]
+        if code != 0 or bad or missing:
+            raise BackendError(
+                "ufw's own parser refuses the new rules (%s): nothing was changed"
+                % ("; ".join(bad) or err.strip() or "not listed: %s" % ", ".join(missing))
+            )
+
+    def _load(self, steps: Steps) -> None:
+        """Bring the kernel to the planned rules, or back to what it had."""
+        done: List[int] = []
+        try:
+            for family in steps.restore:
+                self._restore(family, steps.restore[family], ["--test"])
+            for family in steps.restore:
+                done.append(family)
+                self._restore(family, steps.restore[family], [])
+            for family in done:
+                self._check_kernel(family, steps)
+        except BackendError:
+            for family in done:
+                lines = self._kernel(family)
+                if lines is not None and [canonical(x) for x in lines] == [canonical(x) for x in steps.kernel[family]]:
+                    self._restore(family, steps.undo[family], [])
+            raise
+
+    def _restore(self, family: int, text: str, extra: List[str]) -> None:
+        program = "iptables-restore" if family == 4 else "ip6tables-restore"
+        code, out, err = self.run([program, "-w", _XTABLES_WAIT, "-n"] + extra, text)
+        if code != 0:
+            raise BackendError("%s refused the rules: %s" % (program, err.strip() or out.strip()))
+
+    def _check_kernel(self, family: int, steps: Steps) -> None:
+        lines = self._kernel(family)
+        if lines is None or [canonical(x) for x in lines] != [canonical(x) for x in steps.kernel[family]]:
+            raise BackendError(
+                "the kernel's rules are not what was loaded (IPv%d): somebody else changed them at the same time; "
+                "run it again" % family
+            )
+
+    def _enable(self, steps: Steps) -> None:
+        code, out, err = self.run(["ufw", "--force", "enable"], None)
+        if code != 0:
+            self.run(["ufw", "disable"], None)
+            _files.apply([FileChange(item.path, item.after, item.before, item.mode) for item in reversed(steps.files)])
+            raise BackendError("'ufw enable' failed: %s" % (err.strip() or out.strip()))
+
+
+class _Lock:
+    """ufw's own lock (ufw.util.create_lock), so that ufw and this never write at the same time."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        # Held by the file's description: it goes with the process, however that ends.
+        self.stream = open(self.path, "a")
+        deadline = time.monotonic() + _LOCK_WAIT
+        while True:
+            try:
+                fcntl.lockf(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    self.stream.close()
+                    raise BackendError(
+                        "another ufw or netports run has held %s for %d seconds: nothing was changed; "
+                        "run it again when that one is done" % (self.path, _LOCK_WAIT)
+                    )
+                time.sleep(0.1)
+
+    def __exit__(self, *unused: Any) -> None:
+        self.stream.close()
+
+
+def profile_prefix(ruleset: str) -> str:
+    """How the names of a ruleset's profiles begin: ``"Apple "`` for the ruleset ``apple``."""
+    return check_ruleset(ruleset).capitalize() + " "
+
+
+def allocate(rules: Sequence[Rule], ruleset: str) -> Dict[str, Rule]:
+    """Give each rule its profile: rules of one name, direction and ports share one.
+
+    :returns: a rule by profile name, in the order of the rules.
+    :raises BackendError: a name would be longer than ufw takes.
+    """
+    profiles: Dict[str, Rule] = {}
+    for rule in rules:
+        base = "%s%s%s" % (profile_prefix(ruleset), rule.name, " out" if rule.direction == "out" else "")
+        name = base
+        number = 1
+        while name in profiles and (profiles[name].tcp, profiles[name].udp) != (rule.tcp, rule.udp):
+            number += 1
+            name = "%s %d" % (base, number)
+        if len(name) > _NAME_LENGTH:
+            raise BackendError(
+                "the profile name %r has %d characters and ufw takes %d: choose a shorter ruleset name"
+                % (name, len(name), _NAME_LENGTH)
+            )
+        profiles.setdefault(name, rule)
+    return profiles
+
+
+def port_groups(rule: Rule) -> List[Tuple[str, str]]:
+    """A rule's ports as ufw takes them: (protocol, ports) with at most 15 slots each.
+
+    :returns: such as ``[("tcp", "80,443"), ("udp", "3478:3497")]``.
+    """
+    groups: List[Tuple[str, str]] = []
+    for protocol, ranges in (("tcp", rule.tcp), ("udp", rule.udp)):
+        group: List[str] = []
+        slots = 0
+        for port_range in ranges:
+            cost = 1 if port_range[0] == port_range[1] else 2
+            if slots + cost > _SLOTS:
+                groups.append((protocol, ",".join(group)))
+                group, slots = [], 0
+            group.append(_ports.text(port_range, ":"))
+            slots += cost
+        if group:
+            groups.append((protocol, ",".join(group)))
+    return groups
+
+
+def profile_text(rules: Sequence[Rule], ruleset: str) -> str:
+    """The file of application profiles, with the commands that would allow them as comments.
+
+    :raises BackendError: a rule has more ports than a profile holds.
+    """
+    lines = [
+        "# Managed by the Ansible collection netports.apple, ruleset '%s': edits are undone by its next run." % ruleset,
+        "# 'state: deleted' of netports.apple.host_firewall removes this file and its rules.",
+    ]
+    profiles = allocate(rules, ruleset)
+    names = {(rule.name, rule.direction, rule.tcp, rule.udp): name for name, rule in profiles.items()}
+    lines.extend(
+        "# %s" % command
+        for rule in rules
+        for command in commands(rule, names[rule.name, rule.direction, rule.tcp, rule.udp])
+    )
+    for name, rule in profiles.items():
+        ports = "|".join("%s/%s" % (group, protocol) for protocol, group in port_groups(rule))
+        if len(ports) > _VALUE_LENGTH:
+            raise BackendError(
+                "rule %r has more port ranges than a ufw profile holds (%d characters of %d): split it"
+                % (rule.name, len(ports), _VALUE_LENGTH)
+            )
+        lines += [
+            "",
+            "[%s]" % name,
+            "title=%s" % rule.name,
+            "description=%s ports of %s" % ("Inbound" if rule.direction == "in" else "Outbound", rule.name),
+            "ports=%s" % ports,
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def commands(rule: Rule, profile: str) -> List[str]:
+    """The ufw commands that allow a profile as its rule says."""
+    interface = " on %s" % rule.interface if rule.interface else ""
+    plain = not rule.sources and not rule.destinations
+    return [
+        "ufw allow %s%s from %s to %s app '%s'"
+        % (rule.direction, interface, source or "any", destination or "any", profile)
+        for family in ((4,) if plain else (4, 6))
+        for source, destination in pairs(rule, family)
+    ]
+
+
+def wanted_blocks(rules: Sequence[Rule], profiles: Dict[str, Rule], family: int) -> List[str]:
+    """The texts of all blocks that the rules need in one IP version, each once, in the rules' order."""
+    names = {(rule.name, rule.direction, rule.tcp, rule.udp): name for name, rule in profiles.items()}
+    blocks: Dict[str, None] = {}
+    for rule in rules:
+        profile = names[rule.name, rule.direction, rule.tcp, rule.udp]
+        for source, destination in pairs(rule, family):
+            for protocol, ports in port_groups(rule):
+                blocks[block_text(rule, profile, family, source, destination, protocol, ports)] = None
+    return list(blocks)
+
+
+def block_text(
+    rule: Rule, profile: str, family: int, source: str, destination: str, protocol: str, ports: str
+) -> str:
+    """One block to the letter as ufw writes it: UFWBackendIptables._write_rules() and UFWRule.format_rule()."""
+    anywhere = _ANYWHERE[family]
+    escaped = profile.replace(" ", "%20")
+    multi = "," in ports or ":" in ports
+    line = ["-A ufw%s-%s" % ("6" if family == 6 else "", _CHAINS[rule.direction])]
+    if rule.interface:
+        line.append("-%s %s" % ("i" if rule.direction == "in" else "o", rule.interface))
+    line.append("-p %s%s" % (protocol, " -m multiport --dports %s" % ports if multi else ""))
+    if destination and destination != anywhere:
+        line.append("-d %s" % destination)
+    if not multi:
+        line.append("--dport %s" % ports)
+    if source and source != anywhere:
+        line.append("-s %s" % source)
+    line.append("-j ACCEPT -m comment --comment 'dapp_%s'" % escaped)
+    return "%s allow %s %s %s any %s %s - %s%s\n%s\n" % (
+        _TUPLE,
+        protocol,
+        ports,
+        destination or anywhere,
+        source or anywhere,
+        escaped,
+        rule.direction,
+        "_%s" % rule.interface if rule.interface else "",
+        " ".join(line),
+    )
+
+
+def parse_blocks(text: str) -> Iterable[Block]:
+    """Read the tuple blocks of a rules file, as UFWBackendIptables._read_rules() does.
+
+    Lines that are no tuple that ufw would take are passed over, as ufw passes them over.
+    """
+    lines = text.splitlines(True)
+    number = 0
+    while number < len(lines):
+        start = number
+        number += 1
+        if not lines[start].startswith(_TUPLE):
+            continue
+        while number < len(lines) and lines[number].startswith("-A "):
+            number += 1
+        fields = lines[start][len(_TUPLE) :].split(" comment=")[0].split()
+        if not 6 <= len(fields) <= 9:
+            continue
+        way = fields[-1] if len(fields) in (7, 9) else "in"
+        profile = fields[6] if len(fields) >= 8 and fields[6] != "-" else ""
+        direction, _unused, interface = way.partition("_")
+        if fields[0].startswith("route:"):
+            direction = "route"
+        yield Block(
+            text="".join(lines[start:number]),
+            action=fields[0],
+            protocol=fields[1],
+            ports=fields[2],
+            destination=fields[3],
+            source=fields[5],
+            profile=profile.replace("%20", " "),
+            direction=direction,
+            interface=interface,
+        )
+
+
+def edit(text: str, owned: Sequence[Block], blocks: Sequence[str]) -> str:
+    """Put the wanted blocks into a rules file in the place of the owned ones.
+
+    A block that is wanted and there stays where it is; the others of the owned ones go; what is missing
+    comes behind the last rule, where ``ufw allow`` would put it. Everything else stays byte for byte.
+    """
+    missing = Counter(blocks)
+    for block in owned:
+        if missing[block.text]:
+            missing[block.text] -= 1
+            continue
+        # ufw parts blocks by an empty line before each.
+        for piece in ("\n" + block.text, block.text):
+            if piece in text:
+                head, _found, tail = text.rpartition(piece)
+                text = head + tail
+                break
+    new = "".join("\n" + block for block in blocks if missing[block])
+    if not new:
+        return text
+    if _END in text:
+        head, _found, tail = text.partition("\n" + _END)
+        return head + new + "\n" + _END + tail if _found else text.replace(_END, new + "\n" + _END, 1)
+    # As ufw ships the file: the rules section is not closed yet.
+    return text.replace(_BEGIN, _BEGIN + new, 1)
+
+
+def profile_titles(text: str) -> Dict[str, str]:
+    """The title of each profile in a profile file."""
+    titles: Dict[str, str] = {}
+    section = ""
+    for line in text.splitlines():
+        if line.startswith("[") and line.endswith("]"):
+            section = line[1:-1]
+        elif line.startswith("title=") and section:
+            titles[section] = line[len("title=") :]
+    return titles
+
+
+def rules_of(owned: Dict[int, List[Block]], titles: Dict[str, str], prefix: str, ipv6: bool) -> List[Rule]:
+    """The rules that a host's blocks amount to.
+
+    :param owned: the ruleset's blocks by IP version.
+    :param titles: rule names by profile.
+    :param ipv6: whether ufw does IPv6; where it does not, an IPv4 block alone is the whole of a rule.
+    """
+    ports: Dict[Tuple[str, str, str], Dict[Tuple[str, str], Dict[str, List[_ports.PortRange]]]] = {}
+    for family in (4, 6):
+        for block in owned[family]:
+            if block.action != "allow" or block.direction not in _CHAINS or block.protocol not in ("tcp", "udp"):
+                continue
+            ends = ports.setdefault((block.profile, block.direction, block.interface), {})
+            held = ends.setdefault((block.source, block.destination), {"tcp": [], "udp": []})
+            for one in block.ports.split(","):
+                held[block.protocol].append(_ports.parse(one.replace(":", "-")))
+    rules: List[Rule] = []
+    for (profile, direction, interface), ends in ports.items():
+        name = titles.get(profile) or re.sub(r" out\Z", "", profile[len(prefix) :])
+        alike: Dict[Any, List[Tuple[str, str]]] = {}
+        for end, held in ends.items():
+            shape = (tuple(_ports.merge(held["tcp"])), tuple(_ports.merge(held["udp"])))
+            alike.setdefault(shape, []).append(end)
+        for (tcp, udp), members in alike.items():
+            for sources, destinations in _sides(members, ipv6):
+                rules.append(Rule(name, direction, tcp, udp, sources, destinations, interface))
+    return _plan.normalise(rules)
+
+
+def _sides(ends: List[Tuple[str, str]], ipv6: bool) -> List[Tuple[Tuple[str, ...], Tuple[str, ...]]]:
+    """Fold (source, destination) pairs back into lists of sources and destinations."""
+    sources = _side([source for source, _unused in ends], ipv6)
+    destinations = _side([destination for _unused, destination in ends], ipv6)
+    folded = Rule("fold", "in", ((1, 1),), (), sources, destinations)
+    expected = {
+        (source or _ANYWHERE[family], destination or _ANYWHERE[family])
+        for family in ((4, 6) if ipv6 else (4,))
+        for source, destination in pairs(folded, family)
+    }
+    if expected == set(ends):
+        return [(sources, destinations)]
+    # Not a full product: something was edited by hand. One rule a pair says what is there.
+    return [(_side([source], ipv6, True), _side([destination], ipv6, True)) for source, destination in ends]
+
+
+def _side(addresses: List[str], ipv6: bool, alone: bool = False) -> Tuple[str, ...]:
+    found = sorted(set(addresses), key=lambda one: (version(one), _network_key(one)))
+    if set(found) == set(_ANYWHERE.values()) or (found == [_ANYWHERE[4]] and not ipv6 and not alone):
+        return ()
+    if not alone:
+        # Anywhere in one IP version only because the other side names that version alone.
+        found = [one for one in found if one not in _ANYWHERE.values()] or found
+    return tuple(found)
+
+
+def _network_key(address: str) -> Any:
+    import ipaddress
+
+    return ipaddress.ip_network(address)
+
+
+def _holds(network: str, address: str) -> bool:
+    import ipaddress
+
+    return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
+
+
+def _chains(family: int) -> List[str]:
+    return ["ufw%s-%s" % ("6" if family == 6 else "", chain) for chain in sorted(_CHAINS.values())]
+
+
+def _stored(family: int, text: str) -> List[str]:
+    """The rule lines of a rules file that go to the user chains."""
+    starts = tuple("-A %s " % chain for chain in _chains(family))
+    return [line for line in text.splitlines() if line.startswith(starts)]
+
+
+def canonical(line: str) -> Tuple[str, ...]:
+    """A rule line in one spelling, whether ufw's file or ``iptables-save`` wrote it.
+
+    The two differ in the order of options, in ``-m tcp``, in ``/32`` and in the quotes of a comment, which
+    ufw leaves inside the kernel's comment when it adds a rule by hand.
+    """
+    tokens = _tokens(line)
+    options: List[Tuple[str, ...]] = []
+    number = 2
+    while number < len(tokens):
+        token = tokens[number]
+        if token == "-m":
+            number += 2
+            continue
+        values = []
+        number += 1
+        while number < len(tokens) and (not tokens[number].startswith("-") or tokens[number] == "-"):
+            values.append(tokens[number])
+            number += 1
+        if token in ("-s", "-d"):
+            values = [re.sub(r"/(32|128)\Z", "", values[0]) if values else ""]
+            if ":" not in values[0]:
+                values = [values[0]]
+        elif token == "--comment":
+            values = [" ".join(values).replace("\\'", "").strip("'")]
+        elif token == "--dports":
+            token = "--dport"
+        options.append((token,) + tuple(values))
+    return tuple(tokens[:2]) + tuple(" ".join(option) for option in sorted(options))
+
+
+def profile_of(line: str) -> str:
+    """The application profile that a rule line's comment names as its destination, or the empty string."""
+    found = re.search(r"dapp_([^'\"\\\s,]+)", line)
+    return found.group(1).replace("%20", " ") if found else ""
+
+
+def transaction(family: int, before: Sequence[str], after: Sequence[str]) -> str:
+    """The input for ``iptables-restore -n`` that turns one list of rules into another.
+
+    Lines that are in both stay untouched in the kernel, with their counters; removals come first, so that
+    the numbers of the insertions hold.
+    """
+    lines = ["*filter"]
+    for chain in _chains(family):
+        old = [line for line in before if line.startswith("-A %s " % chain)]
+        new = [line for line in after if line.startswith("-A %s " % chain)]
+        kept = Counter(new)
+        current: List[str] = []
+        for line in old:
+            if kept[line]:
+                kept[line] -= 1
+                current.append(line)
+            else:
+                lines.append("-D" + line[2:])
+        for number, line in enumerate(new):
+            if number < len(current) and current[number] == line:
+                continue
+            if number == len(current):
+                lines.append(line)
+            else:
+                lines.append("-I %s %d%s" % (chain, number + 1, line[len("-A %s" % chain) :]))
+            current.insert(number, line)
+    return "\n".join(lines + ["COMMIT", ""])
+
+
+def _tokens(line: str) -> List[str]:
+    return [found.group(1) or found.group(2) or found.group(3) or "" for found in _TOKEN.finditer(line)]
