@@ -1,0 +1,46 @@
+#!/bin/sh
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# tools/hosts.sh install: what the test hosts need on this machine, from Debian's packages alone.
+# Nothing is installed when it is all there.
+set -eu
+[ "${1-}" = install ] || { echo "usage: tools/hosts.sh install" >&2; exit 2; }
+
+missing=
+need() { # need PACKAGE COMMAND-OR-FILE...
+    package=$1
+    shift
+    for there in "$@"; do
+        if [ -e "$there" ] || command -v "$there" >/dev/null; then return; fi
+    done
+    missing="$missing $package"
+}
+need podman podman
+need runc runc
+need netavark /usr/lib/podman/netavark /usr/libexec/podman/netavark
+need iptables iptables
+need nftables nft
+need iproute2 ip
+need mmdebstrap mmdebstrap
+need debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
+need openssh-client ssh
+need util-linux nsenter
+
+if [ "$(id -u)" != 0 ]; then
+    echo "make test: the test hosts are containers with systemd and firewalls of their own, which only root can start." >&2
+    echo "Run it as root (sudo make test); make unit needs no root." >&2
+    exit 1
+fi
+if [ -n "$missing" ]; then
+    if ! command -v apt-get >/dev/null; then
+        echo "make test: missing here:$missing. They come from Debian or Ubuntu; on another system install their like." >&2
+        exit 1
+    fi
+    echo "Installing by apt-get:$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
