@@ -1,0 +1,67 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+RUN := .venv/bin
+BUILD := PYTHONPATH=tests $(RUN)/python -m hosts
+# How many hosts' tests run at once, and extra words for pytest: make test PYTEST="-k ufw".
+JOBS ?= 2
+PYTEST ?=
+
+# These reach tools/apply.py through the environment as they were typed: make neither expands
+# them ($ is a plain character) nor puts them into the text of a command.
+PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS HOSTS CONFIRM CHECK BACKEND STATE
+$(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(eval override $(v) := $$(value $(v)))))
+
+.PHONY: help setup apply unit test lint lint-light hosts clean-hosts clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo 'For example: make apply PRODUCTS="FaceTime, AirPlay"     CHECK=yes only shows, CONFIRM=yes asks nothing'
+	@echo '             also SERVICES= SOURCES= DESTINATIONS= DIRECTIONS= HOSTS= BACKEND= STATE='
+
+setup: ## set up .venv in this folder (nothing outside it)
+	@tools/setup.sh run
+
+apply: ## make the firewall say what PRODUCTS need: plan, question, change
+	@tools/setup.sh run
+	@$(RUN)/python tools/apply.py
+
+unit: ## the fast tests, without hosts
+	@tools/setup.sh test
+	@$(RUN)/python -m pytest tests/unit -n $(JOBS) $(PYTEST)
+
+test: ## everything, on real hosts; as root, installs podman and its like by apt-get
+	@tools/setup.sh test
+	@tools/hosts.sh install
+	@$(MAKE) lint-light
+	@$(BUILD) build
+	@$(RUN)/python -m pytest tests/unit tests/integration -n $(JOBS) $(PYTEST)
+
+lint: ## every linter
+	@tools/setup.sh lint
+	@$(MAKE) lint-light
+	$(RUN)/ansible-lint --offline
+	ANSIBLE_COLLECTIONS_PATH=.venv/collections $(RUN)/antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+
+lint-light:
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	tools/mypy.sh
+	$(RUN)/yamllint --strict .
+	git ls-files -z -- '*.sh' .ci/run tests/hosts/bin | xargs -0 $(RUN)/shellcheck
+
+hosts: ## build the images of the test hosts
+	@tools/setup.sh test
+	@tools/hosts.sh install
+	@$(BUILD) build
+
+clean-hosts: ## remove the test hosts and their images
+	@$(BUILD) clean
+
+clean: ## remove the test hosts and what setup made
+	@if [ -d .test ]; then $(BUILD) clean; fi
+	rm -rf .venv .test .mypy_cache .pytest_cache .ruff_cache .hypothesis
