@@ -54,11 +54,16 @@ class Change(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What a run is asked, beside the rules. ``zone`` is firewalld's; ``enable`` true switches on."""
+    """What a run is asked, beside the rules.
+
+    ``enable`` true switches the firewall on; ``zone`` is firewalld's; ``guard`` is the rule that keeps the
+    present management connection admitted, and stands before every other rule.
+    """
 
     ruleset: str
     enable: Optional[bool] = None
     zone: str = ""
+    guard: Optional[Rule] = None
 
 
 class Backend:
@@ -92,6 +97,18 @@ class Backend:
         """Read the host.
 
         :raises BackendError: the host's firewall cannot be read as it is.
+        """
+        raise NotImplementedError
+
+    def denies_inbound(self, have: Have) -> bool:
+        """Say whether what comes in is refused unless a rule allows it."""
+        raise NotImplementedError
+
+    def admits(self, have: Have, address: str, port: int) -> bool:
+        """Say whether a rule that is not the ruleset's lets an address reach a TCP port.
+
+        :param address: the canonical address of the other side.
+        :raises BackendError: no rule could: the firewall drops that IP version altogether.
         """
         raise NotImplementedError
 

@@ -161,6 +161,9 @@ def network(value: Any) -> str:
     # Python before 3.9.5 reads 010.0.0.1 as 10.0.0.1, other tools as 8.0.0.1.
     if any(len(part) > 1 and part.startswith("0") for part in value.split("/")[0].split(".") if "." in value):
         raise RuleError("%r has a number with a leading zero, which tools read differently: leave it out" % value)
+    # The IPv4-compatible and IPv4-mapped blocks are written with dots by some tools and without by others.
+    if parsed.version == 6 and parsed.prefixlen >= 80 and int(parsed.network_address) >> 48 == 0 and value != "::1":
+        raise RuleError("%r is an IPv4 address in IPv6 clothes: write the IPv4 address" % value)
     return str(parsed.network_address) if parsed.prefixlen == parsed.max_prefixlen else str(parsed)
 
 

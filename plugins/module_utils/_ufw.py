@@ -15,6 +15,7 @@ under ssh.
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import os
 import re
 import shutil
@@ -42,14 +43,18 @@ _BEGIN = "### RULES ###\n"
 _END = "### END RULES ###"
 _TOKEN = re.compile(r'"((?:\\.|[^"\\])*)"|\'([^\']*)\'|(\S+)')
 _SETTING = re.compile(r'^(\w+)="?(\w+)"?', re.MULTILINE)
+# The lines that belong to a tuple; the rate-limit section that follows in an untouched file does not.
+_RULE_LINE = re.compile(r"-A ufw6?-user-(?:input|output|forward|logging-(?:input|output|forward)) ")
 _LOCK_WAIT = 30.0
 _XTABLES_WAIT = "10"
 
 
 class Block(NamedTuple):
-    """One tuple of a rules file: its fields, and its text from the tuple line to its last rule line."""
+    """One tuple of a rules file: its fields, its text, and the numbers of its first line and the one behind."""
 
     text: str
+    start: int
+    end: int
     action: str
     protocol: str
     ports: str
@@ -131,6 +136,8 @@ class Ufw(Backend):
 
     def plan(self, have: Have, wanted: Sequence[Rule]) -> Change:
         native: Native = have.native
+        guard = [self.options.guard] if self.options.guard else []
+        wanted = guard + [rule for rule in wanted if rule not in guard]
         profiles = allocate(wanted, self.options.ruleset)
         for name in profiles:
             clash = [other for other in native.foreign if other.lower() == name.lower()]
@@ -146,14 +153,15 @@ class Ufw(Backend):
         drift: List[Dict[str, Any]] = []
         for family in (4, 6):
             path = self.path(_RULES_FILES[family])
-            blocks = wanted_blocks(wanted, profiles, family) if family == 4 or native.ipv6 else []
+            families = wanted if family == 4 or native.ipv6 else []
             text = native.texts[path] or ""
             owned = [block for block in native.blocks[family] if self._owns(block.profile, native.foreign)]
-            texts_after[path] = edit(text, owned, blocks)
+            first = wanted_blocks(guard if families else [], profiles, family)
+            texts_after[path] = edit(text, owned, wanted_blocks(families, profiles, family), first)
             if family not in native.kernel:
                 continue
             kernel = native.kernel[family]
-            after = self._kernel_after(family, kernel, str(texts_after[path]), native.foreign)
+            after = self._kernel_after(family, kernel, str(texts_after[path]), native.foreign, len(first))
             kernel_after[family] = after
             if after != kernel:
                 restore[family] = transaction(family, kernel, after)
@@ -223,16 +231,18 @@ class Ufw(Backend):
                 "set IPV6=yes or connect over IPv4 first" % address
             )
         for block in native.blocks[family]:
-            if self._owns(block.profile, native.foreign) or block.direction != "in" or block.interface:
+            if self._owns(block.profile, native.foreign) or block.direction != "in":
                 continue
-            if block.protocol not in ("tcp", "any") or block.destination != _ANYWHERE[family]:
+            if block.protocol not in ("tcp", "any") or not _holds(block.source, address):
                 continue
-            if block.ports != "any" and not any(
-                _ports.covers([_ports.parse(one.replace(":", "-"))], (port, port)) for one in block.ports.split(",")
-            ):
+            if block.ports != "any" and not _ports.covers(_block_ports(block), (port, port)):
                 continue
-            if _holds(block.source, address):
-                return block.action.split("_")[0] in ("allow", "limit")
+            allows = block.action.split("_")[0] in ("allow", "limit")
+            # Which of the host's addresses and interfaces the connection uses is not asked: a narrower rule
+            # that allows is not counted, a narrower one that refuses is.
+            if allows and (block.interface or block.destination != _ANYWHERE[family]):
+                continue
+            return allows
         return False
 
     @classmethod
@@ -279,39 +289,45 @@ class Ufw(Backend):
         starts = tuple("-A %s " % chain for chain in chains)
         return [line for line in lines if line.startswith(starts)]
 
-    def _kernel_after(self, family: int, kernel: List[str], text: str, foreign: Set[str]) -> List[str]:
+    def _kernel_after(self, family: int, kernel: List[str], text: str, foreign: Set[str], first: int) -> List[str]:
         """The user chains as they are to be: ours as in the file, everybody else's untouched.
 
-        A missing rule goes behind the rule that precedes it in the file.
+        A missing rule goes behind the rule that precedes it in the file, or to the end when none that is
+        loaded follows it there, as with ``ufw allow``. The ``first`` rules of the file go to the top.
         """
         after: List[str] = []
         stored = _stored(family, text)
         for chain in _chains(family):
-            lines = [line for line in kernel if line.startswith("-A %s " % chain)]
-            want = [line for line in stored if line.startswith("-A %s " % chain)]
-            ours = Counter(canonical(line) for line in want if self._owns(profile_of(line), foreign))
-            kept: List[str] = []
-            for line in lines:
-                if self._owns(profile_of(line), foreign):
-                    if not ours[canonical(line)]:
-                        continue
-                    ours[canonical(line)] -= 1
-                kept.append(line)
-            shapes = [canonical(line) for line in kept]
-            position = 0
-            for line in want:
+            start = "-A %s " % chain
+            want = [(canonical(line), line, self._owns(profile_of(line), foreign)) for line in stored]
+            want = [item for item in want if item[1].startswith(start)]
+            missing = Counter(shape for shape, _line, ours in want if ours)
+            top = {shape for shape, _line, _ours in want[:first]} if chain.endswith(_CHAINS["in"]) else set()
+            kept: List[Tuple[Tuple[str, ...], str]] = []
+            for number, line in enumerate(one for one in kernel if one.startswith(start)):
                 shape = canonical(line)
-                if ours[shape] and self._owns(profile_of(line), foreign):
-                    ours[shape] -= 1
-                    # A rule that nothing in the file follows goes to the end, as with 'ufw allow'.
-                    if not any(canonical(later) in shapes[position:] for later in want[want.index(line) + 1 :]):
-                        position = len(kept)
-                    kept.insert(position, line)
-                    shapes.insert(position, shape)
-                    position += 1
-                elif shape in shapes:
-                    position = max(position, shapes.index(shape) + 1)
-            after.extend(kept)
+                if self._owns(profile_of(line), foreign):
+                    if not missing[shape] or (shape in top and number >= first):
+                        continue
+                    missing[shape] -= 1
+                kept.append((shape, line))
+            places: Dict[Tuple[str, ...], List[int]] = {}
+            for number, (shape, _line) in enumerate(kept):
+                places.setdefault(shape, []).append(number)
+            anchors = [places[shape].pop(0) if places.get(shape) else -1 for shape, _line, _ours in want]
+            last = max((number for number, anchor in enumerate(anchors) if anchor >= 0), default=-1)
+            behind: Dict[int, List[str]] = {}
+            anchor = -1
+            for number, (shape, line, ours) in enumerate(want):
+                anchor = max(anchor, anchors[number])
+                if ours and missing[shape]:
+                    missing[shape] -= 1
+                    place = -1 if shape in top else anchor if number < last else len(kept) - 1
+                    behind.setdefault(place, []).append(line)
+            after.extend(behind.get(-1, []))
+            for number, (_shape, line) in enumerate(kept):
+                after.append(line)
+                after.extend(behind.get(number, []))
         return after
 
     def _drift(self, family: int, kernel: List[str], text: str, foreign: Set[str]) -> List[Dict[str, Any]]:
@@ -403,7 +419,7 @@ class Ufw(Backend):
 
     def _enable(self, steps: Steps) -> None:
         code, out, err = self.run(["ufw", "--force", "enable"], None)
-        if code != 0:
+        if code != 0 or self._kernel(4) is None:
             self.run(["ufw", "disable"], None)
             _files.apply([FileChange(item.path, item.after, item.before, item.mode) for item in reversed(steps.files)])
             raise BackendError("'ufw enable' failed: %s" % (err.strip() or out.strip()))
@@ -585,7 +601,7 @@ def parse_blocks(text: str) -> Iterable[Block]:
         number += 1
         if not lines[start].startswith(_TUPLE):
             continue
-        while number < len(lines) and lines[number].startswith("-A "):
+        while number < len(lines) and _RULE_LINE.match(lines[number]):
             number += 1
         fields = lines[start][len(_TUPLE) :].split(" comment=")[0].split()
         if not 6 <= len(fields) <= 9:
@@ -597,6 +613,8 @@ def parse_blocks(text: str) -> Iterable[Block]:
             direction = "route"
         yield Block(
             text="".join(lines[start:number]),
+            start=start,
+            end=number,
             action=fields[0],
             protocol=fields[1],
             ports=fields[2],
@@ -608,31 +626,35 @@ def parse_blocks(text: str) -> Iterable[Block]:
         )
 
 
-def edit(text: str, owned: Sequence[Block], blocks: Sequence[str]) -> str:
+def edit(text: str, owned: Sequence[Block], blocks: Sequence[str], first: Sequence[str] = ()) -> str:
     """Put the wanted blocks into a rules file in the place of the owned ones.
 
     A block that is wanted and there stays where it is; the others of the owned ones go; what is missing
     comes behind the last rule, where ``ufw allow`` would put it. Everything else stays byte for byte.
+
+    :param owned: blocks of this text, as L(parse_blocks) gave them.
+    :param blocks: the texts of the wanted blocks.
+    :param first: those of the wanted blocks that have to stand before all other rules.
     """
+    lines = text.splitlines(True)
+    begin = lines.index(_BEGIN) + 1
+    top = [number for number in range(begin, len(lines)) if lines[number].startswith(_TUPLE)][: len(first)]
     missing = Counter(blocks)
-    for block in owned:
-        if missing[block.text]:
+    for block in sorted(owned, key=lambda one: one.start, reverse=True):
+        if missing[block.text] and (block.text not in first or block.start in top):
             missing[block.text] -= 1
             continue
         # ufw parts blocks by an empty line before each.
-        for piece in ("\n" + block.text, block.text):
-            if piece in text:
-                head, _found, tail = text.rpartition(piece)
-                text = head + tail
-                break
-    new = "".join("\n" + block for block in blocks if missing[block])
-    if not new:
-        return text
-    if _END in text:
-        head, _found, tail = text.partition("\n" + _END)
-        return head + new + "\n" + _END + tail if _found else text.replace(_END, new + "\n" + _END, 1)
-    # As ufw ships the file: the rules section is not closed yet.
-    return text.replace(_BEGIN, _BEGIN + new, 1)
+        start = block.start - 1 if lines[block.start - 1] == "\n" else block.start
+        del lines[start : block.end]
+    closed = [number for number, line in enumerate(lines) if line.startswith(_END)]
+    # As ufw ships the file, its rules section is not closed yet.
+    end = closed[0] if closed else begin
+    if closed and lines[end - 1] == "\n":
+        end -= 1
+    lines[end:end] = ["\n" + block for block in blocks if missing[block] and block not in first]
+    lines[begin:begin] = ["\n" + block for block in first if missing[block]]
+    return "".join(lines)
 
 
 def profile_titles(text: str) -> Dict[str, str]:
@@ -661,8 +683,7 @@ def rules_of(owned: Dict[int, List[Block]], titles: Dict[str, str], prefix: str,
                 continue
             ends = ports.setdefault((block.profile, block.direction, block.interface), {})
             held = ends.setdefault((block.source, block.destination), {"tcp": [], "udp": []})
-            for one in block.ports.split(","):
-                held[block.protocol].append(_ports.parse(one.replace(":", "-")))
+            held[block.protocol].extend(_block_ports(block))
     rules: List[Rule] = []
     for (profile, direction, interface), ends in ports.items():
         name = titles.get(profile) or re.sub(r" out\Z", "", profile[len(prefix) :])
@@ -678,39 +699,31 @@ def rules_of(owned: Dict[int, List[Block]], titles: Dict[str, str], prefix: str,
 
 def _sides(ends: List[Tuple[str, str]], ipv6: bool) -> List[Tuple[Tuple[str, ...], Tuple[str, ...]]]:
     """Fold (source, destination) pairs back into lists of sources and destinations."""
-    sources = _side([source for source, _unused in ends], ipv6)
-    destinations = _side([destination for _unused, destination in ends], ipv6)
-    folded = Rule("fold", "in", ((1, 1),), (), sources, destinations)
-    expected = {
-        (source or _ANYWHERE[family], destination or _ANYWHERE[family])
-        for family in ((4, 6) if ipv6 else (4,))
-        for source, destination in pairs(folded, family)
-    }
-    if expected == set(ends):
-        return [(sources, destinations)]
-    # Not a full product: something was edited by hand. One rule a pair says what is there.
-    return [(_side([source], ipv6, True), _side([destination], ipv6, True)) for source, destination in ends]
+    for sources in _candidates([source for source, _unused in ends]):
+        for destinations in _candidates([destination for _unused, destination in ends]):
+            folded = Rule("fold", "in", (), (), sources, destinations)
+            expected = {
+                (source or _ANYWHERE[family], destination or _ANYWHERE[family])
+                for family in ((4, 6) if ipv6 else (4,))
+                for source, destination in pairs(folded, family)
+            }
+            if expected == set(ends):
+                return [(sources, destinations)]
+    # Not every source with every destination: edited by hand. One rule a pair says what is there.
+    return [side for end in ends for side in (_sides([end], ipv6) if len(ends) > 1 else [((end[0],), (end[1],))])]
 
 
-def _side(addresses: List[str], ipv6: bool, alone: bool = False) -> Tuple[str, ...]:
-    found = sorted(set(addresses), key=lambda one: (version(one), _network_key(one)))
-    if set(found) == set(_ANYWHERE.values()) or (found == [_ANYWHERE[4]] and not ipv6 and not alone):
-        return ()
-    if not alone:
-        # Anywhere in one IP version only because the other side names that version alone.
-        found = [one for one in found if one not in _ANYWHERE.values()] or found
-    return tuple(found)
+def _candidates(addresses: List[str]) -> List[Tuple[str, ...]]:
+    """The lists that may have led to these addresses: anywhere, the networks alone, all of them."""
+    found = sorted(set(addresses), key=lambda one: (version(one), ipaddress.ip_network(one, strict=False)))
+    return [(), tuple(one for one in found if one not in _ANYWHERE.values()), tuple(found)]
 
 
-def _network_key(address: str) -> Any:
-    import ipaddress
-
-    return ipaddress.ip_network(address)
+def _block_ports(block: Block) -> List[_ports.PortRange]:
+    return [_ports.parse(one.replace(":", "-")) for one in block.ports.split(",")]
 
 
 def _holds(network: str, address: str) -> bool:
-    import ipaddress
-
     return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
 
 
@@ -744,9 +757,7 @@ def canonical(line: str) -> Tuple[str, ...]:
             values.append(tokens[number])
             number += 1
         if token in ("-s", "-d"):
-            values = [re.sub(r"/(32|128)\Z", "", values[0]) if values else ""]
-            if ":" not in values[0]:
-                values = [values[0]]
+            values = [re.sub(r"/(32|128)\Z", "", value) for value in values]
         elif token == "--comment":
             values = [" ".join(values).replace("\\'", "").strip("'")]
         elif token == "--dports":

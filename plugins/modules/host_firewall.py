@@ -1,0 +1,233 @@
+#!/usr/bin/python
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation and options of the module; what it does is in module_utils/_host_firewall.py."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_firewall
+short_description: Make a host's firewall allow exactly the rules of a ruleset
+version_added: 1.0.0
+author:
+  - netports.apple contributors (@netports)
+description:
+  - Makes V(ufw), V(firewalld) or V(pf) allow exactly the given rules, and nothing else under the same
+    O(ruleset). What a ruleset does not own is never touched.
+  - Rules usually come from P(netports.apple.ports#lookup) by way of P(netports.apple.rules#filter); the role
+    C(netports.apple.host_firewall) puts the three together.
+  - A ruleset lives in the firewall's own objects, so that it shows in the firewall's own tools - application
+    profiles of ufw (C(Apple FaceTime)), services and a policy of firewalld, an anchor of pf.
+  - All changes are made in one run, validated by the firewall's own parser beforehand, and put back when they
+    fail half-way. No command is used that opens the firewall for a moment (C(ufw reload), C(ufw default), a
+    flush).
+  - Where the firewall is switched on, or refuses what comes in by default, the address and the port of the
+    present ssh connection stay admitted. When no other rule does that, the ruleset gets a rule C(management).
+requirements:
+  - Python 3.7 or newer on the host.
+  - ufw 0.36 or newer, firewalld 0.9 or newer (0.6 for inbound rules alone), or pf of macOS, FreeBSD or OpenBSD.
+    O(state=rendered) needs none.
+options:
+  rules:
+    description:
+      - The rules of the ruleset.
+      - For O(state=deleted), rules to remove, told by O(rules[].name) and O(rules[].direction); without any, all
+        of the ruleset's.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - What needs the ports, such as C(FaceTime). Up to 48 letters, digits, spaces and C(. _ + -).
+          - Becomes part of names in the firewall.
+        type: str
+        required: true
+      direction:
+        description: Whether the host is connected to (V(in)) or connects (V(out)).
+        type: str
+        required: true
+        choices: [in, out]
+      tcp:
+        description: TCP ports and ranges of ports, such as V(443) and V(8000-8999).
+        type: list
+        elements: str
+        default: []
+      udp:
+        description: UDP ports and ranges of ports.
+        type: list
+        elements: str
+        default: []
+      sources:
+        description:
+          - Addresses and networks that packets may come from. None, or V(any) alone, stands for anywhere.
+          - No host names.
+        type: list
+        elements: str
+        default: []
+      destinations:
+        description:
+          - Addresses and networks that packets may go to. For O(rules[].direction=in) these are the host's own.
+        type: list
+        elements: str
+        default: []
+      interface:
+        description:
+          - The interface that packets come in by (O(rules[].direction=in)) or go out by
+            (O(rules[].direction=out)). Unset, every interface.
+        type: str
+        default: ''
+  ruleset:
+    description:
+      - The name under which the rules are owned. Rulesets of different names live beside each other on a host.
+      - Up to 24 lower-case letters, digits and hyphens, beginning with a letter.
+    type: str
+    default: apple
+  state:
+    description:
+      - V(replaced) makes the ruleset hold exactly O(rules).
+      - V(merged) adds O(rules) to what the ruleset holds.
+      - V(deleted) removes O(rules) from it, or all of it when O(rules) is empty.
+      - V(gathered) only reads the ruleset from the host and returns it in RV(gathered).
+      - V(rendered) only returns in RV(rendered) what O(rules) look like in the firewall's own form. Needs no
+        firewall and no privileges, and a O(backend).
+    type: str
+    choices: [replaced, merged, deleted, gathered, rendered]
+    default: replaced
+  backend:
+    description:
+      - The firewall to manage. V(auto) takes the one that is in use, or the only one installed. Two in use, or
+        none, is an error.
+    type: str
+    choices: [auto, ufw, firewalld, pf]
+    default: auto
+  enable:
+    description:
+      - V(true) switches the firewall on, now and at boot, when it is off.
+      - V(false), or unset, leaves its switch alone; a warning says where it is off.
+    type: bool
+  zone:
+    description:
+      - The zone of firewalld that inbound rules go to. Unset, the zone of the interface that carries the
+        management connection, or else the default zone.
+    type: str
+    default: ''
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: Linux, macOS, FreeBSD, OpenBSD
+seealso:
+  - plugin: netports.apple.ports
+    plugin_type: lookup
+  - plugin: netports.apple.rules
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Allow what FaceTime and AirPlay need, and nothing else of this ruleset
+  netports.apple.host_firewall:
+    rules: "{{ query('netports.apple.ports', 'FaceTime', 'AirPlay') | netports.apple.rules }}"
+
+- name: Add a port of your own to the ruleset
+  netports.apple.host_firewall:
+    state: merged
+    rules:
+      - name: Caching proxy
+        direction: in
+        tcp: [3128]
+        sources: [10.0.0.0/8, "fd00::/8"]
+
+- name: See what the ruleset holds on a host
+  netports.apple.host_firewall:
+    state: gathered
+  register: firewall
+
+- name: See what the rules would look like in pf, on a host without it
+  netports.apple.host_firewall:
+    state: rendered
+    backend: pf
+    rules: "{{ query('netports.apple.ports', 'Screen Sharing') | netports.apple.rules(directions=['in']) }}"
+  register: firewall
+
+- name: Remove everything that the ruleset ever allowed
+  netports.apple.host_firewall:
+    state: deleted
+"""
+
+RETURN = r"""
+backend:
+  description: The firewall that was managed.
+  returned: always
+  type: str
+  sample: ufw
+before:
+  description: The ruleset's rules before the run, in the form of O(rules).
+  returned: when O(state) is not V(rendered)
+  type: list
+  elements: dict
+  sample:
+    - name: FaceTime
+      direction: out
+      tcp: ["80", "443", "5223"]
+      udp: ["3478-3497", "16384-16387", "16393-16402"]
+      sources: []
+      destinations: []
+      interface: ""
+after:
+  description: The ruleset's rules after the run; in check mode, those that a real run would leave.
+  returned: when O(state) is V(replaced), V(merged) or V(deleted)
+  type: list
+  elements: dict
+diff:
+  description: The ruleset's part of the firewall's files and of the kernel, before and after.
+  returned: when O(state) is V(replaced), V(merged) or V(deleted)
+  type: dict
+  contains:
+    before:
+      description: Text before.
+      type: str
+    after:
+      description: Text after.
+      type: str
+operations:
+  description:
+    - What was done; in check mode, what a real run would do.
+    - C(action) is V(add), V(change) or V(remove) of a C(rule), V(mend) of C(what) had drifted, or V(enable).
+  returned: when O(state) is V(replaced), V(merged) or V(deleted)
+  type: list
+  elements: dict
+  sample:
+    - action: remove
+      rule: {name: AirPlay, direction: out, tcp: ["80", "443"], udp: [], sources: [], destinations: [], interface: ""}
+gathered:
+  description: The ruleset's rules on the host.
+  returned: when O(state) is V(gathered)
+  type: list
+  elements: dict
+rendered:
+  description: The rules as the firewall's own files, by their path on a host.
+  returned: when O(state) is V(rendered)
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.netports.apple.plugins.module_utils._host_firewall import ARGUMENTS, run_module
+
+
+def main() -> None:
+    """Entry point."""
+    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+
+
+if __name__ == "__main__":
+    main()
