@@ -16,7 +16,7 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -130,7 +130,7 @@ runroot = {json.dumps(str(RUN / "storage"))}
 
 def podman(*argv: str, check: bool = True) -> str:
     """Runs podman on the project's own store and returns what it prints, stripped."""
-    done = subprocess.run(["podman", *argv], env=settings(), capture_output=True, text=True)
+    done = subprocess.run(["podman", *argv], env=settings(), capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise HostsError(f"podman {' '.join(argv)} failed ({done.returncode}): {done.stderr.strip()}")
     return done.stdout.strip()
@@ -142,7 +142,8 @@ def clean() -> None:
         return
     podman("rm", "--all", "--force", "--time", "0")
     podman("rmi", "--all", "--force")
-    for mount in sorted((line.split()[1] for line in open("/proc/mounts")), reverse=True):
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted(mounts, reverse=True):
         path = mount.encode().decode("unicode_escape")
         if path.startswith((f"{STORE}/", f"{RUN}/")):
             subprocess.run(["umount", path], check=False)
@@ -150,8 +151,3 @@ def clean() -> None:
     for folder in (RUN, CACHE):
         shutil.rmtree(folder, ignore_errors=True)
     settings.cache_clear()
-
-
-def command(argv: Sequence[str]) -> str:
-    """An argv as one line of text, for messages."""
-    return " ".join(argv)

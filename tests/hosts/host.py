@@ -1,0 +1,367 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A test host: Debian under a real systemd in a container, with addresses, sshd and firewalls of its own.
+
+A host is fresh each time: it starts in about a second, so nothing is reset between tests.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import io
+import json
+import re
+import shutil
+import struct
+import subprocess
+import tarfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, NamedTuple
+
+from .images import check as built
+from .machine import CACHE, KEY, NETWORK, SHORT, HostsError, podman, prefix4, prefix6, settings
+
+FIREWALLS = ("none", "ufw", "firewalld")
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "USER": "root",
+    "LANG": "C.UTF-8",
+    "TERM": "dumb",
+}
+SYSCTLS = (
+    # A closed UDP port answers by ICMP, and the kernel answers one a second unless told otherwise.
+    "net.ipv4.icmp_ratelimit=0",
+    "net.ipv6.icmp.ratelimit=0",
+    # No second of waiting for duplicate addresses on a network where there are none.
+    "net.ipv6.conf.all.accept_dad=0",
+    "net.ipv6.conf.default.accept_dad=0",
+    "net.ipv6.conf.all.disable_ipv6=0",
+)
+
+
+class Done(NamedTuple):
+    """What a command on a host left: its exit code and what it printed."""
+
+    rc: int
+    out: str
+    err: str
+
+
+class Process(NamedTuple):
+    """A process that was started on a host while `Host.processes` counted."""
+
+    name: str  # of its last program, the first 15 characters
+    pid: int
+    parent: int
+    execed: bool  # False: a fork that never ran a program of its own
+    ended: bool  # False: still running when the counting ended
+
+
+class Processes:
+    """The processes that `Host.processes` saw; filled when its block ends."""
+
+    def __init__(self) -> None:
+        self.all: list[Process] = []
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def names(self) -> Counter[str]:
+        """How often each program's name was there."""
+        return Counter(process.name for process in self.all)
+
+    def below(self, name: str) -> list[Process]:
+        """The processes that the outermost ones named `name` started, at any depth: below("python3") are a module's."""
+        by_pid = {process.pid: process for process in self.all}
+
+        def under(process: Process) -> bool:
+            parent = by_pid.get(process.parent)
+            return parent is not None and (parent.name == name or under(parent))
+
+        return [process for process in self.all if under(process)]
+
+
+# acct(2) is the kernel's own process accounting, for the host's PID namespace alone. It costs nothing
+# that a measured time would show, and misses no process that ended, however short. Argument: start, stop.
+_COUNTER = r"""
+import ctypes, json, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+log, before = "/run/netports-acct", "/run/netports-acct.before"
+def running():
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            text = open("/proc/%s/stat" % pid, errors="replace").read()
+        except OSError:
+            continue
+        name, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
+        found[pid + " " + rest[19]] = [name, int(pid), int(rest[1])]
+    return found
+if sys.argv[1] == "start":
+    json.dump(running(), open(before, "w"))
+    open(log, "w").close()
+    if libc.acct(log.encode()):
+        sys.exit("acct: " + os.strerror(ctypes.get_errno()))
+else:
+    libc.acct(None)
+    old = json.load(open(before))
+    me = [os.getpid(), os.getppid()]
+    print(json.dumps([one for key, one in running().items() if key not in old and one[1] not in me]))
+print(os.getpid())
+"""
+# struct acct_v3 of linux/acct.h: flag, version, tty, exit code, uid, gid, pid, ppid, begin, times …, command.
+_ACCOUNT = struct.Struct("<BBHIIIIII20x16s")
+_AFORK = 1
+
+
+class Host:
+    """One running test host. Made by `Lab.start`."""
+
+    def __init__(self, number: int, suite: str, firewall: str, slot: IO[str]) -> None:
+        self.suite = suite
+        self.firewall = firewall
+        self.name = f"{suite}-{number}"
+        self.container = f"{NETWORK}-{number}"
+        self.address4 = f"{prefix4()}.{number}"
+        self.address6 = f"{prefix6()}::{number:x}"
+        self._mac = f"02:{SHORT[0:2]}:{SHORT[2:4]}:{SHORT[4:6]}:00:{number:02x}"
+        self._slot = slot
+        self._pid = 0
+
+    def __repr__(self) -> str:
+        return f"<Host {self.name} {self.firewall} {self.address4}>"
+
+    def address(self, family: int) -> str:
+        """The address of family 4 or 6."""
+        return {4: self.address4, 6: self.address6}[family]
+
+    # Life
+
+    def _start(self) -> None:
+        image = built(self.suite)
+        podman("rm", "--force", "--time", "0", "--ignore", self.container)
+        podman(
+            *("run", "--detach", "--name", self.container, "--hostname", self.name),
+            *("--privileged", "--systemd=always", "--log-driver=none", "--pids-limit=-1"),
+            *("--network", NETWORK, "--ip", self.address4, "--ip6", self.address6, "--mac-address", self._mac),
+            *(f"--sysctl={setting}" for setting in SYSCTLS),
+            *(image, "/sbin/init"),
+        )
+        self._wait()
+        if self.firewall == "ufw":
+            self.run(["ufw", "allow", "22/tcp"])
+            self.run(["ufw", "--force", "enable"])
+        elif self.firewall == "firewalld":
+            self.run(["systemctl", "enable", "--now", "firewalld"])
+            self._settle()
+
+    def _wait(self, degraded: bool = False) -> None:
+        self._pid = int(podman("inspect", "--format", "{{.State.Pid}}", self.container))
+        end = time.monotonic() + 60
+        state = "not started"
+        while time.monotonic() < end:
+            done = self.run(["systemctl", "is-system-running"], check=False)
+            state = done.out.strip() or done.err.strip()
+            if state == "running" or (degraded and state == "degraded"):
+                return
+            if state == "degraded":
+                break
+            time.sleep(0.05)
+        units = self.run(["systemctl", "list-units", "--failed", "--no-legend"], check=False).out
+        raise HostsError(f"{self.name} did not come up: systemd is {state!r}; failed units: {units.strip() or 'none'}")
+
+    def stop(self) -> None:
+        """Removes the host and everything on it."""
+        podman("rm", "--force", "--time", "0", "--ignore", self.container)
+        self._slot.close()
+
+    def reboot(self, hard: bool = False) -> None:
+        """Restarts the host; files and addresses stay, kernel tables, /run and /tmp do not. hard: as by a power cut.
+
+        Units that fail at this start do not raise here: they are a test's own matter.
+        """
+        if hard:
+            podman("kill", "--signal", "KILL", self.container)
+            podman("wait", self.container)
+            podman("start", self.container)
+        else:
+            podman("restart", "--time", "20", self.container)
+        self._wait(degraded=True)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Waits until a firewalld that runs has loaded its rules: it is "active" on D-Bus a moment before."""
+        self.run(["sh", "-c", "systemctl --quiet is-active firewalld && firewall-cmd --state"], check=False)
+
+    # Commands and files
+
+    def argv(self, argv: Sequence[str]) -> list[str]:
+        """The command of this machine that runs `argv` as root on the host, past ssh and firewall."""
+        return [shutil.which("nsenter") or "nsenter", "--target", str(self._pid), "--all", "--", *argv]
+
+    def run(
+        self,
+        argv: Sequence[str],
+        check: bool = True,
+        stdin: str | bytes = b"",
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60,
+    ) -> Done:
+        """Runs `argv` as root on the host. Raises HostsError when check is set and it fails."""
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            self.argv(argv),
+            input=data,
+            capture_output=True,
+            env={**ENVIRONMENT, **(env or {})},
+            timeout=timeout,
+            check=False,
+        )
+        result = Done(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+        if check and result.rc:
+            raise HostsError(f"{self.name}: {argv!r} failed ({result.rc}):\n{result.out}{result.err}")
+        return result
+
+    def sh(self, script: str, check: bool = True) -> Done:
+        """Runs a shell script (sh -e) as root on the host."""
+        return self.run(["sh", "-ec", script], check=check)
+
+    def read(self, path: str) -> str:
+        """The text of a file on the host."""
+        return self.run(["cat", "--", path]).out
+
+    def write(self, path: str, text: str, mode: str = "0644") -> None:
+        """Writes a file on the host, and the folders above it."""
+        self.run(["install", "-D", "-m", mode, "/dev/stdin", path], stdin=text)
+
+    def files(self, *paths: str) -> dict[str, tuple[str, bytes]]:
+        """Every file below `paths`: path -> (type, mode and owner in words, content or link target).
+
+        Two such dicts are equal exactly when no file was made, removed or changed between them.
+        """
+        tar = subprocess.run(
+            self.argv(["tar", "-C", "/", "-cf", "-", "--ignore-failed-read", *(path.lstrip("/") for path in paths)]),
+            capture_output=True,
+            env=ENVIRONMENT,
+            check=False,
+        )
+        found: dict[str, tuple[str, bytes]] = {}
+        with tarfile.open(fileobj=io.BytesIO(tar.stdout)) as archive:
+            for member in archive:
+                handle = archive.extractfile(member) if member.isreg() else None
+                content = handle.read() if handle else member.linkname.encode()
+                kind = f"{member.type.decode()} {member.mode:04o} {member.uid}:{member.gid}"
+                found[f"/{member.name}"] = (kind, content)
+        return found
+
+    def kernel(self) -> str:
+        """What the kernel filters now, as text of iptables, ip6tables and nft, without counters and comments."""
+        text = self.run(["sh", "-c", "iptables-save; ip6tables-save; nft --stateless list ruleset"]).out
+        lines = (re.sub(r" \[\d+:\d+\]$", "", line) for line in text.splitlines())
+        lines = (re.sub(r"counter packets \d+ bytes \d+", "counter", line) for line in lines)
+        return "\n".join(line for line in lines if line and not line.startswith("#")) + "\n"
+
+    # ssh
+
+    def ssh_argv(self, user: str = "root", family: int = 4, port: int = 22) -> list[str]:
+        """The start of an ssh command line to the host, over a new connection."""
+        return [
+            *("ssh", "-F", "/dev/null", "-i", str(KEY), "-p", str(port), "-o", "BatchMode=yes"),
+            *("-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
+            *("-o", "LogLevel=ERROR", "-o", "ConnectTimeout=3", f"{user}@{self.address(family)}"),
+        ]
+
+    def ssh(self, command: str, user: str = "root", family: int = 4, port: int = 22) -> Done:
+        """Runs a shell command over a new ssh connection; rc 255 when none can be made within 3 s."""
+        done = subprocess.run(
+            [*self.ssh_argv(user, family, port), command], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+            timeout=60, check=False,
+        )  # fmt: skip
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    # Counting
+
+    @contextmanager
+    def processes(self) -> Iterator[Processes]:
+        """Counts the processes that start on the host in the block, by the kernel's process accounting.
+
+        A process counts once, however many programs it runs in turn (exec). What ran before the block and ends
+        in it does not count; what starts in it and runs on does. `Host.run` in the block counts too.
+        """
+        seen = Processes()
+        starter = int(self.run(["python3", "-c", _COUNTER, "start"]).out)
+        try:
+            yield seen
+        finally:
+            running, stopper = self.run(["python3", "-c", _COUNTER, "stop"]).out.splitlines()
+            log = self.run(["base64", "/run/netports-acct"]).out
+            for flags, *_, pid, parent, _, name in _ACCOUNT.iter_unpack(base64.b64decode(log)):
+                if pid not in (starter, int(stopper)):
+                    program = name.rstrip(b"\0").decode(errors="replace")
+                    seen.all.append(Process(program, pid, parent, not flags & _AFORK, True))
+            seen.all += [Process(name, pid, parent, True, False) for name, pid, parent in json.loads(running)]
+
+
+class Lab:
+    """Starts hosts and, at the end, removes those that are left."""
+
+    def __init__(self) -> None:
+        self._hosts: list[Host] = []
+        settings()
+        self._sweep()
+
+    @staticmethod
+    def _slot(number: int) -> IO[str] | None:
+        """The slot's file, locked for this process until it is closed or the process dies; None when taken."""
+        folder = CACHE / "slots"
+        folder.mkdir(exist_ok=True)
+        handle = open(folder / str(number), "w")  # noqa: SIM115
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            return None
+        return handle
+
+    def _sweep(self) -> None:
+        """Removes hosts whose process died without doing so."""
+        for name in podman("ps", "--all", "--format", "{{.Names}}").split():
+            number = name.rpartition("-")[2]
+            if name.startswith(f"{NETWORK}-") and number.isdigit() and (slot := self._slot(int(number))):
+                podman("rm", "--force", "--time", "0", "--ignore", name)
+                slot.close()
+
+    def start(self, suite: str = "bookworm", firewall: str = "none") -> Host:
+        """A fresh host of a Debian suite. firewall: none (both are installed and off), ufw or firewalld (on, with
+        the distribution's defaults, and ssh admitted)."""
+        if firewall not in FIREWALLS:
+            raise HostsError(f"no firewall {firewall!r} on test hosts: there are {', '.join(FIREWALLS)}")
+        for number in range(10, 250):
+            slot = self._slot(number)
+            if slot is not None:
+                break
+        else:
+            raise HostsError("all 240 addresses for test hosts are in use: run `make clean-hosts`")
+        host = Host(number, suite, firewall, slot)
+        self._hosts.append(host)
+        host._start()
+        return host
+
+    def stop(self, host: Host) -> None:
+        """Removes one host."""
+        host.stop()
+        self._hosts.remove(host)
+
+    def close(self) -> None:
+        """Removes every host that is left."""
+        while self._hosts:
+            self._hosts.pop().stop()
+
+
+__all__ = ["FIREWALLS", "Done", "Host", "Lab", "Process", "Processes"]

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real packets between test hosts: a listener on many ports, and a probe of many ports at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+from .host import ENVIRONMENT, Host
+from .machine import HostsError
+
+State = Literal["open", "closed", "filtered"]
+
+
+class Target(NamedTuple):
+    """One port to try: family 4 or 6, protocol tcp or udp, port number."""
+
+    family: int
+    protocol: str
+    port: int
+
+
+# Both run on the host, so they are Python 3.9 with the standard library alone.
+# The listener takes JSON {"tcp": [...], "udp": [...]} as its argument, listens on each over v4 and v6,
+# prints one line and answers until its standard input ends.
+_LISTENER = r"""
+import json, selectors, socket, sys
+wanted, selector, problems = json.loads(sys.argv[1]), selectors.DefaultSelector(), []
+for protocol, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
+    for port in wanted[protocol]:
+        for family, anywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            one = socket.socket(family, kind)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                one.bind((anywhere, port))
+                if protocol == "tcp":
+                    one.listen(16)
+            except OSError as problem:
+                problems.append("%s/%d: %s" % (protocol, port, problem))
+                continue
+            one.setblocking(False)
+            selector.register(one, selectors.EVENT_READ, protocol)
+selector.register(sys.stdin, selectors.EVENT_READ, "end")
+print(json.dumps(problems), flush=True)
+while True:
+    for key, _ in selector.select():
+        if key.data == "end":
+            sys.exit(0)
+        try:
+            if key.data == "tcp":
+                key.fileobj.accept()[0].close()
+            else:
+                data, sender = key.fileobj.recvfrom(64)
+                key.fileobj.sendto(data, sender)
+        except OSError:
+            pass
+"""
+
+# The probe reads JSON {"targets": [[address, protocol, port], ...], "source": address or null, "timeout": seconds}
+# and prints a list of states in the same order. What stays silent is tried once more before it is "filtered".
+_PROBE = r"""
+import errno, json, selectors, socket, sys, time
+asked = json.load(sys.stdin)
+states = {}
+
+def attempt(batch):
+    selector, started = selectors.DefaultSelector(), time.monotonic()
+    waiting = {}
+    def settle(number, state):
+        one = waiting.pop(number)
+        selector.unregister(one)
+        one.close()
+        states[number] = state
+    for number in batch:
+        address, protocol, port = asked["targets"][number]
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        one = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+        one.setblocking(False)
+        try:
+            if asked["source"]:
+                one.bind((asked["source"], 0))
+            code = one.connect_ex((address, port))
+        except OSError as problem:
+            code = problem.errno
+        if protocol == "udp" and code == 0:
+            code = errno.EINPROGRESS
+        if code == errno.EINPROGRESS:
+            waiting[number] = one
+            selector.register(one, selectors.EVENT_WRITE if protocol == "tcp" else selectors.EVENT_READ, number)
+        else:
+            one.close()
+            states[number] = {0: "open", errno.ECONNREFUSED: "closed"}.get(code, "filtered")
+    sends = [0.0, asked["timeout"] / 3, asked["timeout"] * 2 / 3]
+    while waiting and time.monotonic() < started + asked["timeout"]:
+        if sends and time.monotonic() >= started + sends[0]:
+            sends.pop(0)
+            for number in [n for n in waiting if asked["targets"][n][1] == "udp"]:
+                try:
+                    waiting[number].send(b"netports")
+                except OSError as problem:
+                    settle(number, "closed" if problem.errno == errno.ECONNREFUSED else "filtered")
+        until = started + (sends[0] if sends else asked["timeout"])
+        for key, _ in selector.select(max(0.0, until - time.monotonic())):
+            number, one = key.data, key.fileobj
+            if asked["targets"][number][1] == "tcp":
+                code = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            else:
+                try:
+                    one.recv(64)
+                    code = 0
+                except OSError as problem:
+                    code = problem.errno
+            settle(number, {0: "open", errno.ECONNREFUSED: "closed"}.get(code, "filtered"))
+    for number in list(waiting):
+        settle(number, "silent")
+
+numbers = list(range(len(asked["targets"])))
+for _ in range(2):
+    left = [number for number in numbers if states.get(number, "silent") == "silent"]
+    for first in range(0, len(left), 1000):
+        attempt(left[first:first + 1000])
+print(json.dumps(["filtered" if states[number] == "silent" else states[number] for number in numbers]))
+"""
+
+
+@contextmanager
+def listen(host: Host, tcp: Iterable[int] = (), udp: Iterable[int] = ()) -> Iterator[None]:
+    """Answers on every port of `tcp` and `udp` on the host, v4 and v6, for the length of the block.
+
+    UDP is echoed, TCP accepted. Raises HostsError when a port is taken, except 22/tcp, where sshd answers.
+    """
+    wanted = {"tcp": sorted(set(tcp) - {22}), "udp": sorted(set(udp))}
+    listener = subprocess.Popen(
+        host.argv(["python3", "-c", _LISTENER, json.dumps(wanted)]),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
+        text=True,
+    )
+    with listener:
+        assert listener.stdin is not None and listener.stdout is not None
+        first = listener.stdout.readline()
+        problems = json.loads(first) if first else ["the listener did not start"]
+        try:
+            if problems:
+                raise HostsError(f"{host.name} cannot listen: {'; '.join(problems)}")
+            yield
+        finally:
+            listener.stdin.close()
+
+
+def reach(
+    source: Host,
+    host: Host,
+    targets: Iterable[Target | tuple[int, str, int]],
+    source_address: str | None = None,
+    timeout: float = 0.6,
+) -> dict[Target, State]:
+    """Tries every target (family, protocol, port) of `host` from `source`, all at once.
+
+    open: something answered. closed: the packet got through and nothing listens. filtered: dropped, or refused
+    by a firewall as prohibited. A silent port costs twice `timeout` seconds, a thousand of them no more.
+    """
+    wanted = [Target(*target) for target in targets]
+    asked = {
+        "targets": [[host.address(target.family), target.protocol, target.port] for target in wanted],
+        "source": source_address,
+        "timeout": timeout,
+    }
+    out = source.run(["python3", "-c", _PROBE], stdin=json.dumps(asked)).out
+    return dict(zip(wanted, json.loads(out), strict=True))
+
+
+def probe(source: Host, host: Host, ports: Iterable[int], protocol: str = "tcp", family: int = 4) -> dict[int, State]:
+    """`reach` for the ports of one protocol and family: port -> state."""
+    answers = reach(source, host, [Target(family, protocol, port) for port in ports])
+    return {target.port: state for target, state in answers.items()}

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The test hosts prove themselves: what a test sees on them is what a real host would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hosts import Host, HostsError, Lab, PlayFailed, Target, listen, play, probe, reach
+
+PING = [{"name": "Ping", "ansible.builtin.ping": {}}]
+EVERY = [(family, protocol) for family in (4, 6) for protocol in ("tcp", "udp")]
+
+
+@pytest.mark.hosts("none")
+def test_up_with_both_firewalls_off(host: Host, peer: Host) -> None:
+    assert host.run(["systemctl", "is-system-running"]).out == "running\n"
+    assert host.read("/etc/os-release").count(host.suite)
+    assert host.run(["ufw", "status"]).out == "Status: inactive\n"
+    assert host.run(["firewall-cmd", "--state"], check=False).rc == 252
+    assert host.kernel() == "\n"
+    with listen(host, tcp=[80], udp=[80]):
+        answers = reach(peer, host, [(family, protocol, port) for family, protocol in EVERY for port in (80, 81)])
+    assert answers == {
+        Target(family, protocol, port): {80: "open", 81: "closed"}[port]
+        for family, protocol in EVERY
+        for port in (80, 81)
+    }
+
+
+@pytest.mark.hosts("ufw")
+def test_ufw_filters_packets(host: Host, peer: Host) -> None:
+    host.run(["ufw", "allow", "443"])
+    host.run(["ufw", "allow", "proto", "udp", "to", "any", "port", "16384:16403"])
+    ports = [443, 444, 16384, 16403, 16404]
+    with listen(host, tcp=ports, udp=ports):
+        for family in (4, 6):
+            assert probe(peer, host, ports, "tcp", family) == {
+                port: "open" if port == 443 else "filtered" for port in ports
+            }
+            assert probe(peer, host, ports, "udp", family) == {
+                port: "filtered" if port in (444, 16404) else "open" for port in ports
+            }
+
+
+@pytest.mark.hosts("firewalld")
+def test_firewalld_filters_packets(host: Host, peer: Host) -> None:
+    host.run(["firewall-cmd", "--add-port=443/tcp", "--add-port=443/udp"])
+    with listen(host, tcp=[443, 444], udp=[443, 444]):
+        for family, protocol in EVERY:
+            assert probe(peer, host, [443, 444], protocol, family) == {443: "open", 444: "filtered"}
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_a_thousand_ports_at_once(host: Host, peer: Host) -> None:
+    host.run(["ufw", "allow", "20000:20499/tcp"])
+    ports = range(20000, 21000)
+    with listen(host, tcp=ports):
+        states = probe(peer, host, ports)
+    assert states == {port: "open" if port < 20500 else "filtered" for port in ports}
+
+
+@pytest.mark.hosts("ufw")
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_reboot_keeps_files_and_addresses_alone(host: Host, peer: Host, hard: bool) -> None:
+    host.write("/etc/netports/kept", "kept\n")
+    host.write("/run/gone", "gone\n")
+    files, kernel = host.files("/etc/ufw", "/etc/netports"), host.kernel()
+    host.run(["iptables", "-I", "INPUT", "-p", "tcp", "--dport", "4433", "-j", "ACCEPT"])
+    assert host.kernel() != kernel
+    host.reboot(hard=hard)
+    assert host.files("/etc/ufw", "/etc/netports") == files
+    assert "/etc/netports/kept" in files
+    assert host.run(["test", "-e", "/run/gone"], check=False).rc == 1
+    assert host.kernel() == kernel
+    assert probe(peer, host, [22, 80]) == {22: "open", 80: "filtered"}
+    assert probe(peer, host, [22, 80], family=6) == {22: "open", 80: "filtered"}
+
+
+@pytest.mark.hosts("firewalld")
+def test_firewalld_is_there_again_after_a_reboot(host: Host) -> None:
+    kernel = host.kernel()
+    assert "firewalld" in kernel
+    host.reboot()
+    assert host.kernel() == kernel
+
+
+@pytest.mark.hosts("none")
+def test_files_see_every_change(host: Host) -> None:
+    before = host.files("/etc/ufw")
+    assert host.files("/etc/ufw") == before
+    for change in ("chmod 0600 /etc/ufw/ufw.conf", "printf x >>/etc/ufw/user.rules", "ln -s x /etc/ufw/y"):
+        host.sh(change)
+        after = host.files("/etc/ufw")
+        assert after != before
+        before = after
+
+
+@pytest.mark.hosts("none")
+def test_processes_are_counted(host: Host) -> None:
+    with host.processes() as nothing:
+        pass
+    assert len(nothing) == 0
+    with host.processes() as seen:
+        host.sh("/bin/true; (exit 0); /bin/true; sleep 60 >/dev/null 2>&1 &")
+    assert seen.names() == {"sh": 2, "true": 2, "sleep": 1}
+    assert sorted(process.name for process in seen.below("sh") if process.execed and process.ended) == ["true", "true"]
+    assert [process.name for process in seen.all if not process.execed] == ["sh"]
+    assert [process.name for process in seen.all if not process.ended] == ["sleep"]
+
+
+@pytest.mark.hosts("ufw")
+@pytest.mark.parametrize(("user", "family"), [("root", 4), ("admin", 6)])
+def test_plays_run_over_ssh(host: Host, user: str, family: int) -> None:
+    tasks = [*PING, {"name": "Who", "ansible.builtin.command": {"argv": ["id", "-un"]}}]
+    with host.processes() as seen:
+        done = play(host, tasks, user=user, family=family)
+    assert done.result(host, task="Ping")["ping"] == "pong"
+    assert done.result(action="command")["stdout"] == "root"
+    assert [one.changed for one in done.of(host)] == [False, True]
+    assert done.remote_calls(host) == done.remote_calls() == 2
+    assert [process.name for process in seen.below("python3")] == ["id"]
+
+
+@pytest.mark.hosts("none", "bookworm")
+def test_plays_without_pipelining_cost_more_calls(host: Host) -> None:
+    assert play(host, PING, pipelining=False).remote_calls(host) > 2
+
+
+def test_plays_on_two_hosts(make_host: Callable[..., Host]) -> None:
+    pair = [make_host("bookworm"), make_host("trixie")]
+    done = play(pair, PING, check=True)
+    assert [done.result(one)["ping"] for one in pair] == ["pong", "pong"]
+    assert [done.remote_calls(one) for one in pair] == [1, 1]
+
+
+@pytest.mark.hosts("none", "bookworm")
+def test_a_failing_play_raises(host: Host) -> None:
+    tasks = [{"name": "Fall", "ansible.builtin.command": "false"}]
+    with pytest.raises(PlayFailed, match="non-zero return code"):
+        play(host, tasks)
+    done = play(host, tasks, fails=True)
+    assert done.of(host, task="Fall")[0].status == "failed"
+    with pytest.raises(PlayFailed):
+        play(host, PING, fails=True)
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_a_lock_out_is_seen_and_does_not_lock_the_test_out(host: Host) -> None:
+    assert host.ssh("echo $SSH_CONNECTION").out.startswith(host.address4.rpartition(".")[0])
+    host.run(["ufw", "delete", "allow", "22/tcp"])
+    assert host.ssh("true").rc == 255
+    assert host.run(["true"]).rc == 0
+
+
+def test_what_is_not_there_is_named(lab: Lab) -> None:
+    with pytest.raises(HostsError, match="sid"):
+        lab.start("sid")
+    with pytest.raises(HostsError, match="pf"):
+        lab.start("bookworm", "pf")
