@@ -78,6 +78,7 @@ def test_what_does_not_count_may_stand_anywhere(left: str, right: str, between: 
     assert normalise(left + between + right) == normalise(left + right)
 
 
-@given(st.text(alphabet=st.characters(max_codepoint=0x24F)))
+# Without the Turkish dotless i, which is a letter of its own until it is written as the capital of another.
+@given(st.text(alphabet=st.characters(max_codepoint=0x24F, exclude_characters="\u0131")))
 def test_case_does_not_count(text: str) -> None:
     assert normalise(text.lower()) == normalise(text.upper().lower())
