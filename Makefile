@@ -14,7 +14,7 @@ PYTEST ?=
 PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS HOSTS CONFIRM CHECK BACKEND STATE
 $(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(eval override $(v) := $$(value $(v)))))
 
-.PHONY: help setup apply unit test lint lint-light hosts clean-hosts clean
+.PHONY: help setup apply unit test lint lint-light format hosts clean-hosts clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -53,6 +53,11 @@ lint-light:
 	tools/mypy.sh
 	$(RUN)/yamllint --strict .
 	git ls-files -z -- '*.sh' .ci/run tests/hosts/bin | xargs -0 $(RUN)/shellcheck
+
+format: ## let ruff mend what it can
+	@tools/setup.sh test
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
 
 hosts: ## build the images of the test hosts
 	@tools/setup.sh test

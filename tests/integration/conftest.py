@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from hosts import SUITES, Host, Lab
 
 MakeHost = Callable[..., Host]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from hosts import Host, HostsError, Lab, PlayFailed, Target, listen, play, probe, reach
 
 PING = [{"name": "Ping", "ansible.builtin.ping": {}}]
