@@ -12,7 +12,6 @@ something to do, L(Backend.apply). A plan is all there is to a run: check mode s
 from __future__ import annotations
 
 import os
-
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 # Surrogate escapes carry bytes that are not UTF-8 through unchanged: an administrator's file keeps them.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-
 from typing import Iterator, NamedTuple, Optional
 
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-
 from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple, Type
 
 from ansible.module_utils.basic import AnsibleModule

@@ -12,7 +12,6 @@ Everything here is pure: nothing is changed in place.
 from __future__ import annotations
 
 import re
-
 from typing import Iterable, List, Tuple
 
 PortRange = Tuple[int, int]

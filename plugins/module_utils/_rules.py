@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-
 from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
@@ -55,7 +54,7 @@ class Rule(NamedTuple):
         return self.name, self.direction, self.sources, self.destinations, self.interface
 
     @classmethod
-    def from_dict(cls, data: Any) -> "Rule":
+    def from_dict(cls, data: Any) -> Rule:
         """Check one rule and bring it to its canonical form.
 
         :param data: a mapping with ``name``, ``direction``, ``tcp`` and/or ``udp`` (lists of ports), and

@@ -21,7 +21,6 @@ import re
 import shutil
 import tempfile
 import time
-
 from collections import Counter
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -127,11 +126,11 @@ class Ufw(Backend):
         if active and ipv6 and 6 not in kernel:
             warnings.append("ufw's IPv6 chains are not loaded: the IPv6 rules are stored and wait for ufw's next start")
         foreign = self._foreign_profiles(prefix)
-        native = Native(texts, blocks, kernel, foreign, ipv6, settings.get("default_input_policy") != "accept", warnings)
+        native = Native(
+            texts, blocks, kernel, foreign, ipv6, settings.get("default_input_policy") != "accept", warnings
+        )
         titles = profile_titles(texts[self._profile_path] or "")
-        owned = {
-            family: [block for block in blocks[family] if self._owns(block.profile, foreign)] for family in (4, 6)
-        }
+        owned = {family: [block for block in blocks[family] if self._owns(block.profile, foreign)] for family in (4, 6)}
         return Have(rules_of(owned, titles, prefix, ipv6), active, settings.get("enabled") == "yes", native)
 
     def plan(self, have: Have, wanted: Sequence[Rule]) -> Change:
@@ -448,7 +447,7 @@ class _Lock:
                     )
                 time.sleep(0.1)
 
-    def __exit__(self, *unused: Any) -> None:
+    def __exit__(self, *unused: object) -> None:
         self.stream.close()
 
 
@@ -558,9 +557,7 @@ def wanted_blocks(rules: Sequence[Rule], profiles: Dict[str, Rule], family: int)
     return list(blocks)
 
 
-def block_text(
-    rule: Rule, profile: str, family: int, source: str, destination: str, protocol: str, ports: str
-) -> str:
+def block_text(rule: Rule, profile: str, family: int, source: str, destination: str, protocol: str, ports: str) -> str:
     """One block to the letter as ufw writes it: UFWBackendIptables._write_rules() and UFWRule.format_rule()."""
     anywhere = _ANYWHERE[family]
     escaped = profile.replace(" ", "%20")

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters from entries to rules, and from rules to a firewall's own text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
+
+from ansible_collections.netports.apple.plugins.module_utils import _rules
+from ansible_collections.netports.apple.plugins.module_utils._backend import Backend, BackendError
+from ansible_collections.netports.apple.plugins.module_utils._firewalld import Firewalld
+from ansible_collections.netports.apple.plugins.module_utils._pf import Pf
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._ufw import Ufw
+from ansible_collections.netports.apple.plugins.plugin_utils import _ruleset
+
+
+def rules(
+    entries: Any,
+    directions: Any = None,
+    sources: Any = None,
+    local_networks: Any = None,
+    destinations: Any = None,
+    interface: Any = None,
+) -> list[dict[str, Any]]:
+    """The filter C(rules): see C(_ruleset.rules). Bad input is an AnsibleFilterError."""
+    try:
+        made, silent = _ruleset.rules(entries, directions, sources, local_networks, destinations, interface)
+    except ValueError as error:
+        raise AnsibleFilterError(f"netports.apple.rules: {error}") from error
+    if silent:
+        Display().warning(_ruleset.silence(silent))
+    return made
+
+
+def _to(backend: type[Backend]) -> Callable[..., str]:
+    def filter_function(rules: Any, ruleset: Any = "apple") -> str:
+        """Rules as a firewall's own text; several files follow one another."""
+        try:
+            if isinstance(rules, (str, dict)) or not isinstance(rules, Iterable):
+                raise _rules.RuleError(f"{rules!r} is not a list of rules: give what the filter rules returns")
+            made = _rules.normalise(Rule.from_dict(rule) for rule in rules)
+            texts = backend.render(made, _rules.check_ruleset(ruleset))
+        except (ValueError, BackendError) as error:
+            raise AnsibleFilterError(f"netports.apple.to_{backend.name}: {error}") from error
+        return "".join(texts.values())
+
+    return filter_function
+
+
+class FilterModule:
+    """The collection's filters."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Filters by name."""
+        return {
+            "rules": rules,
+            "to_ufw": _to(Ufw),
+            "to_firewalld": _to(Firewalld),
+            "to_pf": _to(Pf),
+        }

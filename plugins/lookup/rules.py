@@ -1,0 +1,98 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lookup of the rules that sets of products need."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: rules
+short_description: The firewall rules that sets of Apple's products need
+version_added: 1.0.0
+author:
+  - netports.apple contributors (@netports)
+description:
+  - Puts P(netports.apple.ports#lookup) and P(netports.apple.rules#filter) together for several sets of products,
+    each with its own sources, interface and so on. It is what the role C(netports.apple.host_firewall) asks.
+  - A product that gives no rule in the directions asked for is named in a warning.
+options:
+  _terms:
+    description:
+      - Sets, as dictionaries with the keys C(products), C(services), C(directions), C(sources),
+        C(local_networks), C(destinations) and C(interface). C(products) or C(services) has to name something.
+      - C(services) are labels or full names of services, for rows that name no product.
+      - The other keys are the options of P(netports.apple.rules#filter).
+      - A list among the terms stands for its members.
+    type: list
+    elements: dict
+    required: true
+  defaults:
+    description: Values for the keys that a set does not have.
+    type: dict
+    default: {}
+  catalogues:
+    description: Paths of a site's own catalogue files, merged over the collection's in this order.
+    type: list
+    elements: path
+    default: []
+    ini:
+      - section: netports_apple
+        key: catalogues
+    env:
+      - name: NETPORTS_APPLE_CATALOGUES
+seealso:
+  - plugin: netports.apple.rules
+    plugin_type: filter
+  - module: netports.apple.host_firewall
+"""
+
+EXAMPLES = r"""
+- name: Let the wired network reach Screen Sharing, and the host reach iCloud and name servers
+  netports.apple.host_firewall:
+    rules: "{{ query('netports.apple.rules', reachable, reaching) }}"
+  vars:
+    reachable:
+      products: [Screen Sharing]
+      directions: [in]
+      sources: [10.20.0.0/16]
+      interface: eth0
+    reaching:
+      products: [iCloud]
+      services: [domain]
+      directions: [out]
+"""
+
+RETURN = r"""
+_list:
+  description: Rules, in the form that M(netports.apple.host_firewall) takes.
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible.utils.display import Display
+
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _options, _ruleset
+
+
+class LookupModule(LookupBase):
+    """``query('netports.apple.rules', …)``."""
+
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
+        """Answer; bad input is an AnsibleError."""
+        try:
+            _options.check_known(kwargs, ("defaults", "catalogues"))
+            given = kwargs.get("catalogues")
+            self.set_options(var_options=variables, direct={} if given is None else {"catalogues": given})
+            catalogue = _catalogue.load(self.get_option("catalogues"))
+            sets = [one for term in terms for one in (term if isinstance(term, (list, tuple)) else [term])]
+            rules, silent = _ruleset.compile_sets(catalogue, sets, kwargs.get("defaults"))
+        except ValueError as error:
+            raise AnsibleError(f"netports.apple.rules: {error}") from error
+        if silent:
+            Display().warning(_ruleset.silence(silent))
+        return rules

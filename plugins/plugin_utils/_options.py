@@ -1,0 +1,124 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What users give to the plugins, checked: ansible-core ignores unknown keywords and does not look at terms."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
+from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import CatalogueError
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "protocol": _catalogue.PROTOCOLS,
+    "direction": _catalogue.DIRECTIONS,
+    "scope": _catalogue.SCOPES,
+    "language": _catalogue.LANGUAGES,
+}
+_TRUE = ("true", "yes", "on", "1", "y", "t")
+_FALSE = ("false", "no", "off", "0", "n", "f")
+
+
+def check_known(given: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse keywords that are no options.
+
+    :raises CatalogueError: an unknown keyword, with the nearest option.
+    """
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(known)}"
+            raise CatalogueError(f"{key!r} is not an option: {hint}")
+
+
+def check_choice(name: str, value: Any) -> str | None:
+    """Check an option that has few values; ``None`` is "not given".
+
+    :raises CatalogueError: another value.
+    """
+    if value is None:
+        return None
+    choices = _CHOICES[name]
+    if not isinstance(value, str) or value not in choices:
+        raise CatalogueError(f"{name} {value!r} is not one of {', '.join(choices)}")
+    return str(value)
+
+
+def check_bool(name: str, value: Any) -> bool:
+    """Check a switch, given as a boolean or as Ansible's words for one.
+
+    :raises CatalogueError: anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    text = str(value).lower() if isinstance(value, (str, int)) else ""
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise CatalogueError(f"{name} {value!r} is neither true nor false")
+
+
+def check_port(value: Any) -> int | None:
+    """Check one port number, an int or its digits; ``None`` is "not given".
+
+    :raises CatalogueError: not a number from 1 to 65535.
+    """
+    if value is None:
+        return None
+    try:
+        first, last = _ports.parse(value)
+    except ValueError as error:
+        raise CatalogueError(str(error)) from error
+    if first != last:
+        raise CatalogueError(f"port {value!r} is a range: give one number, and get the entries that cover it")
+    return first
+
+
+def check_text(name: str, value: Any) -> str | None:
+    """Check a text that must not be empty; ``None`` is "not given".
+
+    :raises CatalogueError: not a text, or an empty one.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise CatalogueError(f"{name} {value!r} is not a text: leave it out, or give one")
+    return str(value)
+
+
+def check_terms(terms: Any) -> list[Any] | None:
+    """Bring the terms of a lookup to a list of names, ``None`` when there are none.
+
+    A list among the terms counts as its members, so that a variable can be given as it is.
+
+    :raises CatalogueError: a list of names that is empty: it would otherwise ask for everything.
+    """
+    names: list[Any] = []
+    for term in terms:
+        if isinstance(term, (list, tuple)):
+            if not term:
+                raise CatalogueError("an empty list of products: leave the term out to ask for every row")
+            names.extend(term)
+        else:
+            names.append(term)
+    return names or None
+
+
+def selection(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of C(_catalogue.select), from checked values of the lookup's options.
+
+    :raises CatalogueError: a value that an option cannot have.
+    """
+    return {
+        "protocol": check_choice("protocol", options.get("protocol")),
+        "port": check_port(options.get("port")),
+        "service": check_text("service", options.get("service")),
+        "direction": check_choice("direction", options.get("direction")),
+        "scope": check_choice("scope", options.get("scope")),
+        "members": check_bool("members", options.get("members", True)),
+        "language": check_choice("language", options.get("language")) or "en",
+    }

@@ -1,0 +1,202 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From entries of the catalogue to rules for a host."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _options
+from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue, CatalogueError, Entry
+
+# Private (RFC 1918, RFC 4193) and link-local (RFC 3927, RFC 4291) networks.
+LOCAL_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+
+SET_KEYS = ("products", "services", "directions", "sources", "local_networks", "destinations", "interface")
+
+# A rule name takes 48 characters, and " local" may come behind it.
+_NAME_LENGTH = 42
+_NEEDED = ("name", "first", "last", "protocol", "direction", "scope")
+
+
+def rules(
+    entries: Any,
+    directions: Any = None,
+    sources: Any = None,
+    local_networks: Any = None,
+    destinations: Any = None,
+    interface: Any = None,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Turn entries into rules: a product's ports of one direction, merged to the fewest ranges.
+
+    :param entries: what the lookup ``ports`` returns, not merged.
+    :param directions: ``in``, ``out`` or both (the default).
+    :param sources: networks that inbound rules accept from. Unset, entries of local scope accept from
+        ``local_networks`` and the others from anywhere. ``["any"]``: from anywhere, whatever the scope.
+    :param local_networks: what counts as local; LOCAL_NETWORKS when unset.
+    :param destinations: where packets may go; unset, anywhere.
+    :param interface: the interface; unset, every one.
+    :returns: rules as plain dicts, and the names of what has no rule in the directions asked for.
+    :raises RuleError: a value that no rule may have.
+    :raises CatalogueError: ``entries`` are not entries.
+    """
+    wanted = _directions(directions)
+    given = None if sources is None else _networks(sources, "sources")
+    local = _networks(LOCAL_NETWORKS if local_networks is None else local_networks, "local_networks")
+    shared = {
+        "destinations": () if destinations is None else _networks(destinations, "destinations"),
+        "interface": _rules.check_interface(interface),
+    }
+    made: list[Rule] = []
+    silent: list[str] = []
+    for name, own in _grouped(entries).items():
+        before = len(made)
+        for direction in wanted:
+            used = [entry for entry in own if entry["direction"] in (direction, "both")]
+            if direction == "out":
+                made.extend(_rule(name, direction, used, (), shared))
+            elif given is not None:
+                made.extend(_rule(name, direction, used, given, shared))
+            else:
+                near = [entry for entry in used if entry["scope"] == "local"]
+                far = [entry for entry in used if entry["scope"] != "local"]
+                made.extend(_rule(name, direction, far, (), shared))
+                # Two rules of one direction need two names in the firewall; ports decide which is which.
+                made.extend(_rule(f"{name} local" if far else name, direction, near, local, shared))
+        if len(made) == before:
+            silent.append(name)
+    # The same checks as on the host, before anything travels.
+    return [Rule.from_dict(rule.to_dict()).to_dict() for rule in _rules.normalise(made)], silent
+
+
+def compile_sets(
+    catalogue: Catalogue, sets: Sequence[Any], defaults: Any = None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Turn sets of products and services into the rules of one ruleset.
+
+    :param sets: mappings with the keys SET_KEYS, of which ``products`` or ``services`` has to name something.
+    :param defaults: a mapping with values for the keys that a set does not have.
+    :returns: rules as plain dicts, and the names of what has no rule in the directions asked for.
+    :raises RuleError: a value that no rule may have.
+    :raises CatalogueError: a set without products and services, an unknown product or service.
+    """
+    if not sets:
+        raise CatalogueError(
+            "there is no product to allow: name some (host_firewall_products, host_firewall_services or "
+            "host_firewall_rules), or remove the ruleset (host_firewall_state: absent)"
+        )
+    made: list[Rule] = []
+    silent: list[str] = []
+    for given in sets:
+        if not isinstance(given, Mapping) or not isinstance(defaults or {}, Mapping):
+            wrong = given if not isinstance(given, Mapping) else defaults
+            raise CatalogueError(f"{wrong!r} is not a set of products: give a mapping with products or services")
+        _options.check_known([str(key) for key in (*given, *(defaults or {}))], SET_KEYS)
+        one = {**(defaults or {}), **given}
+        products = _name_list(one.get("products"), "products")
+        services = _name_list(one.get("services"), "services")
+        if not products and not services:
+            raise CatalogueError("a set names neither products nor services: name what its rules are for")
+        entries = _catalogue.select(catalogue, products) if products else []
+        for service in services:
+            text = _options.check_text("service", service)
+            entries += [
+                {**entry, "product": None, "name": text} for entry in _catalogue.select(catalogue, None, service=text)
+            ]
+        found, without = rules(entries, *(one.get(key) for key in SET_KEYS[2:]))
+        made += [Rule.from_dict(rule) for rule in found]
+        silent += without
+    return [rule.to_dict() for rule in _rules.normalise(made)], list(dict.fromkeys(silent))
+
+
+def silence(names: Sequence[str]) -> str:
+    """The warning for products that have no rule in the directions asked for."""
+    return (
+        f"no rule for {', '.join(names)}: not used in the directions asked for, so that nothing is opened for "
+        f"{'it' if len(names) == 1 else 'them'}"
+    )
+
+
+def rule_name(name: str) -> str:
+    """Bring a product's name to a form that every firewall takes as part of its own names.
+
+    :returns: ASCII letters, digits, spaces and ``. _ + -``, at most 42 characters.
+    :raises CatalogueError: nothing is left of it.
+    """
+    folded = unicodedata.normalize("NFKD", name.replace("&", " and ")).encode("ascii", "ignore").decode("ascii")
+    if len(folded) > _NAME_LENGTH:
+        folded = re.split(r"[,(;]", folded)[0]
+    plain = re.sub(r"[^A-Za-z0-9._+-]+", " ", folded.replace("'", "")).strip(" ._+-")
+    if len(plain) > _NAME_LENGTH:
+        plain = plain[: _NAME_LENGTH + 1].rpartition(" ")[0] or plain[:_NAME_LENGTH]
+    if not plain:
+        raise CatalogueError(
+            f"the name {name!r} has no letter or digit that a firewall takes: give the product another"
+        )
+    return plain
+
+
+def _directions(value: Any) -> list[str]:
+    if value is None:
+        return list(_catalogue.DIRECTIONS)
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, (list, tuple)) or not given or not all(one in _catalogue.DIRECTIONS for one in given):
+        raise CatalogueError(f"directions is {value!r}: give a list of 'in' and 'out'")
+    return [direction for direction in _catalogue.DIRECTIONS if direction in given]
+
+
+def _networks(value: Any, what: str) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple)) and not value:
+        # Left empty by mistake, it would open to everybody.
+        raise RuleError(f"{what} is an empty list: leave it unset, or give ['any'] for anywhere")
+    return _rules.networks(value, what)
+
+
+def _name_list(value: Any, what: str) -> Sequence[Any]:
+    if value is None:
+        return ()
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise CatalogueError(f"{what} is {value!r}: give a list of names")
+    return value
+
+
+def _grouped(entries: Any) -> dict[str, list[Entry]]:
+    """Entries by the name that their rules get, in order of appearance."""
+    if isinstance(entries, (str, Mapping)) or not isinstance(entries, Iterable):
+        raise CatalogueError(
+            f"{entries!r} is not a list of entries: give what query('netports.apple.ports', …) returns (not lookup())"
+        )
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if not isinstance(entry, Mapping) or any(key not in entry for key in _NEEDED):
+            merged = isinstance(entry, Mapping) and "products" in entry
+            raise CatalogueError(
+                f"{entry!r} is not an entry: give what query('netports.apple.ports', …) returns"
+                + (", without merge=true: rules are merged by product" if merged else "")
+            )
+        groups.setdefault(rule_name(str(entry["name"])), []).append(dict(entry))
+    return groups
+
+
+def _rule(
+    name: str, direction: str, entries: Sequence[Entry], sources: tuple[str, ...], shared: Mapping[str, Any]
+) -> list[Rule]:
+    """One rule of some entries; none of no entries."""
+    if not entries:
+        return []
+    ports = {
+        protocol: tuple(
+            _ports.merge(
+                _ports.parse(f"{entry['first']}-{entry['last']}") for entry in entries if entry["protocol"] == protocol
+            )
+        )
+        for protocol in _catalogue.PROTOCOLS
+    }
+    return [Rule(name, direction, ports["tcp"], ports["udp"], sources, **shared)]
