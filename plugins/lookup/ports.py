@@ -209,5 +209,5 @@ class LookupModule(LookupBase):
             catalogue = _catalogue.load(self.get_option("catalogues"))
             entries = _catalogue.select(catalogue, _options.check_terms(terms), **selection)
         except ValueError as error:
-            raise AnsibleError(f"netports.apple.ports: {error}") from error
+            raise AnsibleError(str(error)) from error
         return _catalogue.merge(entries) if merged else entries

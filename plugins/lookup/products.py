@@ -118,4 +118,4 @@ class LookupModule(LookupBase):
             catalogue = _catalogue.load(self.get_option("catalogues"))
             return _catalogue.describe(catalogue, _options.check_terms(terms), language=language)
         except ValueError as error:
-            raise AnsibleError(f"netports.apple.products: {error}") from error
+            raise AnsibleError(str(error)) from error

@@ -92,7 +92,7 @@ class LookupModule(LookupBase):
             sets = [one for term in terms for one in (term if isinstance(term, (list, tuple)) else [term])]
             rules, silent = _ruleset.compile_sets(catalogue, sets, kwargs.get("defaults"))
         except ValueError as error:
-            raise AnsibleError(f"netports.apple.rules: {error}") from error
+            raise AnsibleError(str(error)) from error
         if silent:
             Display().warning(_ruleset.silence(silent))
         return rules

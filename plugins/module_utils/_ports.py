@@ -36,9 +36,8 @@ def parse(text: object) -> PortRange:
         raise ValueError("%r is not a port: give a number such as 443 or a range such as '3478-3497'" % (text,))
     first = int(match.group(1))
     last = int(match.group(2) or first)
-    for port in (first, last):
-        if not LOWEST <= port <= HIGHEST:
-            raise ValueError("port %d in %r is out of range: ports go from %d to %d" % (port, text, LOWEST, HIGHEST))
+    if not LOWEST <= min(first, last) <= max(first, last) <= HIGHEST:
+        raise ValueError("port %r is out of range: ports go from %d to %d" % (text, LOWEST, HIGHEST))
     if first > last:
         raise ValueError("range %r runs backwards: write '%d-%d'" % (text, last, first))
     return first, last
