@@ -12,7 +12,8 @@ PYTEST ?=
 # These reach tools/apply.py through the environment as they were typed: make neither expands
 # them ($ is a plain character) nor puts them into the text of a command.
 PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS HOSTS CONFIRM CHECK BACKEND STATE
-$(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(eval override $(v) := $$(value $(v)))))
+as_typed = $(eval override $(1) := $$(value $(1)))$(eval export $(1))
+$(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(call as_typed,$(v))))
 
 .PHONY: help setup apply unit test lint lint-light format hosts clean-hosts clean
 .DEFAULT_GOAL := help

@@ -36,7 +36,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no types
+class CallbackModule(CallbackBase):
     """The callback."""
 
     CALLBACK_VERSION = 2.0
