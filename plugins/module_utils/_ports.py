@@ -19,7 +19,18 @@ PortRange = Tuple[int, int]
 LOWEST = 1
 HIGHEST = 65535
 
-_TEXT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z")
+# No leading zeros: some tools read them as octal.
+_TEXT = re.compile(r"(0|[1-9][0-9]{0,4})(?:-(0|[1-9][0-9]{0,4}))?\Z")
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: as Python writes it, and no more than the beginning of what is long."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes no integer of more than some thousands of digits.
+        return "a huge number"
+    return text if len(text) <= 200 else "%s..." % text[:200]
 
 
 def parse(text: object) -> PortRange:
@@ -29,17 +40,18 @@ def parse(text: object) -> PortRange:
     :returns: ``(first, last)``.
     :raises ValueError: not a port or a range of ports between 1 and 65535; the message names the value.
     """
-    if isinstance(text, bool) or not isinstance(text, (int, str)):
-        raise ValueError("%r is not a port: give a number such as 443 or a range such as '3478-3497'" % (text,))
-    match = _TEXT.match(str(text))
-    if not match:
-        raise ValueError("%r is not a port: give a number such as 443 or a range such as '3478-3497'" % (text,))
-    first = int(match.group(1))
-    last = int(match.group(2) or first)
+    if isinstance(text, int) and not isinstance(text, bool):
+        first = last = int(text)
+    else:
+        match = _TEXT.match(text) if isinstance(text, str) else None
+        if not match:
+            raise ValueError("%s is not a port: give a number such as 443 or a range such as '3478-3497'" % shown(text))
+        first = int(match.group(1))
+        last = int(match.group(2) or first)
     if not LOWEST <= min(first, last) <= max(first, last) <= HIGHEST:
-        raise ValueError("port %r is out of range: ports go from %d to %d" % (text, LOWEST, HIGHEST))
+        raise ValueError("port %s is out of range: ports go from %d to %d" % (shown(text), LOWEST, HIGHEST))
     if first > last:
-        raise ValueError("range %r runs backwards: write '%d-%d'" % (text, last, first))
+        raise ValueError("range %s runs backwards: write '%d-%d'" % (shown(text), last, first))
     return first, last
 
 
