@@ -1,0 +1,489 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role on the real ufw, on real hosts: the files, ufw's own view, the kernel, and packets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from hosts import Host, PlayFailed, listen, play, probe
+
+ROLE = "netports.apple.host_firewall"
+MODULE = "netports.apple.host_firewall"
+FACETIME_UDP = [3478, 3497, 16384, 16387, 16393, 16402]
+FACETIME_NEIGHBOURS = [3477, 3498, 16383, 16388, 16392, 16403]
+# The lists of rules in the kernel that are ufw's to fill from user.rules.
+USER_CHAIN = re.compile(r"-A ufw6?-user-(?:input|output|forward)\b")
+
+
+def role(host: Host, products: Iterable[str] = (), **options: Any) -> dict[str, Any]:
+    """Apply the role, and return what the module returned."""
+    settings = {key: options.pop(key) for key in ("check", "user", "pipelining", "family", "fails") if key in options}
+    variables = {f"host_firewall_{key}": value for key, value in options.items()}
+    variables["host_firewall_products"] = list(products)
+    return play(host, role=ROLE, variables=variables, **settings).result(host, MODULE)
+
+
+def module(host: Host, fails: bool = False, check: bool = False, **arguments: Any) -> dict[str, Any]:
+    """Run the module, and return what it returned."""
+    return play(host, [{"name": "Run", MODULE: arguments}], fails=fails, check=check).result(host, MODULE)
+
+
+def rule(name: str, direction: str = "in", **ports: Any) -> dict[str, Any]:
+    """A rule as the module takes it."""
+    return {"name": name, "direction": direction, **ports}
+
+
+def state(host: Host) -> tuple[Any, str]:
+    """Everything that ufw keeps, on disk and in the kernel."""
+    return host.files("/etc/ufw", "/etc/default/ufw"), host.kernel()
+
+
+def foreign(host: Host) -> tuple[str, str, list[str]]:
+    """What is not the ruleset's: both rules files without its blocks, and the kernel's user chains without its rules."""
+    texts = [
+        re.sub(r"\n### tuple ### [^\n]*? Apple%20[^\n]*\n(?:-A [^\n]*\n)+", "", host.read(f"/etc/ufw/{name}"))
+        for name in ("user.rules", "user6.rules")
+    ]
+    kernel = [line for line in host.kernel().splitlines() if USER_CHAIN.match(line) and "dapp_Apple" not in line]
+    return texts[0], texts[1], kernel
+
+
+def owned(host: Host) -> list[str]:
+    """The ruleset's rules in the kernel."""
+    return [line for line in host.kernel().splitlines() if "dapp_Apple" in line and line.startswith("-A")]
+
+
+def set_up_administrator(host: Host) -> None:
+    """An administrator's own rules: a comment, a limit, a log, a refusal, a route, and one in the kernel alone."""
+    for words in (
+        ["allow", "8443/tcp", "comment", "nginx's own"[:5]],
+        ["limit", "2222/tcp"],
+        ["allow", "log", "from", "192.0.2.0/24", "to", "any", "port", "9000", "proto", "udp"],
+        ["deny", "in", "on", "eth0", "to", "any", "port", "7777"],
+        ["route", "allow", "in", "on", "eth0", "out", "on", "eth1", "to", "198.51.100.1", "port", "80", "proto", "tcp"],
+    ):
+        host.run(["ufw", *words])
+    host.run(["iptables", "-A", "ufw-user-input", "-p", "tcp", "--dport", "7000", "-j", "ACCEPT"])
+
+
+@pytest.mark.hosts("ufw")
+def test_life_of_a_ruleset(host: Host) -> None:
+    set_up_administrator(host)
+    pristine = state(host)
+    before = foreign(host)
+
+    checked = role(host, ["FaceTime", "AirPlay", "Classroom"], check=True)
+    assert state(host) == pristine, "check mode changed the host"
+    first = role(host, ["FaceTime", "AirPlay", "Classroom"])
+    assert first["changed"] and first["backend"] == "ufw"
+    assert {key: checked[key] for key in ("diff", "operations", "before", "after")} == {
+        key: first[key] for key in ("diff", "operations", "before", "after")
+    }
+    assert [one["action"] for one in first["operations"]] == ["add"] * 6
+    assert foreign(host) == before
+    assert module(host, state="gathered")["gathered"] == first["after"]
+    status = host.run(["ufw", "status"]).out
+    assert re.search(r"^Apple FaceTime +ALLOW +Anywhere", status, re.MULTILINE)
+    assert re.search(r"^Apple Classroom +ALLOW +10\.0\.0\.0/8", status, re.MULTILINE)
+    assert re.search(r"^Apple FaceTime out \(v6\) +ALLOW OUT +Anywhere \(v6\)", status, re.MULTILINE)
+    assert "Ports:\n  3478:3497,16384:16387,16393:16402/udp" in host.run(["ufw", "app", "info", "Apple FaceTime"]).out
+
+    # A second run starts two processes, and writes nothing.
+    settled = state(host)
+    stamps = host.run(["find", "/etc/ufw", "-printf", "%p %i %T@ %C@\n"]).out
+    with host.processes() as seen:
+        again = role(host, ["FaceTime", "AirPlay", "Classroom"])
+    assert not again["changed"] and again["operations"] == []
+    assert again["diff"]["before"] == again["diff"]["after"]
+    assert host.run(["find", "/etc/ufw", "-printf", "%p %i %T@ %C@\n"]).out == stamps
+    assert state(host) == settled
+    assert sorted(one.name for one in seen.below("python3") if one.execed) == ["ip6tables-save", "iptables-save"]
+
+    # ufw writes the file anew from what it reads: to the letter what stands there already.
+    host.run(["ufw", "allow", "9999/tcp"])
+    host.run(["ufw", "delete", "allow", "9999/tcp"])
+    assert host.files("/etc/ufw") == {path: item for path, item in settled[0].items() if path.startswith("/etc/ufw")}
+    host.run(["ufw", "app", "update", "Apple FaceTime"])
+    assert not role(host, ["FaceTime", "AirPlay", "Classroom"])["changed"]
+
+    # One product leaves, one comes that shares ports with one that stays.
+    third = role(host, ["FaceTime", "Classroom", "iMessage"])
+    assert {(one["action"], one["rule"]["name"], one["rule"]["direction"]) for one in third["operations"]} == {
+        ("add", "iMessage", "out"),
+        ("remove", "AirPlay", "in"),
+        ("remove", "AirPlay", "out"),
+    }
+    assert foreign(host)[:2] == before[:2] and not any("AirPlay" in line for line in owned(host))
+    fourth = role(host, ["iMessage", "Classroom"])
+    assert {one["rule"]["name"] for one in fourth["operations"]} == {"FaceTime"}
+    assert any("dports 80,443,5223" in line and "iMessage%20out" in line for line in owned(host))
+    assert not role(host, ["iMessage", "Classroom"])["changed"]
+
+    # After a reboot the kernel has it from the files (and no longer what was never in them).
+    stored = sorted(line.replace("\\'", "") for line in owned(host))
+    host.reboot()
+    assert sorted(line.replace("\\'", "") for line in owned(host)) == stored
+    assert not role(host, ["iMessage", "Classroom"])["changed"]
+
+    last = role(host, state="absent")
+    assert last["changed"] and last["after"] == []
+    assert foreign(host)[:2] == before[:2]
+    assert host.files("/etc/ufw") == {path: item for path, item in pristine[0].items() if path.startswith("/etc/ufw")}
+    assert owned(host) == []
+    assert not role(host, state="absent")["changed"]
+
+
+@pytest.mark.hosts("ufw", "bookworm", "trixie")
+def test_packets_in(host: Host, peer: Host) -> None:
+    role(host, ["FaceTime", "File Sharing", "Classroom"])
+    tcp, near_tcp = [139, 548, 3284, 3285], [138, 140, 547, 549, 3283, 3286, 80, 443, 5223]
+    with listen(host, tcp=tcp + near_tcp, udp=FACETIME_UDP + FACETIME_NEIGHBOURS):
+        for family in (4, 6):
+            assert probe(peer, host, tcp + near_tcp, "tcp", family) == {
+                **dict.fromkeys(tcp, "open"),
+                **dict.fromkeys(near_tcp, "filtered"),
+            }
+            assert probe(peer, host, FACETIME_UDP + FACETIME_NEIGHBOURS, "udp", family) == {
+                **dict.fromkeys(FACETIME_UDP, "open"),
+                **dict.fromkeys(FACETIME_NEIGHBOURS, "filtered"),
+            }
+        # From networks that do not hold the peer, local services are shut, and the rest stays open.
+        role(host, ["FaceTime", "File Sharing"], local_networks=["192.0.2.0/24", "2001:db8::/32"])
+        for family in (4, 6):
+            assert set(probe(peer, host, [139, 548], "tcp", family).values()) == {"filtered"}
+            assert set(probe(peer, host, FACETIME_UDP, "udp", family).values()) == {"open"}
+        role(host, ["FaceTime"], sources=[peer.address4])
+        assert set(probe(peer, host, FACETIME_UDP, "udp", 4).values()) == {"open"}
+        assert set(probe(peer, host, FACETIME_UDP, "udp", 6).values()) == {"filtered"}
+        role(host, ["File Sharing"], sources=["any"], interface="eth0")
+        assert set(probe(peer, host, [139, 548], "tcp", 4).values()) == {"open"}
+        role(host, ["File Sharing"], sources=["any"], interface="eth1")
+        assert set(probe(peer, host, [139, 548], "tcp", 4).values()) == {"filtered"}
+        role(host, ["File Sharing"], destinations=[host.address6])
+        assert set(probe(peer, host, [139, 548], "tcp", 4).values()) == {"filtered"}
+        assert set(probe(peer, host, [139, 548], "tcp", 6).values()) == {"open"}
+        role(host, state="absent")
+        for family in (4, 6):
+            assert set(probe(peer, host, tcp, "tcp", family).values()) == {"filtered"}
+
+
+@pytest.mark.hosts("ufw", "bookworm", "trixie")
+def test_packets_out(host: Host, make_host: Any) -> None:
+    other = make_host("bookworm")
+    # By hand, and never by the role: this command opens the host for moments.
+    host.run(["ufw", "default", "deny", "outgoing"])
+    role(host, ["iMessage", "FaceTime"], directions=["out"])
+    tcp, near = [80, 443, 5223], [79, 81, 442, 444, 5222, 5224, 22]
+    with listen(other, tcp=tcp + near, udp=FACETIME_UDP + FACETIME_NEIGHBOURS):
+        for family in (4, 6):
+            assert probe(host, other, tcp + near, "tcp", family) == {
+                **dict.fromkeys(tcp, "open"),
+                **dict.fromkeys(near, "filtered"),
+            }
+            assert probe(host, other, FACETIME_UDP + FACETIME_NEIGHBOURS, "udp", family) == {
+                **dict.fromkeys(FACETIME_UDP, "open"),
+                **dict.fromkeys(FACETIME_NEIGHBOURS, "filtered"),
+            }
+        role(host, ["iMessage"], directions=["out"], destinations=["17.0.0.0/8"])
+        assert set(probe(host, other, tcp, "tcp", 4).values()) == {"filtered"}
+    # iCloud connects out and is never connected to.
+    result = role(host, ["iCloud"])
+    assert {one["direction"] for one in result["after"]} == {"out"}
+    assert not any("-user-input" in line for line in owned(host))
+
+
+@pytest.mark.hosts("ufw", "bookworm", "trixie")
+def test_drift_is_seen_named_and_mended(host: Host) -> None:
+    set_up_administrator(host)
+    role(host, ["FaceTime", "File Sharing"])
+    host.run(["ufw", "allow", "4444/tcp"])
+    settled = state(host)
+
+    def drifted(*words: str) -> dict[str, Any]:
+        """Drift, see it in check mode without a change, mend it, and be where we were."""
+        host.run(["sh", "-c", *words])
+        crooked = state(host)
+        assert crooked != settled
+        seen = role(host, ["FaceTime", "File Sharing"], check=True)
+        assert seen["changed"] and state(host) == crooked
+        mended = role(host, ["FaceTime", "File Sharing"])
+        assert mended["operations"] == seen["operations"]
+        now = state(host)
+        assert now[0] == settled[0]
+        assert [line.replace("\\'", "") for line in now[1].splitlines()] == [
+            line.replace("\\'", "") for line in settled[1].splitlines()
+        ]
+        assert not role(host, ["FaceTime", "File Sharing"])["changed"]
+        return mended
+
+    first = "iptables -S ufw-user-input | grep dapp_Apple | sed -n 1p"
+    gone = drifted(f"{first} | sed 's/^-A/iptables -D/' | sh")
+    assert [one["what"] for one in gone["operations"]] == ["iptables: rule missing in the kernel"]
+    extra = drifted(
+        "iptables -A ufw-user-input -p tcp --dport 23 -m comment --comment dapp_Apple%20FaceTime -j ACCEPT;"
+        "ip6tables -I ufw6-user-input -p tcp --dport 23 -m comment --comment dapp_Apple%20Old -j ACCEPT"
+    )
+    assert [one["what"] for one in extra["operations"]] == [
+        "iptables: rule left over in the kernel",
+        "ip6tables: rule left over in the kernel",
+    ]
+    drifted("iptables-save -t filter | grep dapp_Apple | sed 's/^-A/iptables -D/' | sh")
+    # The files, on whose words the kernel still differs.
+    wider = drifted("sed -i 's/3478:3497/3478:3999/g' /etc/ufw/user.rules")
+    assert {one["action"] for one in wider["operations"]} >= {"change"} or len(wider["operations"]) >= 2
+    drifted("sed -i 's/^ports=.*/ports=1:65535\\/tcp/' /etc/ufw/applications.d/netports-apple")
+    drifted("rm /etc/ufw/applications.d/netports-apple")
+    drifted("sed -i '/Apple%20FaceTime /d; /Apple%20FaceTime.$/d' /etc/ufw/user6.rules")
+
+
+@pytest.mark.hosts("none", "bookworm", "trixie")
+def test_inactive_stored_then_enabled_without_a_lock_out(host: Host, peer: Host) -> None:
+    stored = role(host, ["Classroom"], backend="ufw")
+    assert stored["changed"] and any("inactive" in text for text in stored["warnings"])
+    assert host.run(["ufw", "status"]).out == "Status: inactive\n" and owned(host) == []
+    assert not role(host, ["Classroom"], backend="ufw")["changed"]
+
+    enabled = role(host, ["Classroom"], backend="ufw", enable=True)
+    assert enabled["operations"][-1] == {"action": "enable", "what": "ufw"}
+    assert "Status: active" in host.run(["ufw", "status"]).out
+    # The connection that enabled it is admitted, by a new connection too, and nobody else's is.
+    assert host.ssh("true").rc == 0
+    assert any("management" in text for text in enabled["warnings"])
+    with listen(host, tcp=[3284, 3283]):
+        assert probe(peer, host, [22, 3284, 3283]) == {22: "filtered", 3284: "open", 3283: "filtered"}
+    again = role(host, ["Classroom"], backend="ufw", enable=True)
+    assert not again["changed"]
+    # Removing the ruleset keeps the door that one stands in; a rule of the administrator's takes over from it.
+    role(host, backend="ufw", state="absent")
+    assert host.ssh("true").rc == 0
+    host.run(["ufw", "allow", "22/tcp"])
+    gone = role(host, backend="ufw", state="absent")
+    assert [one["rule"]["name"] for one in gone["operations"]] == ["management"]
+    assert host.ssh("true").rc == 0 and owned(host) == []
+    host.reboot()
+    assert "Status: active" in host.run(["ufw", "status"]).out
+
+
+@pytest.mark.hosts("ufw", "trixie")
+def test_management_stays_admitted_before_an_administrators_refusal(host: Host) -> None:
+    host.run(["ufw", "insert", "1", "deny", "22/tcp"])
+    assert role(host, ["Classroom"])["changed"]
+    chain = [line for line in host.kernel().splitlines() if line.startswith("-A ufw-user-input")]
+    assert "Apple%20management" in chain[0] and "--dport 22 -j DROP" in chain[1]
+    assert host.ssh("true").rc == 0
+    assert not role(host, ["Classroom"])["changed"]
+    host.reboot()
+    assert host.ssh("true").rc == 0
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_ipv6_off(host: Host) -> None:
+    role(host, ["FaceTime"])
+    host.run(["sed", "-i", "s/^IPV6=yes/IPV6=no/", "/etc/default/ufw"])
+    off = role(host, ["FaceTime"])
+    assert any("IPv6 is off in ufw" in text for text in off["warnings"])
+    assert "Apple" not in host.read("/etc/ufw/user6.rules") and "Apple" in host.read("/etc/ufw/user.rules")
+    assert not role(host, ["FaceTime"])["changed"]
+    assert role(host, ["FaceTime", "Classroom"])["changed"]
+    assert not role(host, ["FaceTime", "Classroom"])["changed"]
+    host.run(["sed", "-i", "s/^IPV6=no/IPV6=yes/", "/etc/default/ufw"])
+    assert role(host, ["FaceTime"])["changed"]
+    assert "Apple" in host.read("/etc/ufw/user6.rules")
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_a_port_shared_with_an_administrators_rule(host: Host) -> None:
+    host.run(["ufw", "allow", "443/tcp", "comment", "website"])
+    host.run(["ufw", "deny", "548/tcp"])
+    before = foreign(host)
+    module(host, rules=[rule("Website", tcp=["443", "548"])])
+    assert foreign(host) == before
+    module(host, state="deleted")
+    assert foreign(host) == before
+    assert re.search(r"^443/tcp +ALLOW +Anywhere +# website", host.run(["ufw", "status"]).out, re.MULTILINE)
+
+
+@pytest.mark.hosts("ufw", "bookworm", "trixie")
+def test_states_and_rulesets_side_by_side(host: Host) -> None:
+    one, two = rule("One", tcp=["1001"]), rule("Two", "out", udp=["2001-2100"], destinations=["192.0.2.0/24"])
+    module(host, rules=[one])
+    other = module(host, rules=[rule("One", tcp=["3001"])], ruleset="kiosk")
+    assert other["before"] == []
+    merged = module(host, rules=[two, rule("One", tcp=["1003"])], state="merged")
+    assert [(item["name"], item["tcp"], item["udp"]) for item in merged["after"]] == [
+        ("One", ["1001", "1003"], []),
+        ("Two", [], ["2001-2100"]),
+    ]
+    assert not module(host, rules=[two], state="merged")["changed"]
+    gathered = module(host, state="gathered")
+    assert not gathered["changed"] and gathered["gathered"] == merged["after"]
+    # What was gathered makes the same ruleset again.
+    assert not module(host, rules=gathered["gathered"])["changed"]
+    dropped = module(host, rules=[rule("One", tcp=["1"])], state="deleted")
+    assert [item["name"] for item in dropped["after"]] == ["Two"]
+    assert module(host, state="gathered", ruleset="kiosk")["gathered"][0]["tcp"] == ["3001"]
+    assert module(host, state="deleted")["after"] == []
+    assert "Kiosk One" in host.run(["ufw", "status"]).out
+    rendered = module(host, state="rendered", backend="ufw", rules=[one])["rendered"]
+    assert "[Apple One]" in rendered["/etc/ufw/applications.d/netports-apple"]
+    host.write("/etc/ufw/applications.d/mine", "[Apple Three]\ntitle=t\ndescription=d\nports=3/tcp\n")
+    clash = module(host, rules=[rule("Three", tcp=["3"])], fails=True)
+    assert "'Apple Three' is defined in another file" in clash["msg"]
+
+
+@pytest.mark.hosts("ufw")
+def test_all_products_in_few_processes(host: Host) -> None:
+    everything = "{{ query('netports.apple.ports') | netports.apple.rules }}"
+    with host.processes() as seen:
+        run = play(host, [{"name": "Run", MODULE: {"rules": everything}}])
+    result = run.result(host, MODULE)
+    assert len(result["operations"]) > 100
+    # The bar is 40; the module's own interpreter and shell are not what it starts.
+    started = [one.name for one in seen.below("python3") if one.execed]
+    assert len(started) <= 12, started
+    assert run.remote_calls(host) <= 3
+    with host.processes() as seen:
+        again = play(host, [{"name": "Run", MODULE: {"rules": everything}}]).result(host, MODULE)
+    assert not again["changed"]
+    assert len([one for one in seen.below("python3") if one.execed]) == 2
+    assert host.run(["ufw", "show", "added"]).err == ""
+    host.reboot()
+    assert not play(host, [{"name": "Run", MODULE: {"rules": everything}}]).result(host, MODULE)["changed"]
+
+
+HOSTILE = ["'", '"', "a\nb", "a;b", "$(id)", "`id`", "{{ 1 }}", "-j ACCEPT", "a|b", "\u0000", "é", "x" * 300, ""]
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_bad_input_changes_nothing(host: Host) -> None:
+    role(host, ["FaceTime"])
+    before = state(host)
+    good = rule("Good", tcp=["80"])
+    bad: list[dict[str, Any]] = [
+        *({"rules": [good, {**good, "name": value}]} for value in HOSTILE),
+        *({"rules": [good, {**good, "interface": value}]} for value in HOSTILE if value),
+        *(
+            {"rules": [good, {**good, "sources": [value]}]}
+            for value in [*HOSTILE, "10.0.0.1/8", "host.example", "010.0.0.1", "1.2.3"]
+        ),
+        *({"rules": [good, {**good, "destinations": [value]}]} for value in ["::1%eth0", "any\n", "300.0.0.0/8"]),
+        *(
+            {"rules": [good, {**good, "tcp": [value]}]}
+            for value in [*HOSTILE, "0", "65536", "90-80", "80:90", "80,90", "http"]
+        ),
+        *({"rules": [good], "ruleset": value} for value in [*HOSTILE, "Apple", "../etc", "all it"]),
+        *({"rules": [good], "zone": value} for value in ["a b", "x;y"]),
+        {"rules": [{**good, "direction": "sideways"}]},
+        {"rules": [{**good, "colour": "red"}]},
+        {"rules": [{"name": "None", "direction": "in"}]},
+        {"rules": [{**good, "sources": ["10.0.0.0/8"], "destinations": ["fd00::/8"]}]},
+        {"rules": [rule("management", tcp=["22"])]},
+        {"rules": "FaceTime"},
+        {"rules": [good], "state": "gone"},
+        {"rules": [good], "backend": "pf"},
+    ]
+    tasks = [
+        {
+            "name": f"Case {number}",
+            MODULE: case,
+            "ignore_errors": True,
+            "vars": {"ansible_python_interpreter": "/usr/bin/python3"},
+        }
+        for number, case in enumerate(_literal(bad))
+    ]
+    results = play(host, tasks).of(host, MODULE)
+    assert [(one.status, bad[number]) for number, one in enumerate(results) if one.status != "ignored"] == []
+    assert len(results) == len(bad)
+    for number, one in enumerate(results):
+        message = str(one.result["msg"])
+        assert len(message) > 20 and "Traceback" not in message and "exception" not in one.result, (
+            bad[number],
+            one.result,
+        )
+    assert state(host) == before
+
+
+def _literal(value: Any) -> Any:
+    """Texts as they are: braces are not to be taken for templates."""
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    return "{% raw %}" + value + "{% endraw %}" if isinstance(value, str) and "{" in value else value
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_bad_role_input_changes_nothing(host: Host) -> None:
+    role(host, ["FaceTime"])
+    before = state(host)
+    for options, text in (
+        ({"products": ["FaceTme"]}, "'FaceTme' is not a product of the catalogue: did you mean 'FaceTime'"),
+        ({"products": ["iTunes"]}, "may be any of 'iTunes Music Sharing', 'iTunes Radio streams' and 'iTunes Store'"),
+        ({"products": []}, "there is no product to allow"),
+        ({"products": ["FaceTime"], "services": ["nosuch"]}, "'nosuch' is not a service"),
+        ({"products": ["FaceTime"], "sources": []}, "sources is an empty list"),
+        ({"products": ["FaceTime"], "sources": ["10.0.0.1/8"]}, "has bits set beyond its prefix"),
+        ({"products": ["FaceTime"], "directions": ["up"]}, "directions"),
+        ({"products": ["FaceTime"], "rules": [{"product": ["AirPlay"]}]}, "product"),
+        ({"products": ["FaceTime"], "backend": "nftables"}, "backend"),
+    ):
+        variables = {f"host_firewall_{key}": value for key, value in options.items()}
+        failed = play(host, role=ROLE, variables=variables, fails=True)
+        assert text in re.sub(r"\s+", " ", failed.text.replace("\\n", " ")), (options, failed.text)
+    assert state(host) == before
+
+
+@pytest.mark.hosts("ufw", "bookworm", "trixie")
+def test_what_fails_half_way_is_put_back(host: Host) -> None:
+    set_up_administrator(host)
+    role(host, ["FaceTime"])
+    before = state(host)
+    # A program that fails once: v4 is loaded by then, and has to be undone.
+    host.run(["mv", "/usr/sbin/ip6tables-restore", "/usr/sbin/ip6tables-restore.real"])
+    host.write(
+        "/usr/sbin/ip6tables-restore",
+        '#!/bin/sh\ncase "$*" in *--test*) exec ip6tables-restore.real "$@";; esac\necho no memory >&2\nexit 2\n',
+    )
+    host.run(["chmod", "755", "/usr/sbin/ip6tables-restore"])
+    failed = role(host, ["AirPlay"], fails=True)
+    assert "no memory" in failed["msg"]
+    after = state(host)
+    assert after[0] == before[0]
+    assert [line.replace("\\'", "") for line in after[1].splitlines()] == [
+        line.replace("\\'", "") for line in before[1].splitlines()
+    ]
+    host.run(["mv", "/usr/sbin/ip6tables-restore.real", "/usr/sbin/ip6tables-restore"])
+    assert role(host, ["AirPlay"])["changed"] and not role(host, ["AirPlay"])["changed"]
+    # A rules file that ufw cannot read either is said, and left as it is.
+    host.write("/etc/ufw/user6.rules", "rubbish\n")
+    broken = role(host, ["FaceTime"], fails=True)
+    assert "has no line '### RULES ###'" in broken["msg"] and host.read("/etc/ufw/user6.rules") == "rubbish\n"
+
+
+@pytest.mark.hosts("ufw", "bullseye")
+def test_becoming_root_without_pipelining_over_ipv6(host: Host) -> None:
+    for pipelining in (False, True):
+        for family in (4, 6):
+            first = role(host, ["FaceTime"], user="admin", pipelining=pipelining, family=family)
+            assert not role(host, ["FaceTime"], user="admin", pipelining=pipelining, family=family)["changed"]
+            assert [one["name"] for one in first["after"]] == ["FaceTime", "FaceTime"]
+    with pytest.raises(PlayFailed, match="expected to fail|ended with 0"):
+        role(host, ["FaceTime"], fails=True)
+
+
+@pytest.mark.hosts("ufw", "trixie")
+def test_two_firewalls_and_none(host: Host) -> None:
+    host.run(["systemctl", "enable", "--now", "firewalld"])
+    both = role(host, ["FaceTime"], fails=True)
+    assert "ufw and firewalld are both in use on this host: set the backend" in both["msg"]
+    host.run(["systemctl", "disable", "--now", "firewalld"])
+    assert role(host, ["FaceTime"])["backend"] == "ufw"
+    host.run(["apt-get", "purge", "-y", "ufw", "firewalld"])
+    none = role(host, ["FaceTime"], fails=True)
+    assert "no firewall that this collection manages is installed" in none["msg"]

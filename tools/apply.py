@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `make apply` runs: show what would change, ask, change it.
+
+Everything comes by the environment, so that no shell ever reads a user's words:
+
+    PRODUCTS="FaceTime, AirPlay"  SERVICES=ldaps   what to allow, separated by commas
+    SOURCES= DESTINATIONS=                         networks, separated by commas
+    DIRECTIONS="in, out"  INTERFACE=  ZONE=        as the role's variables of these names
+    STATE=absent                                   remove all of it again
+    BACKEND=ufw|firewalld|pf  ENABLE=yes           which firewall; switch it on
+    HOSTS=inventory.yml                            other machines than this one
+    CHECK=yes                                      only show
+    CONFIRM=yes                                    do not ask
+
+Exit status: 0 done, shown, or nothing to do; 1 refused, failed, or answered with no; 2 not understood.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+LISTS = ("PRODUCTS", "SERVICES", "SOURCES", "DESTINATIONS", "DIRECTIONS")
+WORDS = ("INTERFACE", "ZONE", "STATE", "BACKEND", "RULESET", "ENABLE")
+BACKENDS = ("ufw", "firewalld", "pf")
+# How the module's message for a host without a firewall begins: module_utils/_host_firewall.py, choose().
+NO_FIREWALL = "no firewall that this collection manages"
+
+Result = dict[str, Any]
+
+
+def switch(name: str) -> bool:
+    """Read a yes-or-no variable of the environment."""
+    return os.environ.get(name, "").strip().lower() in ("yes", "y", "true", "1")
+
+
+def role_variables() -> dict[str, Any]:
+    """Turn the environment into the role's variables; what is not set is left to the role."""
+    variables: dict[str, Any] = {}
+    for name in LISTS:
+        words = [word.strip() for word in os.environ.get(name, "").split(",") if word.strip()]
+        if words:
+            variables[f"host_firewall_{name.lower()}"] = words
+    for name in WORDS:
+        if os.environ.get(name, "").strip():
+            variables[f"host_firewall_{name.lower()}"] = os.environ[name].strip()
+    return variables
+
+
+def play(variables: dict[str, Any], *, check: bool, playbook: str = "netports.apple.apply") -> tuple[int, list[Result], str]:
+    """Run a playbook; return its exit status, what the tasks returned, and what it printed."""
+    hosts = os.environ.get("HOSTS", "").strip()
+    with tempfile.TemporaryDirectory(prefix="netports-") as name:
+        folder = Path(name)
+        results = folder / "results"
+        results.touch()
+        inventory = {
+            "all": {
+                "hosts": {
+                    "localhost": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+                }
+            }
+        }
+        (folder / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
+        # The values are data: in an unsafe string no template is ever looked for.
+        (folder / "variables.json").write_text(json.dumps(_unsafe(variables)), encoding="utf-8")
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", hosts or str(folder / "inventory.json")]
+        command += ["-e", f"@{folder / 'variables.json'}", playbook]
+        if check:
+            command.append("--check")
+        if not hosts and os.geteuid() == 0:
+            command += ["-e", "netports_become=false"]
+        elif not hosts and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode:
+            command.append("--ask-become-pass")
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tools" / "callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "netports_results",
+            "ANSIBLE_LOCALHOST_WARNING": "False",
+            "NETPORTS_RESULTS": str(results),
+        }
+        done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+        return done.returncode, [json.loads(line) for line in results.read_text().splitlines()], done.stdout
+
+
+def _unsafe(value: Any) -> Any:
+    """Mark all texts as data that Ansible must not template (its JSON form of a !unsafe string)."""
+    if isinstance(value, dict):
+        return {key: _unsafe(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unsafe(item) for item in value]
+    return {"__ansible_unsafe": value} if isinstance(value, str) and "{" in value else value
+
+
+def describe(rule: Result) -> str:
+    """One rule in one line."""
+    ports = [f"{protocol} {', '.join(rule[protocol])}" for protocol in ("tcp", "udp") if rule[protocol]]
+    ends = [f"from {', '.join(rule['sources'])}"] if rule["sources"] else []
+    ends += [f"to {', '.join(rule['destinations'])}"] if rule["destinations"] else []
+    ends += [f"on {rule['interface']}"] if rule["interface"] else []
+    return " ".join([f"{rule['name']} {rule['direction']}:", "; ".join(ports), *ends])
+
+
+def show(result: Result) -> None:
+    """Print what a run changes on one host, and what it warns of."""
+    signs = {"add": "+", "remove": "-", "change": "~", "mend": "!", "enable": "!"}
+    for operation in result["operations"]:
+        rule = operation.get("rule")
+        text = describe(rule) if isinstance(rule, dict) else f"{operation.get('what', '')} {rule or ''}".strip()
+        print(f"  {signs.get(operation['action'], '?')} {operation['action']:<7}{text}")
+    before, after = (result["diff"][side].splitlines(keepends=True) for side in ("before", "after"))
+    difference = list(difflib.unified_diff(before, after, "before", "after", n=1))
+    if difference:
+        print()
+        sys.stdout.writelines(f"    {line}" for line in difference)
+    for warning in result.get("warnings", []):
+        print(f"  Note: {warning}")
+
+
+def render(variables: dict[str, Any]) -> int:
+    """Show the rules in each firewall's own form, for a machine that has none."""
+    print(
+        "This machine has no firewall that netports.apple manages (ufw, firewalld or pf), so nothing was changed.\n"
+        "Install one (for example: apt-get install ufw) and run this again. The rules would be:"
+    )
+    tasks = [
+        {
+            "name": backend,
+            "netports.apple.host_firewall": {
+                "state": "rendered",
+                "backend": backend,
+                "rules": "{{ __host_firewall_wanted }}",
+                "ruleset": "{{ host_firewall_ruleset }}",
+            },
+        }
+        for backend in BACKENDS
+    ]
+    text = [
+        {
+            "name": "Show the rules",
+            "hosts": "localhost",
+            "gather_facts": False,
+            "vars_files": [str(ROOT / "roles/host_firewall" / part / "main.yml") for part in ("defaults", "vars")],
+            "tasks": tasks,
+        }
+    ]
+    with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="netports-", encoding="utf-8") as playbook:
+        json.dump(text, playbook)
+        playbook.flush()
+        status, results, printed = play(variables, check=False, playbook=playbook.name)
+    for one in results:
+        for path, content in one["result"].get("rendered", {}).items():
+            print(f"\n== {one['result']['backend']}: {path}\n{content}", end="")
+    if status:
+        print(printed)
+    return status
+
+
+def main() -> int:
+    """Run the program."""
+    variables = role_variables()
+    absent = variables.get("host_firewall_state") == "absent"
+    if not absent and not any(f"host_firewall_{name}" in variables for name in ("products", "services")):
+        print(
+            'Name what to allow, for example: make apply PRODUCTS="FaceTime, AirPlay"\n'
+            "All products: docs/products.md. To remove everything again: make apply STATE=absent",
+            file=sys.stderr,
+        )
+        return 2
+    status, results, printed = play(variables, check=True)
+    firewalls = [one for one in results if one["action"] == "netports.apple.host_firewall"]
+    if any(NO_FIREWALL in str(one["result"].get("msg")) for one in firewalls) and not os.environ.get("HOSTS"):
+        return render(variables)
+    for one in firewalls:
+        if one["status"] == "ok":
+            state = "would change" if one["result"]["changed"] else "is as wanted already"
+            print(f"{one['host']}: {one['result']['backend']} {state}")
+            show(one["result"])
+    failed = [one for one in results if one["status"] in ("failed", "unreachable")]
+    for one in failed:
+        print(f"{one['host']}: {one['result'].get('msg')}", file=sys.stderr)
+    if status or failed:
+        if not failed:
+            print(printed, file=sys.stderr)
+        return 1
+    if switch("CHECK") or not any(one["result"]["changed"] for one in firewalls):
+        return 0
+    if not switch("CONFIRM"):
+        try:
+            answer = input("\nMake these changes? [y/N] ")
+        except EOFError:
+            answer = ""
+            print()
+        if answer.strip().lower() not in ("y", "yes"):
+            print("Nothing was changed. CONFIRM=yes asks nothing.")
+            return 1
+    status, results, printed = play(variables, check=False)
+    for one in results:
+        if one["action"] == "netports.apple.host_firewall":
+            message = "done" if one["status"] == "ok" else one["result"].get("msg")
+            print(f"{one['host']}: {message}")
+    if status:
+        print(printed, file=sys.stderr)
+    return 1 if status else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
