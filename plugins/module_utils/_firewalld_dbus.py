@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import socket
 import struct
-
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 # Where the system bus listens (specification, "Well-known Message Bus Instances"; /run since systemd).
