@@ -5,6 +5,8 @@
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 RUN := .venv/bin
 BUILD := PYTHONPATH=tests $(RUN)/python -m hosts
+# Its tools start one another by name.
+ANSIBLE := PATH="$$PWD/$(RUN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$$PWD/.venv/collections"
 # How many hosts' tests run at once, and extra words for pytest: make test PYTEST="-k ufw".
 JOBS ?= 2
 PYTEST ?=
@@ -38,19 +40,20 @@ unit: ## the fast tests, without hosts
 test: ## everything, on real hosts; as root, installs podman and its like by apt-get
 	@tools/setup.sh test
 	@tools/hosts.sh install
-	@$(MAKE) lint-light
 	@$(BUILD) build
-	@$(RUN)/python -m pytest tests/unit tests/integration -n $(JOBS) $(PYTEST)
+	@linted=yes; $(MAKE) lint-light || linted=no; \
+	$(RUN)/python -m pytest tests/unit tests/integration -n $(JOBS) $(PYTEST) || exit; \
+	[ $$linted = yes ] || { echo "make test: the tests passed, and the linters above did not" >&2; exit 1; }
 
 lint: ## every linter
 	@tools/setup.sh lint
 	@$(MAKE) lint-light
-	$(RUN)/ansible-lint --offline
-	ANSIBLE_COLLECTIONS_PATH=.venv/collections $(RUN)/antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+	$(ANSIBLE) ansible-lint --offline --nocolor
+	$(ANSIBLE) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
 
 lint-light:
-	$(RUN)/ruff check .
-	$(RUN)/ruff format --check .
+	$(RUN)/ruff check --quiet .
+	$(RUN)/ruff format --check --quiet .
 	tools/mypy.sh
 	$(RUN)/yamllint --strict .
 	git ls-files -z -- '*.sh' .ci/run tests/hosts/bin | xargs -0 $(RUN)/shellcheck

@@ -199,6 +199,15 @@ class Host:
         """Waits until a firewalld that runs has loaded its rules: it is "active" on D-Bus a moment before."""
         self.run(["sh", "-c", "systemctl --quiet is-active firewalld && firewall-cmd --state"], check=False)
 
+    def alias(self, address: str, *neighbours: Host) -> None:
+        """Gives the host a further address until its next reboot, for example a public one, that `neighbours` can
+        answer: a source for `reach`, or a destination."""
+        version = "-6" if ":" in address else "-4"
+        length = "128" if ":" in address else "32"
+        self.run(["ip", version, "address", "add", f"{address}/{length}", "dev", "eth0"])
+        for neighbour in neighbours:
+            neighbour.run(["ip", version, "route", "replace", f"{address}/{length}", "dev", "eth0"])
+
     # Commands and files
 
     def argv(self, argv: Sequence[str]) -> list[str]:

@@ -55,6 +55,25 @@ def test_firewalld_filters_packets(host: Host, peer: Host) -> None:
 
 
 @pytest.mark.hosts("ufw", "bookworm")
+def test_a_public_address_is_another_source(host: Host, make_host: Callable[..., Host]) -> None:
+    for network in ("10.0.0.0/8", "fc00::/7"):
+        host.run(["ufw", "allow", "proto", "tcp", "from", network, "to", "any", "port", "548"])
+    far = make_host("bookworm")
+    with listen(host, tcp=[548]):
+        for family, address in ((4, "203.0.113.9"), (6, "2001:db8::9")):
+            far.alias(address, host)
+            target = Target(family, "tcp", 548)
+            assert reach(far, host, [target]) == {target: "open"}
+            assert reach(far, host, [target], source_address=address) == {target: "filtered"}
+    host.run(["ufw", "delete", "allow", "proto", "tcp", "from", "10.0.0.0/8", "to", "any", "port", "548"])
+    host.run(["ufw", "allow", "proto", "tcp", "from", "203.0.113.0/24", "to", "any", "port", "548"])
+    with listen(host, tcp=[548]):
+        target = Target(4, "tcp", 548)
+        assert reach(far, host, [target]) == {target: "filtered"}
+        assert reach(far, host, [target], source_address="203.0.113.9") == {target: "open"}
+
+
+@pytest.mark.hosts("ufw", "bookworm")
 def test_a_thousand_ports_at_once(host: Host, peer: Host) -> None:
     host.run(["ufw", "allow", "20000:20499/tcp"])
     ports = range(20000, 21000)
