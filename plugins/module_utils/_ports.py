@@ -27,9 +27,9 @@ def shown(value: object) -> str:
     """A value as a message shows it: as Python writes it, and no more than the beginning of what is long."""
     try:
         text = repr(value)
-    except ValueError:
-        # Python writes no integer of more than some thousands of digits.
-        return "a huge number"
+    except (ValueError, RecursionError):
+        # Python writes no integer of some thousands of digits, and no list as many levels deep.
+        return "a huge %s" % type(value).__name__
     return text if len(text) <= 200 else "%s..." % text[:200]
 
 

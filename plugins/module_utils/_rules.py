@@ -17,6 +17,8 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 
+_shown = _ports.shown
+
 DIRECTIONS = ("in", "out")
 ANY = "any"
 
@@ -62,14 +64,14 @@ class Rule(NamedTuple):
         :raises RuleError: anything that is not a rule.
         """
         if not isinstance(data, dict):
-            raise RuleError("%r is not a rule: a rule is a mapping with name, direction, and tcp or udp" % (data,))
-        unknown = sorted(str(key) for key in data if key not in _KEYS)
+            raise RuleError("%s is not a rule: a rule is a mapping with name, direction, and tcp or udp" % _shown(data))
+        unknown = [_shown(key) for key in data if key not in _KEYS]
         if unknown:
-            raise RuleError("a rule has no key %s: its keys are %s" % (", ".join(map(repr, unknown)), ", ".join(_KEYS)))
+            raise RuleError("a rule has no key %s: its keys are %s" % (", ".join(sorted(unknown)), ", ".join(_KEYS)))
         name = check_name(data.get("name"))
         direction = data.get("direction")
         if direction not in DIRECTIONS:
-            raise RuleError("direction %r of rule %r: give 'in' or 'out'" % (direction, name))
+            raise RuleError("direction %s of rule %r: give 'in' or 'out'" % (_shown(direction), name))
         tcp = _port_list(data.get("tcp"), "tcp", name)
         udp = _port_list(data.get("udp"), "udp", name)
         if not tcp and not udp:
@@ -107,20 +109,20 @@ def check_name(name: Any) -> str:
     """Check a rule's name against the pattern that every backend's own names allow."""
     if not isinstance(name, str) or not _NAME.match(name):
         raise RuleError(
-            "%r is not a rule name: up to 48 letters, digits, spaces and . _ + -, beginning with a letter or digit"
-            % (name,)
+            "%s is not a rule name: up to 48 letters, digits, spaces and . _ + -, beginning with a letter or digit"
+            % _shown(name)
         )
-    return name
+    return str(name)
 
 
 def check_ruleset(name: Any) -> str:
     """Check the name of a ruleset: it becomes part of names in the firewall and of file names."""
     if not isinstance(name, str) or not _RULESET.match(name):
         raise RuleError(
-            "%r is not a ruleset name: up to 24 lower-case letters, digits and hyphens, beginning with a letter"
-            % (name,)
+            "%s is not a ruleset name: up to 24 lower-case letters, digits and hyphens, beginning with a letter"
+            % _shown(name)
         )
-    return name
+    return str(name)
 
 
 def check_interface(name: Any) -> str:
@@ -129,7 +131,7 @@ def check_interface(name: Any) -> str:
         return ""
     if not isinstance(name, str) or not _INTERFACE.match(name):
         raise RuleError(
-            "%r is not an interface name: up to 15 letters, digits and . _ -, such as 'eth0' or 'br-lan'" % (name,)
+            "%s is not an interface name: up to 15 letters, digits and . _ -, such as 'eth0' or 'br-lan'" % _shown(name)
         )
     return str(name)
 
@@ -142,26 +144,31 @@ def network(value: Any) -> str:
     :raises RuleError: not an address or a network, host bits set, a scope (``%eth0``), a host name.
     """
     if not isinstance(value, str) or "%" in value:
-        raise RuleError("%r is not a network: give an address or a network such as '10.0.0.0/8'" % (value,))
+        raise RuleError("%s is not a network: give an address or a network such as '10.0.0.0/8'" % _shown(value))
     try:
         parsed = ipaddress.ip_network(value)
-    except ValueError as error:
+    except ValueError:
         try:
             fitting = ipaddress.ip_network(value, strict=False)
         except ValueError:
             raise RuleError(
-                "%r is not a network (%s): give an address or a network such as '10.0.0.0/8', no host names"
-                % (value, error)
+                "%s is not a network: give an address or a network such as '10.0.0.0/8', no host names" % _shown(value)
             )
         raise RuleError(
-            "%r has bits set beyond its prefix: write '%s' for the network or '%s' for the host"
-            % (value, fitting, value.split("/")[0])
+            "%s has bits set beyond its prefix: write '%s' for the network or '%s' for the host"
+            % (_shown(value), fitting, value.split("/")[0])
         )
-    # Python before 3.9.5 reads 010.0.0.1 as 10.0.0.1, other tools as 8.0.0.1.
-    if any(len(part) > 1 and part.startswith("0") for part in value.split("/")[0].split(".") if "." in value):
-        raise RuleError("%r has a number with a leading zero, which tools read differently: leave it out" % value)
+    # Python before 3.9.5 reads 010.0.0.1 as 10.0.0.1, other tools as 8.0.0.1; and so with a prefix of 010.
+    address, _slash, prefix = value.partition("/")
+    dotted = address.rpartition(":")[2]
+    numbers = (dotted.split(".") if "." in dotted else []) + prefix.split(".")
+    if any(len(number) > 1 and number.startswith("0") for number in numbers):
+        raise RuleError(
+            "%s has a number with a leading zero, which tools read differently: leave it out" % _shown(value)
+        )
     # The IPv4-compatible and IPv4-mapped blocks are written with dots by some tools and without by others.
-    if parsed.version == 6 and parsed.prefixlen >= 80 and int(parsed.network_address) >> 48 == 0 and value != "::1":
+    loopback = int(parsed.network_address) == 1
+    if parsed.version == 6 and parsed.prefixlen >= 80 and int(parsed.network_address) >> 48 == 0 and not loopback:
         raise RuleError("%r is an IPv4 address in IPv6 clothes: write the IPv4 address" % value)
     return str(parsed.network_address) if parsed.prefixlen == parsed.max_prefixlen else str(parsed)
 
@@ -177,7 +184,7 @@ def networks(values: Any, what: str) -> Tuple[str, ...]:
     if values is None:
         return ()
     if isinstance(values, str) or not isinstance(values, (list, tuple)):
-        raise RuleError("%s is %r: give a list of networks, such as ['10.0.0.0/8']" % (what, values))
+        raise RuleError("%s is %s: give a list of networks, such as ['10.0.0.0/8']" % (what, _shown(values)))
     if ANY in values:
         if len(values) > 1:
             raise RuleError("%s names 'any' beside other networks: give ['any'] alone or the networks" % what)
@@ -227,7 +234,9 @@ def _port_list(values: Any, protocol: str, name: str) -> Tuple[_ports.PortRange,
     if values is None:
         return ()
     if isinstance(values, (str, int)) or not isinstance(values, (list, tuple)):
-        raise RuleError("%s of rule %r is %r: give a list of ports, such as ['80', '443']" % (protocol, name, values))
+        raise RuleError(
+            "%s of rule %r is %s: give a list of ports, such as ['80', '443']" % (protocol, name, _shown(values))
+        )
     try:
         return tuple(_ports.merge(_ports.parse(value) for value in values))
     except ValueError as error:

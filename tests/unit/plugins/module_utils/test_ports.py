@@ -203,7 +203,7 @@ def test_parse_takes_subclasses_and_gives_plain_numbers() -> None:
 def shown(value: Any) -> str:
     """How a message has to show a value: as Python writes it, the beginning where it is long."""
     if isinstance(value, int) and abs(value) > 10**100:
-        return "number"
+        return "huge int"
     return repr(value)[:20]
 
 
