@@ -206,7 +206,7 @@ class LookupModule(LookupBase):
             merged = _options.check_bool("merge", kwargs.get("merge", False))
             given = kwargs.get("catalogues")
             self.set_options(var_options=variables, direct={} if given is None else {"catalogues": given})
-            catalogue = _catalogue.load(self.get_option("catalogues"))
+            catalogue = _catalogue.load(_options.check_paths(self.get_option("catalogues")))
             entries = _catalogue.select(catalogue, _options.check_terms(terms), **selection)
         except ValueError as error:
             raise AnsibleError(str(error)) from error

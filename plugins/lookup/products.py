@@ -115,7 +115,7 @@ class LookupModule(LookupBase):
             language = _options.check_choice("language", kwargs.get("language")) or "en"
             given = kwargs.get("catalogues")
             self.set_options(var_options=variables, direct={} if given is None else {"catalogues": given})
-            catalogue = _catalogue.load(self.get_option("catalogues"))
+            catalogue = _catalogue.load(_options.check_paths(self.get_option("catalogues")))
             return _catalogue.describe(catalogue, _options.check_terms(terms), language=language)
         except ValueError as error:
             raise AnsibleError(str(error)) from error

@@ -88,7 +88,7 @@ class LookupModule(LookupBase):
             _options.check_known(kwargs, ("defaults", "catalogues"))
             given = kwargs.get("catalogues")
             self.set_options(var_options=variables, direct={} if given is None else {"catalogues": given})
-            catalogue = _catalogue.load(self.get_option("catalogues"))
+            catalogue = _catalogue.load(_options.check_paths(self.get_option("catalogues")))
             sets = [one for term in terms for one in (term if isinstance(term, (list, tuple)) else [term])]
             rules, silent = _ruleset.compile_sets(catalogue, sets, kwargs.get("defaults"))
         except ValueError as error:

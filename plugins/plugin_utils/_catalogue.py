@@ -60,8 +60,11 @@ class Catalogue:
         :raises CatalogueError: no product has that name, or several might be meant.
         """
         if not isinstance(term, str):
-            hint = f": for the products of a port, use port={term}" if isinstance(term, int) else ""
-            raise CatalogueError(f"{term!r} is not the name of a product{hint}")
+            number = isinstance(term, int) and not isinstance(term, bool)
+            hint = (
+                f"for the products of a port, use port={_ports.shown(term)}" if number else "give a name such as 'Mail'"
+            )
+            raise CatalogueError(f"{_ports.shown(term)} is not the name of a product: {hint}")
         wanted = normalise(term) if len(term) <= _LONGEST_TERM else ""
         if not term.strip():
             raise CatalogueError("an empty name of a product: leave the term out to ask for every row")
@@ -134,7 +137,7 @@ def _stamp(path: str) -> int:
     try:
         return os.stat(path).st_mtime_ns
     except OSError as error:
-        raise CatalogueError(f"catalogue {path!r} cannot be read: {error.strerror or error}") from error
+        raise CatalogueError(f"catalogue {path!r} cannot be read: {error.strerror or error}") from None
 
 
 def select(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -88,6 +89,20 @@ def check_text(name: str, value: Any) -> str | None:
     if not isinstance(value, str) or not value.strip():
         raise CatalogueError(f"{name} {value!r} is not a text: leave it out, or give one")
     return str(value)
+
+
+def check_paths(value: Iterable[Any]) -> list[str]:
+    """Check the paths of a site's own catalogue files; C(~) is the home folder.
+
+    :raises CatalogueError: one that is no path.
+    """
+    paths = list(value)
+    if paths == [""]:
+        return []  # the environment variable, set to nothing
+    for path in paths:
+        if not isinstance(path, str) or not path.strip() or "\x00" in path:
+            raise CatalogueError(f"catalogues names {_ports.shown(path)}, which is no path: give a list of files")
+    return [os.path.expanduser(str(path)) for path in paths]
 
 
 def check_terms(terms: Any) -> list[Any] | None:

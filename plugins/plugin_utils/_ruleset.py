@@ -24,6 +24,12 @@ SET_KEYS = ("products", "services", "directions", "sources", "local_networks", "
 # A rule name takes 48 characters, and " local" may come behind it.
 _NAME_LENGTH = 42
 _NEEDED = ("name", "first", "last", "protocol", "direction", "scope")
+# A scope that is misspelt must not pass for "internet".
+_CHOICES = {
+    "protocol": _catalogue.PROTOCOLS,
+    "direction": (*_catalogue.DIRECTIONS, "both"),
+    "scope": _catalogue.SCOPES,
+}
 
 
 def rules(
@@ -106,7 +112,8 @@ def compile_sets(
             raise CatalogueError("a set names neither products nor services: name what its rules are for")
         entries = _catalogue.select(catalogue, products) if products else []
         for service in services:
-            text = _options.check_text("service", service)
+            # None would select every row.
+            text = _options.check_text("service", "" if service is None else service)
             entries += [
                 {**entry, "product": None, "name": text} for entry in _catalogue.select(catalogue, None, service=text)
             ]
@@ -181,6 +188,9 @@ def _grouped(entries: Any) -> dict[str, list[Entry]]:
                 f"{entry!r} is not an entry: give what query('netports.apple.ports', …) returns"
                 + (", without merge=true: rules are merged by product" if merged else "")
             )
+        for key, choices in _CHOICES.items():
+            if entry[key] not in choices:
+                raise CatalogueError(f"{key} {_ports.shown(entry[key])} of an entry is not one of {', '.join(choices)}")
         groups.setdefault(rule_name(str(entry["name"])), []).append(dict(entry))
     return groups
 
