@@ -112,8 +112,10 @@ def compile_sets(
             raise CatalogueError("a set names neither products nor services: name what its rules are for")
         entries = _catalogue.select(catalogue, products) if products else []
         for service in services:
-            # None would select every row.
-            text = _options.check_text("service", "" if service is None else service)
+            text = _options.check_text("service", service)
+            if text is None:
+                # It would select every row.
+                raise CatalogueError("services names None: give the label or the name of a service")
             entries += [
                 {**entry, "product": None, "name": text} for entry in _catalogue.select(catalogue, None, service=text)
             ]
