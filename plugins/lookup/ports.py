@@ -72,6 +72,16 @@ options:
         key: catalogues
     env:
       - name: NETPORTS_APPLE_CATALOGUES
+  supplement:
+    description:
+      - Also answer with what is known to be newer than the article's edition. RV(_list[].edition) tells such entries.
+    type: bool
+    default: false
+    ini:
+      - section: netports_apple
+        key: supplement
+    env:
+      - name: NETPORTS_APPLE_SUPPLEMENT
 seealso:
   - plugin: netports.apple.products
     plugin_type: lookup
@@ -192,7 +202,10 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _options
 
-OPTIONS = ("protocol", "port", "service", "direction", "scope", "members", "merge", "language", "catalogues")
+OPTIONS = (
+    *("protocol", "port", "service", "direction", "scope", "members", "merge", "language"),
+    *("catalogues", "supplement"),
+)
 
 
 class LookupModule(LookupBase):
@@ -204,9 +217,7 @@ class LookupModule(LookupBase):
             _options.check_known(kwargs, OPTIONS)
             selection = _options.selection(kwargs)
             merged = _options.check_bool("merge", kwargs.get("merge", False))
-            given = kwargs.get("catalogues")
-            self.set_options(var_options=variables, direct={} if given is None else {"catalogues": given})
-            catalogue = _catalogue.load(_options.check_paths(self.get_option("catalogues")))
+            catalogue = _options.catalogue(self, variables, kwargs)
             entries = _catalogue.select(catalogue, _options.check_terms(terms), **selection)
         except ValueError as error:
             raise AnsibleError(str(error)) from error

@@ -35,6 +35,16 @@ options:
         key: catalogues
     env:
       - name: NETPORTS_APPLE_CATALOGUES
+  supplement:
+    description:
+      - Also answer with what is known to be newer than the article's edition.
+    type: bool
+    default: false
+    ini:
+      - section: netports_apple
+        key: supplement
+    env:
+      - name: NETPORTS_APPLE_SUPPLEMENT
 seealso:
   - plugin: netports.apple.ports
     plugin_type: lookup
@@ -111,11 +121,9 @@ class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         """Answer; bad input is an AnsibleError."""
         try:
-            _options.check_known(kwargs, ("language", "catalogues"))
+            _options.check_known(kwargs, ("language", "catalogues", "supplement"))
             language = _options.check_choice("language", kwargs.get("language")) or "en"
-            given = kwargs.get("catalogues")
-            self.set_options(var_options=variables, direct={} if given is None else {"catalogues": given})
-            catalogue = _catalogue.load(_options.check_paths(self.get_option("catalogues")))
+            catalogue = _options.catalogue(self, variables, kwargs)
             return _catalogue.describe(catalogue, _options.check_terms(terms), language=language)
         except ValueError as error:
             raise AnsibleError(str(error)) from error

@@ -41,6 +41,16 @@ options:
         key: catalogues
     env:
       - name: NETPORTS_APPLE_CATALOGUES
+  supplement:
+    description:
+      - Also answer with what is known to be newer than the article's edition.
+    type: bool
+    default: false
+    ini:
+      - section: netports_apple
+        key: supplement
+    env:
+      - name: NETPORTS_APPLE_SUPPLEMENT
 seealso:
   - plugin: netports.apple.rules
     plugin_type: filter
@@ -76,7 +86,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _options, _ruleset
+from ansible_collections.netports.apple.plugins.plugin_utils import _options, _ruleset
 
 
 class LookupModule(LookupBase):
@@ -85,10 +95,8 @@ class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         """Answer; bad input is an AnsibleError."""
         try:
-            _options.check_known(kwargs, ("defaults", "catalogues"))
-            given = kwargs.get("catalogues")
-            self.set_options(var_options=variables, direct={} if given is None else {"catalogues": given})
-            catalogue = _catalogue.load(_options.check_paths(self.get_option("catalogues")))
+            _options.check_known(kwargs, ("defaults", "catalogues", "supplement"))
+            catalogue = _options.catalogue(self, variables, kwargs)
             sets = [one for term in terms for one in (term if isinstance(term, (list, tuple)) else [term])]
             rules, silent = _ruleset.compile_sets(catalogue, sets, kwargs.get("defaults"))
         except ValueError as error:

@@ -30,6 +30,7 @@ LANGUAGES = ("en", "nl")
 Entry = dict[str, Any]
 
 _DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data", "catalogue.json")
+_SUPPLEMENT = os.path.join(os.path.dirname(_DATA), "supplement.json")
 # Longer ones are no name that anybody meant; comparing them with every name would only cost time.
 _LONGEST_TERM = 200
 
@@ -109,23 +110,29 @@ class Catalogue:
         return [*product["name"].values(), *product["aliases"]]
 
 
-def load(paths: Sequence[str] = ()) -> Catalogue:
-    """The catalogue, with a site's own files merged in.
+def load(paths: Sequence[str] = (), supplement: bool = False) -> Catalogue:
+    """The catalogue, with the supplement and a site's own files merged in.
 
     :param paths: YAML or JSON files of the form of ``data/site.schema.json``, later ones over earlier ones.
+    :param supplement: whether to merge in, before them, what is known to be newer than the article's edition.
     :raises CatalogueError: a file cannot be read, or its schema refuses it: file, place in it, and why.
     """
     # A site's file may change between two lookups of a long run: its time is part of the key.
     stamps = tuple((path, _stamp(path)) for path in paths)
-    return _load(stamps)
+    return _load(stamps, supplement)
 
 
 @functools.lru_cache(maxsize=8)
-def _load(stamps: tuple[tuple[str, int], ...]) -> Catalogue:
+def _load(stamps: tuple[tuple[str, int], ...], supplement: bool) -> Catalogue:
     with open(_DATA, encoding="utf-8") as stream:
         data = json.load(stream)
+    if supplement:
+        from ansible_collections.netports.apple.plugins.plugin_utils import _build
+
+        with open(_SUPPLEMENT, encoding="utf-8") as stream:
+            data = _build.extend(data, json.load(stream))
     if stamps:
-        # Only a site's own file needs the schema's library.
+        # Only a site's own file needs the libraries for YAML and for its schema.
         from ansible_collections.netports.apple.plugins.plugin_utils import _site
 
         for path, _stamp_of_it in stamps:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
-from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import CatalogueError
+from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue, CatalogueError
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "protocol": _catalogue.PROTOCOLS,
@@ -137,3 +137,23 @@ def selection(options: Mapping[str, Any]) -> dict[str, Any]:
         "members": check_bool("members", options.get("members", True)),
         "language": check_choice("language", options.get("language")) or "en",
     }
+
+
+def catalogue(lookup: Any, variables: dict[str, Any] | None, options: Mapping[str, Any]) -> Catalogue:
+    """The catalogue that a lookup's options ask for, given directly, in ansible.cfg or in the environment.
+
+    :param lookup: the lookup plugin, whose documentation has the options ``catalogues`` and ``supplement``.
+    :raises CatalogueError: a value that an option cannot have, or a file that cannot be read or is refused.
+    """
+    given = {name: options[name] for name in ("catalogues", "supplement") if options.get(name) is not None}
+    if "supplement" in given:
+        given["supplement"] = check_bool("supplement", given["supplement"])
+    lookup.set_options(var_options=variables, direct=given)
+    paths = check_paths(lookup.get_option("catalogues"))
+    return _catalogue.load([_found(lookup, path) for path in paths], lookup.get_option("supplement"))
+
+
+def _found(lookup: Any, path: str) -> str:
+    """A path from the playbook's folder, as for other files that a playbook names, or from the current one."""
+    loader = getattr(lookup, "_loader", None)
+    return path if os.path.isabs(path) or loader is None else str(loader.path_dwim(path))

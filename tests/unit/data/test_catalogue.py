@@ -36,6 +36,7 @@ normalise: Callable[[str], str] = load_by_path("names", ROOT / "plugins" / "plug
 
 FACTS: dict[str, Any] = yaml.safe_load((DATA / "apple_ports.yml").read_text(encoding="utf-8"))
 TRAFFIC: dict[str, Any] = yaml.safe_load((DATA / "traffic.yml").read_text(encoding="utf-8"))
+SUPPLEMENT: dict[str, Any] = yaml.safe_load((DATA / "supplement.yml").read_text(encoding="utf-8"))
 CATALOGUE: dict[str, Any] = json.loads((DATA / "catalogue.json").read_text(encoding="utf-8"))
 PRODUCTS: dict[str, Any] = {product["id"]: product for product in FACTS["products"]}
 SCHEMAS = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(DATA.glob("*.schema.json"))}
@@ -76,11 +77,14 @@ def test_schema_is_a_schema(name: str) -> None:
     Draft202012Validator.check_schema(SCHEMAS[name])
 
 
-def test_there_are_three_schemas() -> None:
-    assert list(SCHEMAS) == ["apple_ports.schema.json", "site.schema.json", "traffic.schema.json"]
+def test_there_are_four_schemas() -> None:
+    names = ["apple_ports.schema.json", "site.schema.json", "supplement.schema.json", "traffic.schema.json"]
+    assert list(SCHEMAS) == names
 
 
-@pytest.mark.parametrize(("name", "value"), [("apple_ports", FACTS), ("traffic", TRAFFIC)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("apple_ports", FACTS), ("traffic", TRAFFIC), ("supplement", SUPPLEMENT), ("site", SUPPLEMENT)]
+)
 def test_data_hold_to_their_schema(name: str, value: Any) -> None:
     assert schema_errors(f"{name}.schema.json", value) == []
 
@@ -112,11 +116,11 @@ def test_schema_leaves_nothing_open(name: str) -> None:
 def test_schemas_agree_on_what_they_share() -> None:
     site = SCHEMAS["site.schema.json"]["$defs"]
     looser = {"detail", "names", "row", "service"}  # a site may leave out Dutch names and what is null
-    for name in ("apple_ports.schema.json", "traffic.schema.json"):
+    for name in ("apple_ports.schema.json", "traffic.schema.json", "supplement.schema.json"):
         shared = SCHEMAS[name]["$defs"]
-        assert shared.keys() <= site.keys()
-        assert {key: shared[key] for key in shared.keys() - looser} == {
-            key: site[key] for key in shared.keys() - looser
+        assert shared.keys() <= site.keys() | {"page"}
+        assert {key: shared[key] for key in shared.keys() - looser - {"page"}} == {
+            key: site[key] for key in shared.keys() - looser - {"page"}
         }
     assert site["traffic"]["properties"] == SCHEMAS["traffic.schema.json"]["properties"]
 
@@ -531,20 +535,44 @@ def repeat_row(facts: Any, traffic: Any) -> None:
 @pytest.mark.parametrize(
     ("break_it", "sentence"),
     [
-        (drop_judgement, "traffic.yml has no judgement of 5228/tcp of siri"),
-        (judge_twice, "traffic.yml judges 443/tcp of siri twice"),
-        (judge_nothing, "traffic.yml judges 54/tcp of a row without product, which apple_ports.yml does not have"),
-        (change_port, "traffic.yml judges 22/tcp of xcode-server, which apple_ports.yml does not have"),
-        (turn_range, "port 65535-49152: a range runs from a lower to a higher port"),
-        (name_stranger, "a row names stranger, which is no product"),
-        (add_idle, "product idle is used by no row and has no members"),
-        (add_twice, "product xcode-server is defined twice"),
-        (share_alias, '"face\u2011time" is a name of both facetime and xcode-server'),
-        (repeat_alias, 'xcode-server: alias "XCODE server" is the same name as "Xcode Server"'),
-        (name_nothing, 'xcode-server: nothing of the name "-" counts in a comparison'),
-        (unknown_family, "xcode-server is of the family stranger, which is no product"),
-        (nested_family, "xcode-server is of the family icloud-mail, which is itself a member: families do not nest"),
-        (repeat_row, "22/tcp of xcode-server stands in two rows"),
+        (
+            drop_judgement,
+            "apple_ports.yml, rows[41].used_by[1].product: 5228/tcp of siri is not judged: say under traffic who connects, and from where",
+        ),
+        (judge_twice, "traffic.yml, products.siri[1].ports[0]: 443/tcp of siri is judged twice"),
+        (
+            judge_nothing,
+            "traffic.yml, rows_without_product[0].ports[2]: 54/tcp of a row without product has no row; there are 53/tcp, 53/udp, 137/udp, 445/tcp, 636/tcp, 749/tcp, 749/udp, 995/tcp, 995/udp",
+        ),
+        (
+            change_port,
+            "traffic.yml, products.xcode-server[0].ports[0]: 22/tcp of xcode-server has no row; there are 80/tcp, 443/tcp, 3690/tcp, 3690/udp, 9418/tcp, 9418/udp",
+        ),
+        (turn_range, "apple_ports.yml, rows[55].port: 65535-49152: a range runs from a lower to a higher port"),
+        (name_stranger, "apple_ports.yml, rows[0].used_by[1].product: stranger is no product"),
+        (add_idle, "apple_ports.yml, products[72]: product idle is used by no row and has no members"),
+        (add_twice, "apple_ports.yml, products[72].id: product xcode-server is defined twice"),
+        (share_alias, 'apple_ports.yml, products[4].name.en: "FaceTime" is a name of both xcode-server and facetime'),
+        (
+            repeat_alias,
+            'apple_ports.yml, products[0].aliases[0]: alias "XCODE server" of xcode-server is the same name as "Xcode Server"',
+        ),
+        (
+            name_nothing,
+            'apple_ports.yml, products[0].aliases[0]: nothing of the name "-" of xcode-server counts in a comparison',
+        ),
+        (
+            unknown_family,
+            "apple_ports.yml, products[0].family: xcode-server is of the family stranger: stranger is no product",
+        ),
+        (
+            nested_family,
+            "apple_ports.yml, products[0].family: xcode-server is of the family icloud-mail, which is itself a member: families do not nest",
+        ),
+        (
+            repeat_row,
+            "apple_ports.yml, rows[56].used_by[0].product: 22/tcp of xcode-server has a row already: to judge it anew, give it under traffic alone",
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -559,16 +587,20 @@ def test_tool_names_what_is_wrong(break_it: Callable[[Any, Any], None], sentence
 def test_tool_refuses_a_key_given_twice(tmp_path: Path) -> None:
     path = tmp_path / "traffic.yml"
     path.write_text("products:\n  siri: [a]\n  siri: [b]\n", encoding="utf-8")
-    with pytest.raises(tool.CatalogueError, match=r"traffic\.yml, line 2: key siri is given twice"):
+    with pytest.raises(tool.CatalogueError, match=r"traffic\.yml, line 3: key siri is given twice"):
         tool.load(path)
 
 
 def test_check_sees_a_stale_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stale = tmp_path / "catalogue.json"
     monkeypatch.setattr(tool, "CATALOGUE", stale)
+    monkeypatch.setattr(tool, "SUPPLEMENT_JSON", tmp_path / "supplement.json")
     assert tool.main(["--check"]) == 1
     assert tool.main([]) == 0
     assert tool.main(["--check"]) == 0
     assert stale.read_bytes() == (DATA / "catalogue.json").read_bytes()
     stale.write_text(stale.read_text(encoding="utf-8").replace('"first":22', '"first":23'), encoding="utf-8")
+    assert tool.main(["--check"]) == 1
+    assert tool.main([]) == 0
+    (tmp_path / "supplement.json").write_text("{}", encoding="utf-8")
     assert tool.main(["--check"]) == 1
