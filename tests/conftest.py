@@ -10,8 +10,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis
 from ansible.plugins.loader import init_plugin_loader
 from ansible.utils.collection_loader import AnsibleCollectionConfig
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("netports", deadline=None)
+hypothesis.settings.load_profile("netports")
 
 if AnsibleCollectionConfig.collection_finder is None:
     tree = Path(tempfile.mkdtemp(prefix="netports-collections-"))
