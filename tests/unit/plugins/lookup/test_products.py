@@ -110,7 +110,7 @@ def test_answers_can_be_written_and_spoilt(ask: Ask) -> None:
         ([443], {}, "use port=443"),
         (["ldaps"], {}, "is a service, not a product"),
         ([], {"language": "fr"}, "language 'fr' is not one of en, nl"),
-        ([], {"protocol": "tcp"}, "'protocol' is not an option: the options are language, catalogues"),
+        ([], {"protocol": "tcp"}, "'protocol' is not an option: the options are language, "),
         ([], {"catalogues": ["/nowhere.yml"]}, "catalogue '/nowhere.yml' cannot be read"),
         ([], {"catalogues": [None]}, "catalogues names None"),
     ],

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filters ``to_ufw``, ``to_firewalld`` and ``to_pf``: thin ones, over what the backends' own tests prove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.netports.apple.plugins.filter.rules import FilterModule
+
+Ask = Callable[..., list[dict[str, Any]]]
+
+FILTERS = FilterModule().filters()
+TEXTS = ["to_ufw", "to_firewalld", "to_pf"]
+
+RULE: dict[str, Any] = {"name": "Mine", "direction": "in", "tcp": ["8080"], "udp": []}
+
+
+def test_these_are_the_filters() -> None:
+    assert sorted(FILTERS) == sorted(["rules", *TEXTS])
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_whole_catalogue_as_text(ask: Ask, name: str) -> None:
+    rules = FILTERS["rules"](ask("ports"))
+    text = FILTERS[name](rules)
+    assert type(text) is str and len(text) > 1000
+    assert text == FILTERS[name](rules), "the same for the same rules"
+    assert text == FILTERS[name](iter(rules)) and text != FILTERS[name](rules, ruleset="other")
+    for rule in rules:
+        assert rule["name"] in text
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_rules_of_ones_own(name: str) -> None:
+    text = FILTERS[name]([RULE])
+    assert "8080" in text and "Mine" in text
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("rules", [None, 5, "x", {"name": "x"}, [None], ["x"], [{}], [[RULE]]], ids=str)
+def test_what_are_no_rules(name: str, rules: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"netports.apple.{name}: .* is not a (rule|list of rules|rule name)"):
+        FILTERS[name](rules)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", 'a"b'), ("name", "a\nb"), ("name", "a;b"), ("name", "$(id)"), ("name", "{{ x }}"), ("name", "<x>"),
+        ("name", None), ("direction", "both"), ("tcp", ["80; id"]), ("tcp", ["0"]), ("tcp", "80"), ("udp", ["65536"]),
+        ("sources", ["x\ny"]), ("sources", "any"), ("destinations", ["10.0.0.1/8"]), ("interface", "eth0; id"),
+        ("interface", "e{f}"), ("comment", "x"),
+    ],
+)  # fmt: skip
+def test_hostile_rules(name: str, key: str, value: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"^netports.apple.{name}: "):
+        FILTERS[name]([{**RULE, key: value}])
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("ruleset", ["", "Apple", "a b", "a\nb", "../x", "a" * 25, None, 5, ["apple"]], ids=str)
+def test_hostile_rulesets(name: str, ruleset: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="is not a ruleset name"):
+        FILTERS[name]([RULE], ruleset=ruleset)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_in_a_template(template: Callable[..., Any], name: str) -> None:
+    text = template(
+        "{{ query('netports.apple.ports', 'Screen Sharing') | netports.apple.rules(directions=['in'])"
+        f" | netports.apple.{name}(ruleset='site') }}}}"
+    )
+    assert "5900" in text and "site" in text.lower()
