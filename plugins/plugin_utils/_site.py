@@ -17,8 +17,8 @@ from ansible_collections.netports.apple.plugins.plugin_utils import _build, _rea
 from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import CatalogueError
 
 _SCHEMA = os.path.join(os.path.dirname(__file__), "..", "..", "data", "site.schema.json")
-_MOST_COMPLAINTS = 10
-_LONGEST_COMPLAINT = 300
+_MOST_COMPLAINTS = 5
+_LONGEST_COMPLAINT = 200
 
 
 def merge(data: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def merge(data: Mapping[str, Any], path: str) -> dict[str, Any]:
         raise CatalogueError(f"catalogue {path!r} cannot be read: {error.strerror or error}") from error
     except _read.ReadError as error:
         raise CatalogueError(f"catalogue {path!r} cannot be read: {error}") from error
-    problems = [(error.json_path.removeprefix("$").removeprefix("."), _why(error)) for error in _refusals(addition)]
+    problems = [(_place(error.absolute_path), _why(error)) for error in _refusals(addition)]
     if problems:
         raise CatalogueError(_complaint(path, problems))
     try:
@@ -46,9 +46,11 @@ def merge(data: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def _refusals(addition: Any) -> list[Any]:
-    """What the schema has against it: jsonschema's errors, in the file's order."""
+    """What the schema has against it: jsonschema's errors, by place."""
     validator = _validator()
-    return sorted(validator.iter_errors(addition), key=lambda error: [str(part) for part in error.absolute_path])
+    return sorted(
+        validator.iter_errors(addition), key=lambda error: [str(part).zfill(9) for part in error.absolute_path]
+    )
 
 
 @functools.lru_cache(maxsize=1)
@@ -62,6 +64,11 @@ def _validator() -> Any:
         ) from error
     with open(_SCHEMA, encoding="utf-8") as stream:
         return Draft202012Validator(json.load(stream))
+
+
+def _place(path: Iterable[str | int]) -> str:
+    """A place as the other errors write it: "rows[0].port"."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
 def _why(error: Any) -> str:
