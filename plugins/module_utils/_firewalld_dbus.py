@@ -104,7 +104,7 @@ class Bus:
                 kind, fields, values = self._message()
                 if fields.get(_REPLY_SERIAL) == self._serial and kind in (_REPLY, _ERROR):
                     break
-        except (OSError, struct.error, ValueError, UnicodeDecodeError) as error:
+        except (OSError, struct.error, ValueError) as error:
             raise BusError("org.freedesktop.DBus.Error.Disconnected", "%s.%s: %s" % (interface, member, error))
         if kind == _ERROR:
             raise BusError(str(fields.get(_ERROR_NAME)), str(values[0]) if values else str(fields.get(_ERROR_NAME)))
@@ -187,17 +187,20 @@ def decode_message(message: bytes) -> Tuple[int, Dict[int, Any], List[Any]]:
     """Read a whole message.
 
     :returns: its type, its header fields by their code, and the values of its body.
-    :raises ValueError, struct.error: not a message.
+    :raises ValueError: not a message.
     """
     order = "<" if message[0] == 108 else ">"
-    fields_list, offset = _get(message, 12, "a(yv)", order)
-    fields = dict(fields_list)
-    offset += -offset % 8
-    values: List[Any] = []
-    # Alignment counts from the start of the message; the body starts at a multiple of 8, the largest.
-    for kind in split_signature(fields.get(_SIGNATURE, "")):
-        value, offset = _get(message, offset, kind, order)
-        values.append(value)
+    try:
+        pairs, offset = _get(message, 12, "a(yv)", order)
+        fields = dict(pairs)
+        offset += -offset % 8
+        values: List[Any] = []
+        # Alignment counts from the start of the message; the body starts at a multiple of 8, the largest.
+        for kind in split_signature(fields.get(_SIGNATURE, "")):
+            value, offset = _get(message, offset, kind, order)
+            values.append(value)
+    except (struct.error, IndexError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("this is no D-Bus message: %s" % error)
     return message[1], fields, values
 
 

@@ -398,7 +398,7 @@ def _elements(text: str, root: str) -> Tuple[Dict[str, str], List[_Element], int
     data = _bytes(text)
     found: List[_Element] = []
     attributes: Dict[str, str] = {}
-    stack: List[str] = []
+    stack: List[Tuple[str, int]] = []
     close: List[int] = []
 
     def start(name: str, values: Dict[str, str]) -> None:
@@ -410,16 +410,19 @@ def _elements(text: str, root: str) -> Tuple[Dict[str, str], List[_Element], int
             found.append(_Element(name, values, [], parser.CurrentByteIndex, 0))
         else:
             found[-1].children.append((name, values))
-        stack.append(name)
+        stack.append((name, parser.CurrentByteIndex))
 
-    def end(name: str) -> None:
-        stack.pop()
-        index = parser.CurrentByteIndex
-        if not stack:
-            close.append(index)
-        elif len(stack) == 1:
-            # An empty element ends with its own tag; the parser's index is still at its start then.
-            found[-1] = found[-1]._replace(end=_tag_end(data, max(index, found[-1].start)))
+    def end(_name: str) -> None:
+        begin = stack.pop()[1]
+        if len(stack) > 1:
+            return
+        # An empty element has one tag, and the parser is behind it already.
+        tag = _tag_end(data, begin)
+        last = begin if data[tag - 2 : tag] == b"/>" else parser.CurrentByteIndex
+        if stack:
+            found[-1] = found[-1]._replace(end=_tag_end(data, last))
+        else:
+            close.append(last)
 
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
