@@ -13,7 +13,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import platform
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files, _pf_main, _pf_system, _pf_text, _plan
 from ansible_collections.netports.apple.plugins.module_utils._backend import (
@@ -204,9 +204,6 @@ class Pf(Backend):
             flush = bool(kernel.rules)
 
         operations = _plan.operations(reading.parsed.rules, list(wanted)) + self._mends(reading, wanted, now, boot)
-        after = self._view(text, main, bool(text), bool(load) or reading.power.on, reading.boots or boot, now)
-        if kernel is None and not now:
-            after = self._view(text, main, False, False, reading.boots or boot, False)
         return Change(
             operations=operations,
             before=self._view(
@@ -215,9 +212,8 @@ class Pf(Backend):
                 bool(kernel and self._called(kernel) and kernel.rules and kernel.same and not kernel.tables),
                 reading.power.on,
                 reading.boots,
-                reading.power.on,
             ),
-            after=after,
+            after=self._view(text, main, bool(kernel) or now, reading.power.on or now, reading.boots or boot),
             warnings=self._warnings(reading, wanted, main, load),
             steps=Steps(reading, text, files, load, flush, now, boot) if operations else None,
         )
@@ -349,12 +345,12 @@ class Pf(Backend):
             found.append("the role gives up its hold on pf: pf goes off unless something else holds it on")
         return found
 
-    def _view(self, text: Optional[str], main: Optional[str], kernel: bool, on: bool, boots: bool, held: bool) -> str:
+    def _view(self, text: Optional[str], main: Optional[str], loaded: bool, on: bool, boots: bool) -> str:
         own = _pf_text.own_part(main, self.options.ruleset)
         if not text and not own:
             return ""
         state = "loaded: %s\non: %s\non at boot: %s\n"
-        words = tuple("yes" if yes else "no" for yes in (kernel, on and held or on, boots))
+        words = tuple("yes" if yes else "no" for yes in (loaded, on, boots))
         return _files.diff_text({self._file: text, self.system.main_file(): own, "pf": state % words})
 
     # Applying
@@ -376,10 +372,10 @@ class Pf(Backend):
         if steps.load:
             if steps.now:
                 system.prepare(undo)
-            undo.append(lambda: self._restore(steps))
             if steps.load == "main":
-                self._load_main()
+                self._load_main(lambda: undo.append(lambda: self._restore(steps)))
             else:
+                undo.append(lambda: self._restore(steps))
                 system.must([_pf_system.PFCTL, "-a", self._anchor, "-f", self._file], "Loading the anchor")
             kernel = self._read_kernel(steps.text, _pf_text.parse(str(steps.text), self.options.ruleset))
             if not (self._called(kernel) and kernel.same) or kernel.tables:
@@ -395,11 +391,12 @@ class Pf(Backend):
         main = self._local(system.main_file())
 
         def unload() -> None:
-            undo.append(lambda: self._restore(steps))
             if steps.load and os.path.exists(main):
-                self._load_main()
-            elif steps.load:
-                self._load_nothing()
+                self._load_main(lambda: undo.append(lambda: self._restore(steps)))
+            else:
+                undo.append(lambda: self._restore(steps))
+                if steps.load:
+                    self._load_nothing()
             if steps.flush:
                 self._load_nothing("-a", self._anchor)
             if steps.load or steps.flush:
@@ -420,10 +417,12 @@ class Pf(Backend):
             [_pf_system.PFCTL, "-a", self._anchor, "-n", "-f", "-"], "Checking the rules of the anchor", text
         )
 
-    def _load_main(self) -> None:
+    def _load_main(self, between: Optional[Callable[[], None]] = None) -> None:
         """Check the main ruleset, then load it. On macOS and OpenBSD a failing load alone would do harm."""
         file = self.system.main_file()
         self.system.must([_pf_system.PFCTL, "-n", "-f", file], "Checking the main ruleset")
+        if between:
+            between()
         self.system.must([_pf_system.PFCTL, "-f", file], "Loading the main ruleset")
 
     def _load_nothing(self, *where: str) -> None:
@@ -431,17 +430,17 @@ class Pf(Backend):
         self.system.must([_pf_system.PFCTL] + list(where) + ["-f", "-"], "Emptying a ruleset", _pf_text.NOTHING)
 
     def _restore(self, steps: Steps) -> None:
-        """Bring the kernel back to the files, which are as they were."""
+        """Bring the kernel back: what had rules gets them from the files, which are as they were."""
+        text, main, kernel = steps.reading.text, steps.reading.main, steps.reading.kernel
         if steps.load == "main":
-            if steps.reading.main is None:
+            if main is None or kernel is None or not kernel.main:
                 self._load_nothing()
             else:
                 self._load_main()
-        loaded = _pf_text.look(steps.reading.main, self.options.ruleset).loaded
-        if steps.reading.text is None:
+        if text is None or kernel is None or not kernel.rules:
             self._load_nothing("-a", self._anchor)
-        elif steps.load != "main" or not loaded:
-            self._check(steps.reading.text)
+        elif steps.load != "main" or not _pf_text.look(main, self.options.ruleset).loaded:
+            self._check(text)
             self.system.must([_pf_system.PFCTL, "-a", self._anchor, "-f", self._file], "Loading the anchor as it was")
 
 

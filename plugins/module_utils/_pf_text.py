@@ -126,7 +126,11 @@ def table(networks: Sequence[str]) -> str:
     It follows from the contents, so rules that name another table name other networks: C(pfctl -sr) alone
     shows it.
     """
-    return "net-%s" % hashlib.sha256("\n".join(networks).encode("ascii")).hexdigest()[:12]
+    return "net-%s" % _digest("\n".join(networks))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
 
 
 def tables(rules: Iterable[Rule]) -> Dict[str, Tuple[str, ...]]:
@@ -150,8 +154,9 @@ def emit(rules: Iterable[Rule], ruleset: str) -> str:
     name = anchor(ruleset)
     lines = [
         "# Anchor %s: the ruleset '%s' of the Ansible role netports.apple.host_firewall." % (name, ruleset),
-        "# The role owns this file: its next run puts back what is edited here. Two lines in the main ruleset",
-        "# (/etc/pf.conf) make it count:",
+        "# The role owns this file: its next run puts back what is edited here (checksum of the rules: %s)."
+        % _digest(repr(arranged)),
+        "# Two lines in the main ruleset (/etc/pf.conf) make it count:",
         "#   %s" % call_line(ruleset),
         "#   %s" % load_line(ruleset),
         "# To remove it, run the role with host_firewall_state: absent. By hand: take out those two lines, then",

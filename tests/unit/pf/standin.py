@@ -1,0 +1,456 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stand-in for pfctl, sysrc, rcctl, launchctl and kldload over a folder that plays the host's root.
+
+It is no pf: it knows what a run of the backend can meet, and behaves there as the real ones are known to:
+
+- a missing anchor is exit 0 with words on standard error, and a missing table is not;
+- every `pfctl -E` gives a new token, on standard error; `-X` gives it back; a boot voids all;
+- FreeBSD prints names for ports without -P, OpenBSD with it, and macOS does not know the option;
+- `-f` on macOS and OpenBSD clears the skip flags before it parses; no load flushes a state;
+- a main ruleset whose `load anchor` names a missing or broken file does not load at all;
+- macOS says "No ALTQ support" and "Use of -f option" on standard error when nothing is wrong.
+
+What must never be run (-d, -F all, service pf restart, a load without a check of the same text) is an error of
+the test itself, not an exit code.
+"""
+
+from __future__ import annotations
+
+import json
+import plistlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from unit.pf import checker
+
+from ansible_collections.netports.apple.plugins.module_utils import _host_firewall
+
+# A pfctl for shell programs: it asks the stand-in, which lives in the process of the test.
+SHIM = """\
+#!{python} -IS
+import json, socket, sys
+with socket.socket(socket.AF_UNIX) as link:
+    link.connect("{folder}/socket")
+    with link.makefile("rw") as stream:
+        stream.write(json.dumps(sys.argv[1:]) + "\\n")
+        stream.flush()
+        code, out, err = json.loads(stream.read())
+sys.stdout.write(out)
+sys.stderr.write(err)
+sys.exit(code)
+"""
+
+MACOS_PF_CONF = """\
+#
+# Default PF configuration file.
+#
+scrub-anchor "com.apple/*"
+nat-anchor "com.apple/*"
+rdr-anchor "com.apple/*"
+dummynet-anchor "com.apple/*"
+anchor "com.apple/*"
+load anchor "com.apple" from "/etc/pf.anchors/com.apple"
+"""
+
+OPENBSD_PF_CONF = """\
+# See pf.conf(5)
+set skip on lo
+
+block return	# block stateless traffic
+pass		# establish keep-state
+"""
+
+FREEBSD_RC_CONF = """\
+hostname="bsd.example.org"	# a comment
+ifconfig_em0="DHCP"
+sshd_enable="YES"
+"""
+
+# The order that macOS and FreeBSD want; sets and tables may stand anywhere.
+ORDER = {"scrub": 1, "scrub-anchor": 1, "altq": 2, "nat": 3, "rdr": 3, "nat-anchor": 3, "rdr-anchor": 3}
+FILTER = ("pass", "block", "anchor", "match")
+
+Answer = tuple[int, str, str]
+
+
+class PfError(Exception):
+    """A text that pfctl refuses, with what it says."""
+
+
+class Standin:
+    """A host of a system: `macos`, `freebsd` or `openbsd`, as it is after its installation."""
+
+    def __init__(self, root: Path, system: str) -> None:
+        self.root = root
+        self.system = system
+        self.enabled = False
+        self.main: list[str] = []
+        self.anchors: dict[str, checker.Text] = {}
+        self.skipped: set[str] = set()
+        self.tokens: list[str] = []
+        self.last_token = 17179869184000000000
+        self.daemons: set[str] = set()
+        # Loads of the main ruleset, and everything that was run.
+        self.reloads = 0
+        self.log: list[list[str]] = []
+        self.faults: list[tuple[tuple[str, ...], Any]] = []
+        self._checked: set[tuple[str, str]] = set()
+        self._install()
+
+    def _install(self) -> None:
+        for folder in ("sbin", "dev", "etc", "var/run"):
+            (self.root / folder).mkdir(parents=True)
+        (self.root / "sbin/pfctl").touch()
+        if self.system == "macos":
+            (self.root / "Library/LaunchDaemons").mkdir(parents=True)
+            self.write("/etc/pf.anchors/com.apple", 'anchor "200.AirDrop/*"\n')
+            self.write("/etc/pf.conf", MACOS_PF_CONF)
+        elif self.system == "openbsd":
+            self.write("/etc/pf.conf", OPENBSD_PF_CONF)
+            self.write("/etc/rc.conf.local", "ntpd_flags=\n")
+        else:
+            self.write("/etc/rc.conf", FREEBSD_RC_CONF)
+        self.boot()
+        self.log.clear()
+
+    # What a test does to the host
+
+    def file(self, path: str) -> Path:
+        """A file of the host; a path that is below the root already stays."""
+        return Path(path) if path.startswith(str(self.root)) else self.root / path.lstrip("/")
+
+    def write(self, path: str, text: str) -> None:
+        self.file(path).parent.mkdir(parents=True, exist_ok=True)
+        self.file(path).write_bytes(text.encode("utf-8", "surrogateescape"))
+
+    def read(self, path: str) -> str:
+        return self.file(path).read_bytes().decode("utf-8", "surrogateescape")
+
+    def files(self) -> dict[str, bytes]:
+        """Every file of the host."""
+        return {str(one.relative_to(self.root)): one.read_bytes() for one in self.root.rglob("*") if one.is_file()}
+
+    def fail(self, *words: str, code: int = 1, err: str | BaseException = "pfctl: injected") -> None:
+        """Let the next process with these words fail, or raise `err`. A whole command line means just that one."""
+        self.faults.append((words, err if isinstance(err, BaseException) else (code, "", err)))
+
+    def boot(self) -> None:
+        """Switch the host off and on: rules, tokens and /var/run are gone; then what the system itself does."""
+        self.enabled, self.main, self.anchors, self.tokens = False, [], {}, []
+        shutil.rmtree(self.root / "var/run")
+        (self.root / "var/run").mkdir()
+        if self.system == "macos":
+            self.daemons = set()
+            (self.root / "dev/pf").touch()
+            self._load_silently()
+            for plist in sorted((self.root / "Library/LaunchDaemons").glob("*.plist")):
+                content = plistlib.loads(plist.read_bytes())
+                self.daemons.add(content["Label"])
+                self.run_daemon(content["ProgramArguments"])
+        elif self.system == "openbsd":
+            (self.root / "dev/pf").touch()
+            if not re.search(r"^pf=NO", self.read("/etc/rc.conf.local"), re.MULTILINE):
+                self._load_silently()
+                self.enabled = True
+        elif re.search(r'^pf_enable="?YES', self.read("/etc/rc.conf"), re.MULTILINE):
+            (self.root / "dev/pf").touch()
+            self._load_silently()
+            self.enabled = True
+        elif (self.root / "dev/pf").exists():
+            (self.root / "dev/pf").unlink()
+
+    def _load_silently(self) -> None:
+        try:
+            self.load("", self.read("/etc/pf.conf"), act=True)
+        except (PfError, FileNotFoundError):
+            self.main = []
+
+    def run_daemon(self, words: list[str]) -> None:
+        """Run a daemon's own shell program, with this host as its pfctl."""
+        with tempfile.TemporaryDirectory(prefix="pf-") as folder, socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{folder}/socket")
+            server.listen()
+            (Path(folder) / "pfctl").write_text(SHIM.format(python=sys.executable, folder=folder))
+            (Path(folder) / "pfctl").chmod(0o755)
+            threading.Thread(target=self._serve, args=(server,), daemon=True).start()
+            paths = [str(self.file(word)) if re.match(r"/(etc|var)/", word) else word for word in words]
+            environment = {"PATH": f"{folder}:/usr/bin:/bin"}
+            done = subprocess.run(paths, env=environment, capture_output=True, text=True, timeout=60, check=False)
+            # A listening socket that is closed does not wake who waits on it.
+            server.shutdown(socket.SHUT_RDWR)
+        assert done.returncode == 0, done.stderr
+
+    def _serve(self, server: socket.socket) -> None:
+        while True:
+            try:
+                link = server.accept()[0]
+            except OSError:
+                return
+            with link, link.makefile("rw") as stream:
+                stream.write(json.dumps(self._pfctl(json.loads(stream.readline()), None)))
+
+    # The processes
+
+    def run(self, argv: list[str], stdin: str | None = None) -> Answer:
+        """Start a process: what the backend is given."""
+        assert all(isinstance(word, str) for word in argv)
+        self.log.append(list(argv))
+        for fault in self.faults:
+            if set(fault[0]) <= set(argv) and (argv[0] not in fault[0] or list(fault[0]) == argv):
+                self.faults.remove(fault)
+                if isinstance(fault[1], BaseException):
+                    raise fault[1]
+                return fault[1]
+        program = {
+            "/sbin/pfctl": self._pfctl,
+            "/sbin/kldload": self._kldload,
+            "/usr/sbin/sysrc": self._sysrc,
+            "/usr/sbin/rcctl": self._rcctl,
+            "/bin/launchctl": self._launchctl,
+        }.get(argv[0])
+        assert program, f"nobody may run {argv}"
+        return program(argv[1:], stdin)
+
+    def _pfctl(self, words: list[str], stdin: str | None) -> Answer:
+        options = self._options(words)
+        assert "d" not in options, "pfctl -d"
+        assert "F" not in options, "pfctl -F"
+        if "P" in options and self.system == "macos":
+            return 1, "", "pfctl: illegal option -- P\nusage: pfctl [-AdeghmNnOqRrvz] ..."
+        if "n" not in options and not (self.root / "dev/pf").exists():
+            return 1, "", "pfctl: /dev/pf: No such file or directory\n"
+        anchor = options.get("a", "")
+        code, out, err = 0, "", "No ALTQ support in kernel\nALTQ related functions disabled\n"
+        if self.system == "openbsd":
+            err = ""
+        if "s" in options and "n" not in options:
+            shown, said = self._show(options["s"], anchor, "P" in options)
+            out, err = out + shown, err + said
+        if "T" in options:
+            assert options["T"] == "show" and "n" not in options
+            table = self.anchors.get(anchor, checker.Text()).tables.get(options["t"])
+            if table is None:
+                return 255, out, err + "pfctl: Table does not exist.\n"
+            return code, out + "".join(f"   {one}\n" for one in table), err
+        if "f" in options:
+            if self.system == "macos" and "n" not in options:
+                err += "pfctl: Use of -f option, could result in flushing of rules\npresent in the main ruleset\n"
+                err += "added by the system at startup.\nSee /etc/pf.conf for further details.\n"
+            code, said, wrong = self._file_option(options, anchor, stdin)
+            out, err = out + said, err + wrong
+        if "E" in options:
+            assert self.system == "macos"
+            self.enabled = True
+            self.last_token += 1
+            self.tokens.append(str(self.last_token))
+            err += f"pf enabled\nToken : {self.last_token}\n"
+        if "e" in options:
+            if self.enabled:
+                return 1, out, err + "pfctl: pf already enabled\n"
+            self.enabled = True
+            err += "pf enabled\n"
+        if "X" in options:
+            if options["X"] not in self.tokens:
+                return 1, out, err + "pfctl: disable request: token is invalid\n"
+            self.tokens.remove(options["X"])
+            self.enabled = bool(self.tokens)
+        return code, out, err
+
+    @staticmethod
+    def _options(words: list[str]) -> dict[str, str]:
+        """What getopt makes of the words; nothing may be left over."""
+        options: dict[str, str] = {}
+        rest = iter(words)
+        for word in rest:
+            assert re.fullmatch(r"-[a-zA-Z]", word), words
+            options[word[1]] = next(rest) if word[1] in "aDFfikKopstTxX" else ""
+        return options
+
+    def _show(self, what: str, anchor: str, names: bool) -> tuple[str, str]:
+        if what == "info":
+            state = "Enabled for 0 days 00:12:03" if self.enabled else "Disabled"
+            return f"Status: {state:<45} Debug: Urgent\n\nState Table   Total\n  current entries   0\n", ""
+        if what == "References":
+            assert self.system == "macos"
+            rows = [f"{400 + row}  pfctl                {one}  0 days 00:01:00" for row, one in enumerate(self.tokens)]
+            return "TOKENS:\nPID      Process Name                 TOKEN  TIMESTAMP\n" + "\n".join([*rows, ""]), ""
+        assert what == "rules", what
+        if not anchor:
+            return "".join(f"{rule}\n" for rule in self.main), ""
+        if anchor not in self.anchors:
+            return "", f"pfctl: Anchor '{anchor}' not found.\n"
+        return "".join(f"{rule}\n" for rule in self._expanded(self.anchors[anchor], names)), ""
+
+    def _expanded(self, text: checker.Text, option: bool) -> list[str]:
+        """The rules as this system prints them, with or without -P."""
+        dialect = {"macos": "macos", "freebsd": "freebsd15", "openbsd": "openbsd"}[self.system]
+        return checker.expand(text, dialect, numeric=self.system == "macos" or option == (self.system == "freebsd"))
+
+    def _file_option(self, options: dict[str, str], anchor: str, stdin: str | None) -> Answer:
+        name = options["f"]
+        if name == "-":
+            assert stdin, "pfctl would read the caller's own standard input"
+            text = stdin
+        elif not self.file(name).exists():
+            return 1, "", f"pfctl: {name}: No such file or directory\n"
+        else:
+            text = self.read(name)
+        act = "n" not in options
+        try:
+            if act:
+                if not anchor and self.system != "freebsd":
+                    self.skipped = set()
+                empty = not re.sub(r"#.*|\s", "", text)
+                assert empty or (anchor, text) in self._checked, f"loaded without a check: {options}"
+                self.reloads += not anchor
+            printed = self.load(anchor, text, act)
+        except PfError as error:
+            return 1, "", f"{name}:{error}\npfctl: Syntax error in config file: pf rules not loaded\n"
+        if not act:
+            self._checked.add((anchor, text))
+        if "v" not in options:
+            return 0, "", ""
+        tables, rules = printed.tables, self._expanded(printed, "P" in options) if anchor else self._rules(text)[0]
+        lines = [f"table <{name}> const {{ {' '.join(members)} }}" for name, members in tables.items()] + rules
+        return 0, "".join(f"{line}\n" for line in lines), ""
+
+    def load(self, anchor: str, text: str, act: bool) -> checker.Text:
+        """Parse a text whole, and only then put it into the kernel."""
+        if anchor:
+            try:
+                found = checker.parse(text)
+            except checker.CheckError as error:
+                raise PfError(f"3: syntax error ({error})") from error
+            if act:
+                self._put(anchor, found)
+            return found
+        main, loads, skipped = self._rules(text)
+        contents = {}
+        for name, path in loads:
+            if not self.file(path).exists():
+                raise PfError(f"1: Loading anchor {name} from {path}\npfctl: {path}: No such file or directory")
+            if name != "com.apple":
+                contents[name] = self.load(name, self.read(path), act=False)
+        if act:
+            self.main, self.skipped = main, skipped
+            for name, found in contents.items():
+                self._put(name, found)
+        return checker.Text()
+
+    def _put(self, anchor: str, text: checker.Text) -> None:
+        if text.rules:
+            self.anchors[anchor] = text
+        else:
+            self.anchors.pop(anchor, None)
+
+    def _rules(self, text: str) -> tuple[list[str], list[tuple[str, str]], set[str]]:
+        """A main ruleset: its filter rules as they are printed, its `load anchor` lines, its skipped interfaces."""
+        if text and not text.endswith("\n") and self.system == "macos":
+            raise PfError(f"{text.count(chr(10)) + 1}: syntax error")
+        if "\r" in text:
+            raise PfError("1: syntax error")
+        main, loads, skipped, place = [], [], set(), 0
+        for number, line in enumerate(text.replace("\\\n", " ").split("\n"), 1):
+            words = line.split("#")[0].split()
+            if not words:
+                continue
+            load = re.fullmatch(r'load anchor "([^"]+)" from "([^"]+)"', " ".join(words))
+            call = re.fullmatch(r'anchor "([^"]+)"', " ".join(words))
+            translated = ORDER.get(words[0])
+            if load:
+                loads.append((load.group(1), load.group(2)))
+            elif words[:3] == ["set", "skip", "on"]:
+                skipped.add(words[3])
+            elif translated and self.system != "openbsd":
+                if place > translated:
+                    raise PfError(f"{number}: Rules must be in order: options, normalization, queueing, translation")
+                place = translated
+            elif words[0] in ("set", "table", "include") or (words[0] == "dummynet-anchor" and self.system == "macos"):
+                continue
+            elif call or words[0] in FILTER[:2]:
+                place = 4
+                main += [f'anchor "{call.group(1)}" all'] if call else self._printed(" ".join(words))
+            else:
+                raise PfError(f"{number}: syntax error")
+        return main, loads, skipped
+
+    def _printed(self, rule: str) -> list[str]:
+        try:
+            return self._expanded(checker.parse(rule + "\n"), self.system == "freebsd")
+        except checker.CheckError:
+            shown = re.sub(r"^block(?! (?:drop|return))", "block drop", rule)
+            return [shown if " " in shown.replace("block drop", "b").replace("block return", "b") else f"{shown} all"]
+
+    def _kldload(self, words: list[str], _stdin: str | None) -> Answer:
+        assert self.system == "freebsd" and words == ["-n", "pf"]
+        (self.root / "dev/pf").touch()
+        return 0, "", ""
+
+    def _sysrc(self, words: list[str], _stdin: str | None) -> Answer:
+        assert self.system == "freebsd" and len(words) == 1
+        name, value = words[0].split("=")
+        text = self.read("/etc/rc.conf")
+        changed, count = re.subn(rf"^{name}=.*$", f'{name}="{value}"', text, flags=re.MULTILINE)
+        self.write("/etc/rc.conf", changed if count else f'{text}{name}="{value}"\n')
+        return 0, f"{name}:  -> {value}\n", ""
+
+    def _rcctl(self, words: list[str], _stdin: str | None) -> Answer:
+        assert self.system == "openbsd" and words == ["enable", "pf"], words
+        self.write("/etc/rc.conf.local", re.sub(r"^pf=NO\n", "", self.read("/etc/rc.conf.local"), flags=re.MULTILINE))
+        return 0, "", ""
+
+    def _launchctl(self, words: list[str], _stdin: str | None) -> Answer:
+        assert self.system == "macos"
+        if words[0] == "enable":
+            return 0, "", ""
+        if words[0] == "bootout":
+            label = words[1].split("/")[1]
+            if label not in self.daemons:
+                return 3, "", "Boot-out failed: 3: No such process\n"
+            self.daemons.remove(label)
+            return 0, "", ""
+        assert words[:2] == ["bootstrap", "system"]
+        content = plistlib.loads(self.file(words[2]).read_bytes())
+        if content["Label"] in self.daemons:
+            return 5, "", "Bootstrap failed: 5: Input/output error\n"
+        self.daemons.add(content["Label"])
+        # launchd starts it at once: a second token here would be one that nobody gives back.
+        self.run_daemon(content["ProgramArguments"])
+        return 0, "", ""
+
+
+class Host(Standin):
+    """A stand-in that the module can be run on."""
+
+    def module(self, check: bool = False, **params: Any) -> dict[str, Any]:
+        """Run the module once."""
+        defaults = {"rules": [], "ruleset": "apple", "state": "replaced", "backend": "auto", "enable": None, "zone": ""}
+        self.log.clear()
+        return _host_firewall.execute({**defaults, **params}, self.run, check, str(self.root))
+
+    def apply(self, *rules: dict[str, Any], **params: Any) -> dict[str, Any]:
+        """Run the module: in check mode, for real, and again. The three have to fit each other and the bars."""
+        before = self.files()
+        foreseen = self.module(check=True, rules=list(rules), **params)
+        assert self.files() == before, "check mode writes"
+        result = self.module(rules=list(rules), **params)
+        assert result == foreseen
+        assert len(self.log) <= 40
+        processes = len(self.log)
+        done = self.files()
+        again = self.module(rules=list(rules), **params)
+        assert not again["changed"], again["operations"]
+        assert len(self.log) <= 3, self.log
+        assert self.files() == done
+        assert again["diff"]["before"] == again["diff"]["after"] == result["diff"]["after"]
+        result["processes"] = processes
+        return result
