@@ -291,8 +291,9 @@ class Ufw(Backend):
     def _kernel_after(self, family: int, kernel: List[str], text: str, foreign: Set[str], first: int) -> List[str]:
         """The user chains as they are to be: ours as in the file, everybody else's untouched.
 
-        A missing rule goes behind the rule that precedes it in the file, or to the end when none that is
-        loaded follows it there, as with ``ufw allow``. The ``first`` rules of the file go to the top.
+        A missing rule goes before the rule that follows it in the file, or to the end when none that is
+        loaded does, as with ``ufw allow``: so a refusal that somebody put to the top of the kernel's list in
+        an emergency stays before it. The ``first`` rules of the file go to the top.
         """
         after: List[str] = []
         stored = _stored(family, text)
@@ -313,20 +314,20 @@ class Ufw(Backend):
             places: Dict[Tuple[str, ...], List[int]] = {}
             for number, (shape, _line) in enumerate(kept):
                 places.setdefault(shape, []).append(number)
-            anchors = [places[shape].pop(0) if places.get(shape) else -1 for shape, _line, _ours in want]
-            last = max((number for number, anchor in enumerate(anchors) if anchor >= 0), default=-1)
-            behind: Dict[int, List[str]] = {}
-            anchor = -1
-            for number, (shape, line, ours) in enumerate(want):
-                anchor = max(anchor, anchors[number])
-                if ours and missing[shape]:
+            anchors = [places[shape].pop(0) if places.get(shape) else None for shape, _line, _ours in want]
+            ahead: Dict[int, List[str]] = {}
+            following = len(kept)
+            for number in range(len(want) - 1, -1, -1):
+                shape, line, ours = want[number]
+                anchor = anchors[number]
+                if anchor is not None:
+                    following = anchor
+                elif ours and missing[shape]:
                     missing[shape] -= 1
-                    place = -1 if shape in top else anchor if number < last else len(kept) - 1
-                    behind.setdefault(place, []).append(line)
-            after.extend(behind.get(-1, []))
-            for number, (_shape, line) in enumerate(kept):
-                after.append(line)
-                after.extend(behind.get(number, []))
+                    ahead.setdefault(0 if shape in top else following, []).insert(0, line)
+            for number in range(len(kept) + 1):
+                after.extend(ahead.get(number, []))
+                after.extend(line for _shape, line in kept[number : number + 1])
         return after
 
     def _drift(self, family: int, kernel: List[str], text: str, foreign: Set[str]) -> List[Dict[str, Any]]:
@@ -365,6 +366,9 @@ class Ufw(Backend):
             etc = os.path.join(stage, "etc")
             os.makedirs(os.path.join(etc, "ufw", "applications.d"))
             os.symlink(self.path("etc/default"), os.path.join(etc, "default"))
+            # Older ufw looks for its own programs below the folder as well.
+            for folder in ("lib", "usr"):
+                os.symlink(self.path(folder), os.path.join(stage, folder))
             for folder in ("etc/ufw", "etc/ufw/applications.d"):
                 for name in os.listdir(self.path(folder)):
                     source = self.path(folder, name)
@@ -626,8 +630,9 @@ def parse_blocks(text: str) -> Iterable[Block]:
 def edit(text: str, owned: Sequence[Block], blocks: Sequence[str], first: Sequence[str] = ()) -> str:
     """Put the wanted blocks into a rules file in the place of the owned ones.
 
-    A block that is wanted and there stays where it is; the others of the owned ones go; what is missing
-    comes behind the last rule, where ``ufw allow`` would put it. Everything else stays byte for byte.
+    A block that is wanted and there stays where it is, or is replaced there when only its ports differ; the
+    others of the owned ones go; what is missing comes behind the last rule, where ``ufw allow`` would put it.
+    Everything else stays byte for byte.
 
     :param owned: blocks of this text, as L(parse_blocks) gave them.
     :param blocks: the texts of the wanted blocks.
@@ -636,10 +641,18 @@ def edit(text: str, owned: Sequence[Block], blocks: Sequence[str], first: Sequen
     lines = text.splitlines(True)
     begin = lines.index(_BEGIN) + 1
     top = [number for number in range(begin, len(lines)) if lines[number].startswith(_TUPLE)][: len(first)]
+    present = {block.text for block in owned}
     missing = Counter(blocks)
+    # A block with other ports takes the place of the one that it follows upon, as with 'ufw app update'.
+    heirs = {_place(block): text for text in blocks if text not in present for block in parse_blocks(text)}
     for block in sorted(owned, key=lambda one: one.start, reverse=True):
         if missing[block.text] and (block.text not in first or block.start in top):
             missing[block.text] -= 1
+            continue
+        heir = heirs.pop(_place(block), "")
+        if missing[heir] and heir not in first:
+            missing[heir] -= 1
+            lines[block.start : block.end] = [heir]
             continue
         # ufw parts blocks by an empty line before each.
         start = block.start - 1 if lines[block.start - 1] == "\n" else block.start
@@ -714,6 +727,11 @@ def _candidates(addresses: List[str]) -> List[Tuple[str, ...]]:
     """The lists that may have led to these addresses: anywhere, the networks alone, all of them."""
     found = sorted(set(addresses), key=lambda one: (version(one), ipaddress.ip_network(one, strict=False)))
     return [(), tuple(one for one in found if one not in _ANYWHERE.values()), tuple(found)]
+
+
+def _place(block: Block) -> Tuple[str, ...]:
+    """What a block is for, whatever its ports."""
+    return block.profile, block.direction, block.interface, block.source, block.destination, block.protocol
 
 
 def _block_ports(block: Block) -> List[_ports.PortRange]:

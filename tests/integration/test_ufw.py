@@ -222,8 +222,9 @@ def test_drift_is_seen_named_and_mended(host: Host) -> None:
         assert not role(host, ["FaceTime", "File Sharing"])["changed"]
         return mended
 
-    first = "iptables -S ufw-user-input | grep dapp_Apple | sed -n 1p"
-    gone = drifted(f"{first} | sed 's/^-A/iptables -D/' | sh")
+    # By restore, whose spelling iptables-save's is: a shell would take quotes away.
+    delete = "(echo '*filter'; iptables-save -t filter | grep dapp_Apple | {} | sed 's/^-A/-D/'; echo COMMIT) | iptables-restore -n"
+    gone = drifted(delete.format("sed -n 1p"))
     assert [one["what"] for one in gone["operations"]] == ["iptables: rule missing in the kernel"]
     extra = drifted(
         "iptables -A ufw-user-input -p tcp --dport 23 -m comment --comment dapp_Apple%20FaceTime -j ACCEPT;"
@@ -233,13 +234,19 @@ def test_drift_is_seen_named_and_mended(host: Host) -> None:
         "iptables: rule left over in the kernel",
         "ip6tables: rule left over in the kernel",
     ]
-    drifted("iptables-save -t filter | grep dapp_Apple | sed 's/^-A/iptables -D/' | sh")
+    drifted(delete.format("cat"))
     # The files, on whose words the kernel still differs.
     wider = drifted("sed -i 's/3478:3497/3478:3999/g' /etc/ufw/user.rules")
     assert {one["action"] for one in wider["operations"]} >= {"change"} or len(wider["operations"]) >= 2
     drifted("sed -i 's/^ports=.*/ports=1:65535\\/tcp/' /etc/ufw/applications.d/netports-apple")
     drifted("rm /etc/ufw/applications.d/netports-apple")
-    drifted("sed -i '/Apple%20FaceTime /d; /Apple%20FaceTime.$/d' /etc/ufw/user6.rules")
+    # What is gone from the file has lost its place, and comes to the end.
+    before, kernel = foreign(host), sorted(owned(host))
+    host.run(["sed", "-i", "/Apple%20FaceTime /d; /Apple%20FaceTime.$/d", "/etc/ufw/user6.rules"])
+    mended = role(host, ["FaceTime", "File Sharing"])
+    assert mended["changed"] and foreign(host) == before and len(owned(host)) == len(kernel)
+    assert "Apple%20FaceTime " in host.read("/etc/ufw/user6.rules")
+    assert not role(host, ["FaceTime", "File Sharing"])["changed"]
 
 
 @pytest.mark.hosts("none", "bookworm", "trixie")
@@ -272,10 +279,18 @@ def test_inactive_stored_then_enabled_without_a_lock_out(host: Host, peer: Host)
 
 @pytest.mark.hosts("ufw", "trixie")
 def test_management_stays_admitted_before_an_administrators_refusal(host: Host) -> None:
-    host.run(["ufw", "insert", "1", "deny", "22/tcp"])
-    assert role(host, ["Classroom"])["changed"]
+    # In one connection: a new one would not come through between the two tasks.
+    refuse = "ufw insert 1 deny proto tcp from 10.0.0.0/8 to any port 22"
+    rules = "{{ query('netports.apple.ports', 'Classroom') | netports.apple.rules }}"
+    play(
+        host,
+        [
+            {"name": "Refuse", "ansible.builtin.command": refuse},
+            {"name": "Run", MODULE: {"rules": rules}},
+        ],
+    )
     chain = [line for line in host.kernel().splitlines() if line.startswith("-A ufw-user-input")]
-    assert "Apple%20management" in chain[0] and "--dport 22 -j DROP" in chain[1]
+    assert "Apple%20management" in chain[0] and "--dport 22 -j DROP" in chain[1], chain
     assert host.ssh("true").rc == 0
     assert not role(host, ["Classroom"])["changed"]
     host.reboot()
@@ -343,7 +358,7 @@ def test_all_products_in_few_processes(host: Host) -> None:
     with host.processes() as seen:
         run = play(host, [{"name": "Run", MODULE: {"rules": everything}}])
     result = run.result(host, MODULE)
-    assert len(result["operations"]) > 100
+    assert len(result["operations"]) > 90
     # The bar is 40; the module's own interpreter and shell are not what it starts.
     started = [one.name for one in seen.below("python3") if one.execed]
     assert len(started) <= 12, started
@@ -402,7 +417,7 @@ def test_bad_input_changes_nothing(host: Host) -> None:
     assert len(results) == len(bad)
     for number, one in enumerate(results):
         message = str(one.result["msg"])
-        assert len(message) > 20 and "Traceback" not in message and "exception" not in one.result, (
+        assert len(message) > 20 and "Traceback" not in str(one.result), (
             bad[number],
             one.result,
         )
@@ -445,12 +460,11 @@ def test_what_fails_half_way_is_put_back(host: Host) -> None:
     role(host, ["FaceTime"])
     before = state(host)
     # A program that fails once: v4 is loaded by then, and has to be undone.
-    host.run(["mv", "/usr/sbin/ip6tables-restore", "/usr/sbin/ip6tables-restore.real"])
     host.write(
-        "/usr/sbin/ip6tables-restore",
-        '#!/bin/sh\ncase "$*" in *--test*) exec ip6tables-restore.real "$@";; esac\necho no memory >&2\nexit 2\n',
+        "/usr/local/sbin/ip6tables-restore",
+        '#!/bin/sh\ncase "$*" in *--test*) exec /usr/sbin/ip6tables-restore "$@";; esac\necho no memory >&2\nexit 2\n',
     )
-    host.run(["chmod", "755", "/usr/sbin/ip6tables-restore"])
+    host.run(["chmod", "755", "/usr/local/sbin/ip6tables-restore"])
     failed = role(host, ["AirPlay"], fails=True)
     assert "no memory" in failed["msg"]
     after = state(host)
@@ -458,7 +472,7 @@ def test_what_fails_half_way_is_put_back(host: Host) -> None:
     assert [line.replace("\\'", "") for line in after[1].splitlines()] == [
         line.replace("\\'", "") for line in before[1].splitlines()
     ]
-    host.run(["mv", "/usr/sbin/ip6tables-restore.real", "/usr/sbin/ip6tables-restore"])
+    host.run(["rm", "/usr/local/sbin/ip6tables-restore"])
     assert role(host, ["AirPlay"])["changed"] and not role(host, ["AirPlay"])["changed"]
     # A rules file that ufw cannot read either is said, and left as it is.
     host.write("/etc/ufw/user6.rules", "rubbish\n")
