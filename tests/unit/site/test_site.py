@@ -21,7 +21,7 @@ Load = Callable[..., _catalogue.Catalogue]
 Refusal = Callable[..., str]
 
 
-def found(catalogue: _catalogue.Catalogue, *terms: str, **options: Any) -> list[tuple[str, ...]]:
+def found(catalogue: _catalogue.Catalogue, *terms: str, **options: Any) -> list[tuple[str | None, ...]]:
     """(product, port/protocol, direction, scope, edition) of what terms find."""
     return [
         (entry["product"], f"{entry['port']}/{entry['protocol']}", *(entry[key] for key in ("direction", "scope")))
@@ -240,7 +240,7 @@ def test_catalogue_merged_in_parts_is_the_catalogue(base: Any) -> None:
     names = [name for name in base["products"] if name.startswith("icloud")]
     without = _build.extend(base, {"edition": {"id": "a", "title": "A"}, "hide": names})
     entries = [entry for entry in base["entries"] if entry["product"] in names and not entry["nested"]]
-    addition = {
+    addition: dict[str, Any] = {
         "edition": {"id": "b", "title": "B"},
         "products": [
             {key: value for key, value in product.items() if key in ("name", "aliases", "family") and value}
