@@ -222,7 +222,7 @@ def expand(text: Text, dialect: str, numeric: bool = True) -> list[str]:
 
     :param numeric: ports as numbers where FreeBSD would print names.
     """
-    lines = []
+    lines: list[str] = []
     for rule in text.rules:
         before = len(lines)
         for protocol, source, source_ports, destination, destination_ports in itertools.product(

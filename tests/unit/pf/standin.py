@@ -102,7 +102,7 @@ class Standin:
         # Loads of the main ruleset, and everything that was run.
         self.reloads = 0
         self.log: list[list[str]] = []
-        self.faults: list[tuple[tuple[str, ...], Any]] = []
+        self.faults: list[tuple[tuple[str, ...], Answer | BaseException]] = []
         self._checked: set[tuple[str, str]] = set()
         self._install()
 
@@ -433,7 +433,14 @@ class Host(Standin):
 
     def module(self, check: bool = False, **params: Any) -> dict[str, Any]:
         """Run the module once."""
-        defaults = {"rules": [], "ruleset": "apple", "state": "replaced", "backend": "auto", "enable": None, "zone": ""}
+        defaults: dict[str, Any] = {
+            "rules": [],
+            "ruleset": "apple",
+            "state": "replaced",
+            "backend": "auto",
+            "enable": None,
+            "zone": "",
+        }
         self.log.clear()
         return _host_firewall.execute({**defaults, **params}, self.run, check, str(self.root))
 

@@ -594,3 +594,16 @@ def test_plist_is_what_launchd_reads(make_host: Callable[[str], Host]) -> None:
     host.apply(FACETIME, enable=True)
     assert re.search(r"<key>RunAtLoad</key>\s*<true/>", host.read(PLIST))
     assert host.file(PLIST).stat().st_mode & 0o777 == 0o644
+
+
+def test_golden_files(host: Host) -> None:
+    """Every file that a first run writes, beside this test for people to read."""
+    off(host)
+    before = host.files()
+    host.apply(*ALL, enable=True)
+    golden = Path(__file__).parent / "golden" / host.system
+    changed = {path: text.decode() for path, text in host.files().items() if before.get(path) != text}
+    changed = {path: text for path, text in changed.items() if not path.startswith(("var/run/", "dev/"))}
+    assert changed == {
+        str(one.relative_to(golden)): one.read_text(encoding="utf-8") for one in golden.rglob("*") if one.is_file()
+    }
