@@ -158,6 +158,19 @@ class Pf(Backend):
         return all(_pf_main.admits(rules, address, port, begun) for rules in self._rulesets(reading))
 
     @staticmethod
+    def _refuse_blindness() -> None:
+        """Without a /proc, a connection that sudo or doas took out of the environment cannot be found.
+
+        :raises BackendError: pf would be switched on over a connection that nobody knows.
+        """
+        if not os.environ.get("SSH_CONNECTION") and (os.environ.get("SUDO_USER") or os.environ.get("DOAS_USER")):
+            raise BackendError(
+                "pf is off, its main ruleset refuses packets, and sudo or doas took SSH_CONNECTION away, which says"
+                " what connection to keep: log in as root, let it through (sudoers: Defaults env_keep +="
+                ' "SSH_CONNECTION"; doas.conf: setenv { SSH_CONNECTION }), or switch pf on yourself first'
+            )
+
+    @staticmethod
     def _rulesets(reading: Reading) -> List[List[str]]:
         return [reading.kernel.main if reading.kernel else [], reading.coming]
 
@@ -168,6 +181,8 @@ class Pf(Backend):
         boot = enable and not reading.boots
         main_file = system.main_file()
         wanted = [_pf_text.canonical(rule) for rule in wanted]
+        if now and not reading.power.on and self.denies_inbound(have) and not any(map(_pf_text.is_guard, wanted)):
+            self._refuse_blindness()
         try:
             text: Optional[str] = _pf_text.emit(wanted, self.options.ruleset) if wanted else None
         except ValueError as error:

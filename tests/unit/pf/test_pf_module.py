@@ -287,6 +287,19 @@ def test_the_running_connection_survives_switching_on(host: Host, monkeypatch: p
     assert result["after"][0]["name"] == "management"
 
 
+@pytest.mark.parametrize("variable", ["SUDO_USER", "DOAS_USER"])
+def test_a_connection_that_nobody_knows_is_not_cut(host: Host, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    off(host)
+    host.write("/etc/pf.conf", BLOCKING[host.system])
+    monkeypatch.delenv("SSH_CONNECTION", raising=False)
+    monkeypatch.setenv(variable, "admin")
+    pristine = host.files()
+    with pytest.raises(BackendError, match="took SSH_CONNECTION away"):
+        host.module(rules=[FACETIME], enable=True)
+    assert host.files() == pristine and not host.enabled
+    host.apply(FACETIME)
+
+
 def test_no_guard_where_nothing_is_refused(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     off(host)
     monkeypatch.setattr(_guard, "connection", lambda: _guard.Connection("192.0.2.9", 22))
