@@ -261,8 +261,8 @@ class Firewalld(Backend):
             warnings += self._difference_warnings(native, owned, own_policies, reload)
         return Change(
             operations,
-            self._show(native, _permanent(native), native.runtime, differences),
-            self._show(native, target, None, differences),
+            self._show(native, _permanent(native), False),
+            self._show(native, target, True),
             warnings,
             Steps(files, reload, attach, detach, set_policies, target, owned, own_policies, enable),
         )
@@ -279,15 +279,16 @@ class Firewalld(Backend):
                     "%s was changed by somebody else during this run: nothing was changed; run it again" % item.path
                 )
         daemon = self._daemon()
-        before = daemon.loaded("\0") if daemon else None
         loads: List[str] = []
+        before: Optional[Loaded] = None
         try:
+            before = daemon.loaded("\0") if daemon else None
             _files.apply(steps.files, lambda: self._load(steps, daemon, before, loads))
         except (BackendError, BusError, OSError) as error:
-            message = str(error).rstrip(".")
+            outcome = "nothing was changed"
             if daemon and before and loads:
-                message += self._put_back(daemon, before)
-            raise BackendError("%s: nothing was changed, or what was is as before" % message)
+                outcome = self._put_back(daemon, before)
+            raise BackendError("%s: %s" % (" ".join(str(error).split()).rstrip("."), outcome))
         if steps.enable:
             self._enable()
 
@@ -436,24 +437,18 @@ class Firewalld(Backend):
                 _xml.attachments_of(rule, name)
             )
         policies: Dict[str, Policy] = {}
-        free = [
-            name
-            for name in _policy_names(self.options.ruleset)
-            if name not in native.foreign_policies and name not in native.zones
-        ]
+        foreign = set(native.foreign_policies) | set(native.zones)
+        free = [name for name in _policy_names(self.options.ruleset) if name not in foreign]
+        has = {old.egress: name for name, (_text, old) in native.policies.items() if old and name in free}
+        kept = {has[(egress,)] for egress in outbound if (egress,) in has}
         for egress in sorted(outbound, key=lambda one: (one != _ANY, one)):
-            policy = _xml.policy_of(self.options.ruleset, egress, _PRIORITY, outbound[egress])
-            mine = [name for name, (_t, old) in native.policies.items() if old and old.egress == (egress,)]
-            name = next((one for one in mine if one in free), None) or next(
-                (one for one in free if one not in native.policies), ""
-            )
+            name = has.get((egress,)) or next((one for one in free if one not in kept and one not in policies), "")
             if not name:
                 raise BackendError(
                     "no name is left for the policy to %s: %s are all taken"
                     % (egress, ", ".join(_policy_names(self.options.ruleset)))
                 )
-            free.remove(name)
-            policies[name] = policy
+            policies[name] = _xml.policy_of(self.options.ruleset, egress, _PRIORITY, outbound[egress])
         return Target(list(wanted), names, services, zones, policies)
 
     def _place(self, native: Native, rule: Rule) -> str:
@@ -697,14 +692,12 @@ class Firewalld(Backend):
                 found.append("service %s" % name)
         return found
 
-    def _show(
-        self,
-        native: Native,
-        target: Target,
-        runtime: Optional[Loaded],
-        differences: Sequence[_Difference],
-    ) -> str:
-        """The ruleset's part of the host, for the diff; the runtime where it was not what it is to be."""
+    def _show(self, native: Native, target: Target, after: bool) -> str:
+        """The ruleset's part of the host, for the diff; the runtime too, where it was not what the files said.
+
+        :param target: what the files have, or are to have.
+        :param after: whether it is what is to be.
+        """
         parts: Dict[str, Optional[str]] = {}
         for name, service in sorted(target.services.items()):
             parts["/%s/services/%s.xml" % (_ETC, name)] = _xml.service_text(service)
@@ -714,13 +707,12 @@ class Firewalld(Backend):
             parts["/%s/policies/%s.xml" % (_ETC, name)] = _xml.policy_text(
                 policy._replace(attachments=tuple(sorted(policy.attachments)))
             )
-        drifted = [one for one in differences if one.loaded]
-        if native.runtime and drifted:
-            owned = native.owned | frozenset(target.services)
-            zones = runtime.zones if runtime else target.zones
-            for name in sorted(zones):
-                there = runtime.attachments(name, owned) if runtime else set(target.zones[name])
-                parts["zone %s, at runtime" % name] = "".join("%s\n" % one.text() for one in sorted(there))
+        if native.runtime:
+            found = _loaded_lines(_expected(_permanent(native)), native.owned, native.policies)
+            loaded = _loaded_lines(native.runtime, native.owned, native.policies)
+            if found != loaded:
+                owned = native.owned | frozenset(target.services)
+                parts["at runtime"] = _loaded_lines(_expected(target), owned, target.policies) if after else loaded
         return _files.diff_text(parts)
 
     # Applying
@@ -734,7 +726,11 @@ class Firewalld(Backend):
         if steps.files:
             code, out, err = self.run(["firewall-offline-cmd", "--check-config"], None)
             if code != 0:
-                raise BackendError("firewalld refuses the new configuration (%s)" % (err.strip() or out.strip()))
+                lines = (err.strip() or out.strip() or "no reason given").splitlines()
+                raise BackendError(
+                    "firewalld refuses the new configuration (%s; when 'firewall-offline-cmd --check-config' still "
+                    "says so now, the mistake is older than this run)" % lines[-1]
+                )
         if daemon is None or before is None:
             return
         if not steps.reload and not steps.attach and not steps.detach and not steps.set_policies:
@@ -774,13 +770,18 @@ class Firewalld(Backend):
 
     @staticmethod
     def _put_back(daemon: Firewalld1, before: Loaded) -> str:
-        """Load the old files again, and bring back all of the runtime; returns what to add to the message."""
+        """Load the old files again, and bring back all of the runtime; returns how that went, for the message."""
+        problems: List[str] = []
         try:
             daemon.reload()
-            problems = daemon.restore(before, frozenset(), frozenset())
         except BusError as error:
-            return "; and firewalld could not load its old configuration again (%s)" % error
-        return "; and not all could be put back (%s)" % _some(problems) if problems else ""
+            # It loads what it can before it says so; the rest can be brought back still.
+            problems.append("firewalld could not load its old configuration again: %s" % error)
+        try:
+            problems += daemon.restore(before, frozenset(), frozenset())
+        except BusError as error:
+            problems.append(str(error))
+        return "not all could be put back (%s)" % _some(problems) if problems else "everything is as it was"
 
     def _enable(self) -> None:
         code, out, err = self.run(["systemctl", "enable", "--now", "firewalld.service"], None)
@@ -908,6 +909,32 @@ def _permanent(native: Native) -> Target:
         {name: attachments for name, attachments in zones.items() if attachments},
         {name: policy for name, (_text, policy) in native.policies.items() if policy},
     )
+
+
+def _expected(target: Target) -> Loaded:
+    """The runtime that a target would be, as far as the ruleset goes."""
+    zones = {
+        name: {
+            "services": [one.text() for one in attachments if not one.source and not one.destination],
+            "rules_str": [one.text() for one in attachments if one.source or one.destination],
+        }
+        for name, attachments in target.zones.items()
+    }
+    policies = {name: _runtime.policy_settings(one.attachments, one) for name, one in target.policies.items()}
+    return Loaded(zones, policies, {}, _runtime.Direct([], [], []), target.services)
+
+
+def _loaded_lines(loaded: Loaded, owned: FrozenSet[str], policies: Iterable[str]) -> str:
+    """The ruleset's part of a runtime as lines for people."""
+    lines: List[str] = []
+    for name in sorted(owned & set(loaded.services)):
+        ports = sorted("%s/%s" % port for port in loaded.services[name].ports)
+        lines.append("service %s: %s" % (name, " ".join(ports)))
+    for name in sorted(loaded.zones):
+        lines.extend("zone %s: %s" % (name, one.text()) for one in sorted(loaded.attachments(name, owned)))
+    for name in sorted(set(policies) & set(loaded.policies)):
+        lines.extend("policy %s: %s" % (name, one) for one in _runtime.policy_lines(loaded.policies[name]))
+    return "".join("%s\n" % line for line in lines)
 
 
 def _bound(native: Native, zone: str) -> Tuple[Set[str], Set[str]]:

@@ -370,6 +370,15 @@ def policy_more(settings: Settings, policy: Policy) -> bool:
     return False
 
 
+def policy_lines(settings: Settings) -> List[str]:
+    """All of a policy that can be set at runtime, one thing a line."""
+    return sorted(
+        _word(key, value)
+        for key in _POLICY_TYPES
+        for value in (settings.get(key, []) if _POLICY_TYPES[key] != "b" else [key] * bool(settings.get(key)))
+    )
+
+
 class Difference(NamedTuple):
     """Where runtime and permanent configuration differ.
 

@@ -1,0 +1,588 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module and the role on the real firewalld, on real hosts: its files, its tools, the kernel, and packets."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from hosts import Host, Target, listen, play, probe, reach
+
+ROLE = "netports.apple.host_firewall"
+MODULE = "netports.apple.host_firewall"
+FACETIME_UDP = [3478, 3497, 16384, 16387, 16393, 16402]
+FACETIME_NEIGHBOURS = [3477, 3498, 16383, 16388, 16392, 16403]
+LOCAL = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"]
+# A zone as an administrator may write it by hand: comments, an order and white space of their own.
+ZONE = """<?xml version="1.0" encoding="utf-8"?>
+<!-- Kept by the web team -->
+<zone>
+  <short>Public</short>
+  <description>Ours &amp; theirs</description>
+
+  <service name="ssh"/>
+    <service   name="http" />  <!-- shop -->
+  <port port="8443" protocol="tcp"/>
+  <port protocol="tcp" port="5220-5230"/>
+  <rule family="ipv4"><source address="192.0.2.0/24"/><service name="https"/><log prefix="&lt;x&gt;"/><accept/></rule>
+  <rule family="ipv4">
+    <source address="198.51.100.7"/>
+    <reject/>
+  </rule>
+</zone>
+"""
+
+
+def role(host: Host, products: Iterable[str] = (), **options: Any) -> dict[str, Any]:
+    """Apply the role, and return what the module returned."""
+    settings = {key: options.pop(key) for key in ("check", "user", "fails") if key in options}
+    variables = {f"host_firewall_{key}": value for key, value in options.items()}
+    variables["host_firewall_products"] = list(products)
+    return play(host, role=ROLE, variables=variables, **settings).result(host, MODULE)
+
+
+def module(host: Host, *rules: dict[str, Any], fails: bool = False, check: bool = False, **more: Any) -> dict[str, Any]:
+    """Run the module with rules, and return what it returned."""
+    arguments = {"backend": "firewalld", "rules": list(rules), **more}
+    return play(host, [{"name": "Run", MODULE: arguments}], fails=fails, check=check).result(host, MODULE)
+
+
+def rule(name: str, direction: str = "in", **more: Any) -> dict[str, Any]:
+    """A rule as the module takes it."""
+    return {"name": name, "direction": direction, **more}
+
+
+FACETIME = rule("FaceTime", tcp=["80", "443", "5223"], udp=["3478-3497", "16384-16387", "16393-16402"])
+FACETIME_OUT = rule("FaceTime", "out", tcp=["80", "443", "5223"], udp=["3478-3497"])
+CLASSROOM = rule("Classroom", tcp=["3284", "3285"], sources=LOCAL)
+RULES = (FACETIME, FACETIME_OUT, CLASSROOM)
+
+
+def cmd(host: Host, *words: str, check: bool = True) -> str:
+    """What firewall-cmd answers."""
+    return host.run(["firewall-cmd", *words], check=check).out
+
+
+def dump(host: Host, *words: str) -> str:
+    """Every zone, policy, ipset and direct rule, as firewalld's own tool shows it."""
+    parts = [
+        cmd(host, *words, "--list-all-zones"),
+        cmd(host, *words, "--list-all-policies"),
+        cmd(host, *words, "--direct", "--get-all-rules"),
+        cmd(host, *words, "--direct", "--get-all-chains"),
+        cmd(host, *words, "--direct", "--get-all-passthroughs"),
+    ]
+    return "\n".join(parts)
+
+
+def without_ours(text: str) -> list[str]:
+    """A dump without what the ruleset apple owns: its services, rich rules and policy."""
+    text = re.sub(r"(?m)^apple-out[^\n]*\n(?:[ \t]+[^\n]*\n)+\n?", "", text)
+    lines = []
+    for line in text.splitlines():
+        if line.strip().startswith("services:"):
+            words = [word for word in line.split()[1:] if not word.startswith("apple-")]
+            lines.append(f"services: {' '.join(sorted(words))}")
+        elif 'service name="apple-' not in line and line.strip():
+            lines.append(line)
+    return lines
+
+
+def ours(text: str) -> list[str]:
+    """The ruleset's part of a dump of zones: the words and rich rules."""
+    words = re.findall(r"(?m)^  services: (.*)$", text)
+    found = [word for line in words for word in line.split() if word.startswith("apple-")]
+    return sorted(found + [line.strip() for line in text.splitlines() if 'service name="apple-' in line])
+
+
+def agree(host: Host) -> None:
+    """Assert that runtime and permanent configuration say the same of the ruleset."""
+    assert ours(dump(host)) == ours(dump(host, "--permanent")) != []
+    for name in cmd(host, "--get-services").split():
+        if name.startswith("apple-"):
+            runtime, permanent = cmd(host, f"--info-service={name}"), cmd(host, "--permanent", f"--info-service={name}")
+            assert runtime == permanent
+
+
+def stamps(host: Host) -> str:
+    """Inode and times of everything below /etc/firewalld."""
+    return host.run(["find", "/etc/firewalld", "-printf", "%p %i %T@ %C@\n"]).out
+
+
+def set_up_administrator(host: Host) -> None:
+    """An administrator's own configuration, for good."""
+    host.write("/etc/firewalld/zones/public.xml", ZONE)
+    cmd(host, "--reload")
+    cmd(host, "--permanent", "--zone=home", "--add-port=7000/udp")
+    cmd(host, "--permanent", "--new-policy=theirs")
+    for word in ("--add-ingress-zone=home", "--add-egress-zone=work", "--add-service=dns"):
+        cmd(host, "--permanent", "--policy=theirs", word)
+    cmd(host, "--reload")
+
+
+@pytest.mark.hosts("firewalld")
+def test_life_of_a_ruleset(host: Host) -> None:
+    set_up_administrator(host)
+    files, kernel = host.files("/etc/firewalld"), host.kernel()
+    foreign = [without_ours(dump(host, *words)) for words in ((), ("--permanent",))]
+
+    checked = module(host, *RULES, check=True)
+    assert host.files("/etc/firewalld") == files and host.kernel() == kernel, "check mode changed the host"
+    first = module(host, *RULES)
+    same = ("diff", "operations", "before", "after", "warnings")
+    assert {key: checked.get(key) for key in same} == {key: first.get(key) for key in same}
+    assert [one["action"] for one in first["operations"]] == ["add"] * 3
+    assert [without_ours(dump(host, *words)) for words in ((), ("--permanent",))] == foreign
+    agree(host)
+    assert "services: apple-facetime http ssh" in cmd(host, "--list-all")
+    assert 'source address="fe80::/10" service name="apple-classroom" accept' in cmd(host, "--list-rich-rules")
+    info = cmd(host, "--info-service=apple-facetime")
+    assert "ports: 80/tcp 443/tcp 5223/tcp 3478-3497/udp 16384-16387/udp 16393-16402/udp" in info
+    described = cmd(host, "--permanent", "--service=apple-facetime", "--get-description")
+    assert "Owned by ruleset apple of netports.apple" in described
+    assert "services: apple-facetime-out" in cmd(host, "--info-policy=apple-out")
+    zone = host.read("/etc/firewalld/zones/public.xml")
+    assert [line for line in ZONE.splitlines() if line not in zone.splitlines()] == []
+
+    # The second run starts no process, writes nothing and reloads nothing.
+    settled, tables = stamps(host), host.run(["nft", "--handle", "list", "ruleset"]).out
+    with host.processes() as seen:
+        again = module(host, *RULES)
+    assert not again["changed"] and again["operations"] == [] and again["diff"]["before"] == again["diff"]["after"]
+    assert stamps(host) == settled
+    assert host.run(["nft", "--handle", "list", "ruleset"]).out == tables, "something was loaded"
+    assert [one.name for one in seen.below("python3") if one.execed] == []
+    # run_command gives back tuples as lists, and the rules in their canonical form.
+    assert sorted(module(host, state="gathered")["gathered"], key=str) == sorted(first["after"], key=str)
+
+    # A product leaves, one comes that shares its ports with one that stays; the administrator's range stays whole.
+    imessage = rule("iMessage", tcp=["80", "443", "5223"])
+    module(host, FACETIME, imessage, FACETIME_OUT)
+    agree(host)
+    assert "apple-classroom" not in dump(host) + dump(host, "--permanent")
+    module(host, imessage, FACETIME_OUT)
+    agree(host)
+    assert "5220-5230/tcp" in cmd(host, "--list-ports") and "apple-imessage" in cmd(host, "--list-services")
+    assert "dport 5223" in host.kernel() and "dport 16384-16387" not in host.kernel()
+    for settle in (["firewall-cmd", "--reload"], ["systemctl", "restart", "firewalld"]):
+        host.run(settle)
+        host.run(["firewall-cmd", "--state"])
+        assert not module(host, imessage, FACETIME_OUT)["changed"]
+    assert [without_ours(dump(host, *words)) for words in ((), ("--permanent",))] == foreign
+
+    # Changed sources: the definition stays, the name too.
+    moved = module(host, dict(imessage, sources=["192.0.2.0/24"]), FACETIME_OUT)
+    assert [one["action"] for one in moved["operations"]] == ["add", "remove"]
+    agree(host)
+    assert cmd(host, "--list-rich-rules").count('source address="192.0.2.0/24" service name="apple-imessage"') == 1
+
+    last = module(host, state="replaced")
+    assert last["changed"] and last["after"] == []
+    assert host.files("/etc/firewalld") == files
+    assert sorted(host.kernel().splitlines()) == sorted(kernel.splitlines())
+    assert not module(host, state="replaced")["changed"]
+
+
+@pytest.mark.hosts("firewalld")
+def test_packets_in_and_out(host: Host, peer: Host) -> None:
+    # An administrator's wall: nothing goes out but what is let out.
+    for words in (
+        ["--new-policy=wall"],
+        ["--policy=wall", "--add-ingress-zone=HOST"],
+        ["--policy=wall", "--add-egress-zone=ANY"],
+        ["--policy=wall", "--set-target=DROP"],
+        ["--policy=wall", "--set-priority=-1"],
+        # Without its neighbours, IPv6 answers nobody.
+        ["--policy=wall", "--add-rich-rule=rule family=ipv6 icmp-type name=neighbour-solicitation accept"],
+        ["--policy=wall", "--add-rich-rule=rule family=ipv6 icmp-type name=neighbour-advertisement accept"],
+    ):
+        cmd(host, "--permanent", *words)
+    cmd(host, "--reload")
+    ports = [*FACETIME_UDP, *FACETIME_NEIGHBOURS, 80, 81, 443, 5222, 5223, 3284, 3285, 9100]
+    out = [Target(family, "tcp", port) for family in (4, 6) for port in (80, 81, 443, 5223, 9100)]
+    out += [Target(family, "udp", port) for family in (4, 6) for port in (3477, 3478, 3497, 3498)]
+
+    def expect(tcp_in: Iterable[int], udp_in: Iterable[int], tcp_out: Iterable[int], udp_out: Iterable[int]) -> None:
+        opened_in = {("tcp", port) for port in tcp_in} | {("udp", port) for port in udp_in}
+        opened_out = {("tcp", port) for port in tcp_out} | {("udp", port) for port in udp_out}
+        with listen(host, tcp=ports, udp=ports), listen(peer, tcp=ports, udp=ports):
+            for family in (4, 6):
+                for protocol in ("tcp", "udp"):
+                    found = probe(peer, host, ports, protocol, family)
+                    assert {port for port, state in found.items() if state == "open"} == {
+                        port for kind, port in opened_in if kind == protocol
+                    }
+            found_out = reach(host, peer, out)
+        assert {(one.protocol, one.port) for one, state in found_out.items() if state == "open"} == opened_out
+        assert len({one for one, state in found_out.items() if state == "open"}) == 2 * len(opened_out)
+
+    expect([], [], [], [])
+    classroom = dict(CLASSROOM, sources=[f"{peer.address4}/32", peer.address6])
+    home = rule("Home", tcp=["9100"], sources=["192.0.2.0/24", "2001:db8::/32"])
+    module(host, FACETIME, FACETIME_OUT, classroom, home)
+    expect([80, 443, 5223, 3284, 3285], FACETIME_UDP, [80, 443, 5223], [3478, 3497])
+    # Destinations of outbound rules: to the peer's addresses alone, and not by a service that leads elsewhere.
+    printing = rule("Printing", "out", tcp=["9100"], destinations=[peer.address4, peer.address6])
+    elsewhere = rule("Elsewhere", "out", tcp=["81"], destinations=["192.0.2.0/24", "2001:db8::/32"])
+    module(host, printing, elsewhere, classroom)
+    agree(host)
+    expect([3284, 3285], [], [9100], [])
+    module(host)
+    expect([], [], [], [])
+
+
+@pytest.mark.hosts("firewalld")
+def test_all_products_never_change_twice(host: Host, record_property: pytest.RecordProperty) -> None:
+    listed = "{{ query('netports.apple.products') | map(attribute='id') | list }}"
+    products = play(host, [{"name": "List", "ansible.builtin.debug": {"msg": listed}}]).result(host, "debug")["msg"]
+    with host.processes() as seen:
+        assert role(host, products)["changed"]
+    started = [one for one in seen.all if one.execed and one.name not in ("sshd", "sshd-session", "sftp-server")]
+    # With all that firewalld's own reload starts, and with what ssh and the shell before the module start.
+    assert len(started) <= 40, seen.names()
+    assert [one.name for one in seen.below("python3") if one.execed] == ["firewall-offlin"]
+    agree(host)
+    files, kernel = host.files("/etc/firewalld"), sorted(host.kernel().splitlines())
+    for settle in (None, ["firewall-cmd", "--reload"], ["systemctl", "restart", "firewalld"], "reboot"):
+        if settle == "reboot":
+            host.reboot()
+        elif settle:
+            host.run(list(settle))
+            host.run(["firewall-cmd", "--state"])
+        with host.processes() as seen:
+            again = role(host, products)
+        assert not again["changed"] and again["operations"] == [], settle
+        assert [one.name for one in seen.below("python3") if one.execed] == []
+        assert host.files("/etc/firewalld") == files
+    agree(host)
+    assert sorted(host.kernel().splitlines()) == kernel
+    record_property("processes", len(started))
+
+
+@pytest.mark.hosts("firewalld")
+def test_what_is_there_at_runtime_only_survives(host: Host) -> None:
+    set_up_administrator(host)
+    cmd(host, "--permanent", "--new-ipset=theirs", "--type=hash:ip", check=False)
+    if host.suite != "bullseye":  # 0.9 has ipsets only with the program of that name
+        cmd(host, "--reload")
+        cmd(host, "--ipset=theirs", "--add-entry=192.0.2.9")
+    else:
+        cmd(host, "--permanent", "--delete-ipset=theirs", check=False)
+    for words in (
+        ["--add-port=7001/tcp", "--add-port=7002-7010/udp"],
+        ["--add-service=dns"],
+        ["--remove-service=http"],
+        ["--remove-port=5223/tcp"],
+        ["--add-protocol=gre"],
+        ["--add-source-port=1234/udp"],
+        ["--add-forward-port=port=7020:proto=tcp:toport=7021:toaddr=192.0.2.1"],
+        ["--add-icmp-block=echo-request"],
+        ["--add-rich-rule=rule family=ipv4 source address=203.0.113.0/24 port port=7030 protocol=tcp reject"],
+        ["--add-masquerade"],
+        ["--zone=home", "--change-interface=eth0"],
+        ["--zone=work", "--add-source=203.0.113.128/25"],
+        ["--zone=home", "--remove-service=mdns"],
+        ["--policy=theirs", "--add-port=7040/tcp"],
+        ["--policy=theirs", "--remove-service=dns"],
+        ["--direct", "--add-chain", "ipv4", "filter", "THEIRS"],
+        ["--direct", "--add-rule", "ipv4", "filter", "THEIRS", "0", "-p", "tcp", "--dport", "7050", "-j", "ACCEPT"],
+        ["--direct", "--add-passthrough", "ipv4", "-A", "THEIRS", "-p", "tcp", "--dport", "7051", "-j", "ACCEPT"],
+    ):
+        cmd(host, *words)
+    # Decided for good, and not live yet.
+    cmd(host, "--permanent", "--zone=public", "--add-port=7999/tcp")
+    cmd(host, "--permanent", "--zone=public", "--remove-port=8443/tcp")
+    before = {words: without_ours(dump(host, *words)) for words in ((), ("--permanent",))}
+    checked = module(host, *RULES, check=True)
+    result = module(host, *RULES)
+    assert result["changed"] and checked["warnings"] == result["warnings"]
+    said = " ".join(result["warnings"])
+    assert "zone public: port 7001/tcp at runtime only" in said and "stay so over the reload" in said
+    assert sorted(without_ours(dump(host))) == sorted(before[()])
+    assert without_ours(dump(host, "--permanent")) == before[("--permanent",)]
+    if host.suite != "bullseye":
+        assert cmd(host, "--ipset=theirs", "--get-entries") == "192.0.2.9\n"
+    assert cmd(host, "--get-zone-of-interface=eth0").strip() == "home"
+    agree(host)
+    again = module(host, *RULES)
+    assert not again["changed"] and "differ in what is not this ruleset's: " in " ".join(again["warnings"])
+    module(host)
+    assert sorted(without_ours(dump(host))) == sorted(before[()])
+
+
+@pytest.mark.hosts("firewalld")
+def test_drift_is_mended(host: Host) -> None:
+    module(host, *RULES)
+    good, kernel = host.files("/etc/firewalld"), sorted(host.kernel().splitlines())
+    rich = 'rule family="ipv4" source address="10.0.0.0/8" service name="apple-classroom" accept'
+    wide = 'rule family="ipv4" source address="203.0.113.0/24" service name="apple-classroom" accept'
+    edit = ["--permanent", "--service=apple-facetime"]
+    drifts: list[tuple[list[list[str]], str]] = [
+        ([["--remove-service=apple-facetime"]], "zone public: apple-facetime missing at runtime"),
+        ([[f"--remove-rich-rule={rich}"]], f"zone public: {rich} missing at runtime"),
+        ([[f"--add-rich-rule={wide}"]], f"zone public: {wide} left over at runtime"),
+        ([["--zone=home", "--add-service=apple-facetime"]], "zone home: apple-facetime left over at runtime"),
+        ([["--policy=apple-out", "--remove-service=apple-facetime-out"]], "apple-facetime-out missing at runtime"),
+        ([["--policy=apple-out", "--add-port=99/tcp"]], "policy apple-out has more at runtime"),
+        ([["--permanent", f"--add-rich-rule={wide}"]], ""),
+        ([["--permanent", "--remove-service=apple-facetime"]], ""),
+        ([["--permanent", "--zone=work", "--add-service=apple-facetime"]], "zone work: apple-facetime left over"),
+        ([["--permanent", "--policy=apple-out", "--set-priority=5"]], "policy apple-out differs"),
+        ([["--permanent", "--delete-policy=apple-out"], ["--reload"]], ""),
+        ([[*edit, "--add-port=99/tcp"]], ""),
+        # The runtime has it and the file no more: nothing but the definition at runtime shows it.
+        (
+            [[*edit, "--add-port=99/tcp"], ["--reload"], [*edit, "--remove-port=99/tcp"]],
+            "apple-facetime differs at runtime",
+        ),
+    ]
+    for steps, said in drifts:
+        for step in steps:
+            cmd(host, *step)
+        checked = module(host, *RULES, check=True)
+        mended = module(host, *RULES)
+        assert mended["changed"] and checked["operations"] == mended["operations"], steps
+        assert mended["diff"]["before"] != mended["diff"]["after"], steps
+        assert said in " ".join(one.get("what", "") for one in mended["operations"]), steps
+        assert sorted(host.kernel().splitlines()) == kernel, steps
+        agree(host)
+        assert "apple" not in cmd(host, "--zone=home", "--list-all") + cmd(host, "--zone=work", "--list-all")
+        assert not module(host, *RULES)["changed"], steps
+        host.sh("rm -f /etc/firewalld/*/*.old")
+    # firewalld wrote the zone anew above, in its own order; our files are the same bytes.
+    now = host.files("/etc/firewalld/services", "/etc/firewalld/policies")
+    assert now == {path: item for path, item in good.items() if path in now}
+    # A definition that is gone, with what names it still there: firewalld itself could not load this.
+    host.run(["rm", "/etc/firewalld/services/apple-classroom.xml"])
+    assert module(host, FACETIME, FACETIME_OUT)["changed"]
+    assert "apple-classroom" not in dump(host) + dump(host, "--permanent")
+    agree(host)
+
+
+@pytest.mark.hosts("firewalld")
+def test_mends_the_runtime_without_a_reload(host: Host) -> None:
+    module(host, *RULES)
+    cmd(host, "--remove-service=apple-facetime")
+    settled = stamps(host)
+    watch = [
+        "timeout",
+        "20",
+        "busctl",
+        "monitor",
+        "--match=type='signal',member='Reloaded'",
+        "org.fedoraproject.FirewallD1",
+    ]
+    with subprocess.Popen(host.argv(watch), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as monitor:
+        time.sleep(1)
+        with host.processes() as seen:
+            assert module(host, *RULES)["changed"]
+        assert [one.name for one in seen.below("python3") if one.execed] == []
+        assert stamps(host) == settled
+        agree(host)
+        cmd(host, "--reload")
+        time.sleep(0.5)
+        monitor.terminate()
+        text = monitor.stdout.read() if monitor.stdout else ""
+    assert text.count("Member=Reloaded") == 1, "the run reloaded, or the monitor saw nothing"
+
+
+@pytest.mark.hosts("firewalld")
+def test_never_open_and_connections_live_on(host: Host, peer: Host) -> None:
+    hammer = f"""
+import socket, time
+keep = socket.create_connection(("{host.address4}", 22), 3)
+keep.settimeout(3)
+keep.recv(64)
+opened = tried = 0
+end = time.monotonic() + 6
+while time.monotonic() < end:
+    one = socket.socket()
+    one.settimeout(0.05)
+    tried += 1
+    opened += one.connect_ex(("{host.address4}", 9999)) == 0
+    one.close()
+keep.sendall(b"SSH-2.0-netports\\r\\n")
+print(tried, opened, len(keep.recv(64)) > 0)
+"""
+    argv = peer.argv(["python3", "-c", hammer])
+    with listen(host, tcp=[9999]), subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as hammering:
+        time.sleep(0.5)
+        assert module(host, *RULES)["changed"]
+        assert module(host)["changed"]
+        tried, opened, alive = hammering.communicate()[0].split()
+    assert int(tried) > 50 and opened == "0" and alive == "True"
+
+
+@pytest.mark.hosts("none")
+def test_stopped_daemon(host: Host, peer: Host) -> None:
+    files = host.files("/etc/firewalld")
+    with host.processes() as seen:
+        result = module(host, *RULES)
+    assert result["changed"] and "firewalld is not running" in " ".join(result["warnings"])
+    assert [one.name for one in seen.below("python3") if one.execed] == ["firewall-offlin"]
+    assert host.kernel() == "\n" and not module(host, *RULES)["changed"]
+    offline = ours(host.run(["firewall-offline-cmd", "--list-all-zones"]).out)
+    host.run(["systemctl", "start", "firewalld"])
+    host.run(["firewall-cmd", "--state"])
+    agree(host)
+    assert offline == ours(cmd(host, "--list-all-zones"))
+    again = module(host, *RULES)
+    assert not again["changed"] and "off at the next boot" in " ".join(again["warnings"])
+    with listen(host, tcp=[80, 81, 3284]):
+        assert probe(peer, host, [80, 81, 3284]) == {80: "open", 81: "filtered", 3284: "open"}
+    host.run(["systemctl", "stop", "firewalld"])
+    module(host)
+    assert host.files("/etc/firewalld") == files
+
+
+@pytest.mark.hosts("none")
+def test_switching_on_keeps_the_way_in(host: Host) -> None:
+    host.sh("printf 'Port 22\\nPort 2222\\n' >> /etc/ssh/sshd_config; systemctl restart ssh")
+    port = {"ansible_port": 2222}
+    arguments = {"backend": "firewalld", "rules": [FACETIME], "enable": True}
+
+    def run(**more: Any) -> dict[str, Any]:
+        tasks = [{"name": "Run", MODULE: {**arguments, **more}}]
+        return play(host, tasks, variables=port).result(host, MODULE)
+
+    result = run()
+    assert {"action": "enable", "what": "firewalld"} in result["operations"]
+    assert host.run(["systemctl", "is-enabled", "firewalld"]).out == "enabled\n"
+    assert host.ssh("true", port=2222).rc == 0
+    assert "apple-management" in cmd(host, "--list-all") and "port port" not in cmd(host, "--list-rich-rules")
+    agree(host)
+    assert not run()["changed"]
+    # What the administrator admits needs no rule of ours.
+    cmd(host, "--permanent", "--add-port=2222/tcp")
+    cmd(host, "--reload")
+    assert run()["changed"] and "management" not in dump(host)
+    assert host.ssh("true", port=2222).rc == 0
+    host.run(["systemctl", "disable", "--now", "firewalld"])
+    assert [one["action"] for one in run()["operations"]] == ["enable"]
+
+
+@pytest.mark.hosts("firewalld")
+def test_a_failure_puts_everything_back(host: Host) -> None:
+    module(host, CLASSROOM)
+    cmd(host, "--add-port=7001/tcp")
+    # Somebody's unfinished edit: firewalld's own check refuses the whole configuration.
+    host.write("/etc/firewalld/services/broken.xml", "<service><port port='70000' protocol='tcp'/></service>\n")
+    files, kernel = host.files("/etc/firewalld"), host.kernel()
+    failed = module(host, *RULES, fails=True)
+    assert "refuses the new configuration" in failed["msg"] and "INVALID_PORT" in failed["msg"]
+    assert host.files("/etc/firewalld") == files and host.kernel() == kernel
+    host.run(["rm", "/etc/firewalld/services/broken.xml"])
+    # What no check sees and only loading shows: a direct rule that no kernel takes.
+    wrong = '<direct><rule ipv="ipv4" table="filter" chain="INPUT" priority="0">-j NOSUCH</rule></direct>\n'
+    host.write("/etc/firewalld/direct.xml", wrong)
+    files = host.files("/etc/firewalld")
+    before = without_ours(dump(host))
+    failed = module(host, *RULES, fails=True)
+    assert host.files("/etc/firewalld") == files
+    host.run(["rm", "/etc/firewalld/direct.xml"])
+    cmd(host, "--reload")
+    assert module(host, *RULES)["changed"]
+    agree(host)
+    after = without_ours(dump(host))
+    assert sorted(line.replace(" 7001/tcp", " ") for line in before) == sorted(after)
+
+
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
+def test_zones_interfaces_and_names(host: Host) -> None:
+    assert module(host, FACETIME, zone="nowhere", fails=True)["msg"].count("home, internal, public")
+    module(host, FACETIME, zone="home")
+    assert "apple-facetime" in cmd(host, "--zone=home", "--list-services")
+    warned = module(host, FACETIME, zone="home")["warnings"]
+    assert any("zone home has no interface and no source" in one for one in warned)
+    # Unset: the default zone, whichever it is.
+    host.run(["firewall-cmd", "--set-default-zone=internal"])
+    assert module(host, FACETIME)["changed"]
+    assert "apple-facetime" not in cmd(host, "--zone=home", "--list-services")
+    assert "apple-facetime" in cmd(host, "--zone=internal", "--list-services")
+    agree(host)
+    host.run(["firewall-cmd", "--set-default-zone=public"])
+    module(host, FACETIME)
+
+    # An interface: only where a zone holds for exactly that one.
+    bound = dict(FACETIME, interface="eth0")
+    settled = stamps(host)
+    assert "default zone" in module(host, bound, fails=True)["msg"]
+    assert stamps(host) == settled
+    cmd(host, "--permanent", "--zone=work", "--change-interface=eth0")
+    cmd(host, "--permanent", "--zone=work", "--add-interface=eth1")
+    cmd(host, "--reload")
+    assert "its zone work has eth1 as well" in module(host, bound, fails=True)["msg"]
+    cmd(host, "--permanent", "--zone=work", "--remove-interface=eth1")
+    cmd(host, "--reload")
+    assert "not in zone home" in module(host, bound, zone="home", fails=True)["msg"]
+    result = module(host, bound, dict(FACETIME_OUT, interface="eth0"), FACETIME_OUT)
+    assert result["changed"] and "apple-facetime" in cmd(host, "--zone=work", "--list-services")
+    assert "egress-zones: work" in cmd(host, "--info-policy=apple-out-2")
+    agree(host)
+    assert not module(host, bound, dict(FACETIME_OUT, interface="eth0"), FACETIME_OUT)["changed"]
+    module(host)
+
+    # Names that are somebody else's, a service of ours in use elsewhere, two rulesets side by side.
+    cmd(host, "--permanent", "--new-service=apple-facetime")
+    cmd(host, "--permanent", "--service=apple-facetime", "--add-port=1/tcp")
+    cmd(host, "--reload")
+    theirs = host.read("/etc/firewalld/services/apple-facetime.xml")
+    module(host, FACETIME)
+    assert "apple-facetime-2" in cmd(host, "--list-services")
+    module(host, FACETIME, ruleset="apple-lab")
+    assert not module(host, FACETIME)["changed"] and not module(host, FACETIME, ruleset="apple-lab")["changed"]
+    rich = "--add-rich-rule=rule service name=apple-facetime-2 log prefix=x accept"
+    cmd(host, "--permanent", "--zone=home", rich)
+    cmd(host, "--reload")
+    assert "zone home still names it" in module(host, fails=True)["msg"]
+    cmd(host, "--permanent", "--zone=home", rich.replace("--add", "--remove"))
+    cmd(host, "--reload")
+    module(host)
+    assert "apple-lab-facetime" in cmd(host, "--list-services") and "apple-facetime-2" not in dump(host)
+    module(host, ruleset="apple-lab")
+    assert host.read("/etc/firewalld/services/apple-facetime.xml") == theirs
+
+
+@pytest.mark.hosts("firewalld", "bullseye")
+def test_a_firewalld_without_policies(host: Host) -> None:
+    # 0.8 and older are in no supported Debian: the folder that tells them apart is taken away.
+    host.run(["mv", "/usr/lib/firewalld/policies", "/usr/lib/firewalld/none"])
+    result = module(host, *RULES)
+    assert "has no policies" in " ".join(result["warnings"]) and "outbound rules of FaceTime" in " ".join(
+        result["warnings"]
+    )
+    assert "apple-facetime" in cmd(host, "--list-services") and not host.run(["ls", "/etc/firewalld/policies"]).out
+    assert not module(host, *RULES)["changed"]
+
+
+@pytest.mark.hosts("firewalld")
+def test_hostile_files_of_others(host: Host) -> None:
+    """What others wrote in ways that firewalld takes and editors forget."""
+    host.write(
+        "/etc/firewalld/zones/public.xml",
+        '<?xml version="1.0"?><zone><service name="ssh"/><!-- </zone> <service name="apple-x"/> --></zone><!-- </zone> -->',
+    )
+    host.write(
+        "/etc/firewalld/zones/dos.xml", '<?xml version="1.0"?>\r\n<zone>\r\n  <service name="ssh"/>\r\n</zone>\r\n'
+    )
+    host.write("/etc/firewalld/zones/empty.xml", '<zone target="DROP"/>\n')
+    cmd(host, "--reload")
+    files = host.files("/etc/firewalld")
+    for zone in ("public", "dos", "empty"):
+        module(host, *RULES, zone=zone)
+        agree(host)
+        assert not module(host, *RULES, zone=zone)["changed"]
+    module(host)
+    now = host.files("/etc/firewalld")
+    assert now.pop("/etc/firewalld/zones/empty.xml")[1] == b'<zone target="DROP">\n</zone>\n'
+    files.pop("/etc/firewalld/zones/empty.xml")
+    assert now == files
+    assert json.loads(json.dumps(ours(dump(host)))) == []

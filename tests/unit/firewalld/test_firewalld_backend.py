@@ -1,0 +1,528 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The firewalld backend against a firewalld of a hundred lines: what real hosts do not do on demand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.netports.apple.plugins.module_utils import _firewalld_xml as xml
+from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError, Change, Options
+from ansible_collections.netports.apple.plugins.module_utils._firewalld import Firewalld, allocate
+from ansible_collections.netports.apple.plugins.module_utils._firewalld_dbus import BusError
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+PUBLIC = """<?xml version="1.0" encoding="utf-8"?>
+<zone>
+  <short>Public</short>
+  <service name="ssh"/>
+</zone>
+"""
+SSH = '<service><short>SSH</short><port port="22" protocol="tcp"/></service>\n'
+UNKNOWN = "org.freedesktop.DBus.Error.UnknownMethod"
+
+
+def rule(name: str = "FaceTime", direction: str = "in", **more: Any) -> Rule:
+    """A rule with a port."""
+    return Rule.from_dict({"name": name, "direction": direction, "tcp": ["443"], **more})
+
+
+class Daemon:
+    """A firewalld on a bus: it loads what is below a root, and keeps it until the next reload."""
+
+    def __init__(self, root: Path, old: bool = False) -> None:
+        self.root, self.old = root, old
+        self.calls = self.reloads = 0
+        self.fail: dict[str, str] = {}
+        self.log: list[str] = []
+        self.state = "RUNNING"
+        self.zones, self.policies, self.services = self._load()
+
+    def _files(self, kind: str) -> dict[str, str]:
+        found = {}
+        for folder in ("usr/lib/firewalld", "etc/firewalld"):
+            for path in sorted((self.root / folder / kind).glob("*.xml")):
+                found[path.stem] = path.read_text()
+        return found
+
+    def _load(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        zones: dict[str, Any] = {}
+        for name, text in self._files("zones").items():
+            zone = xml.parse_zone(text)
+            plain = [one.service for one in zone.attachments if not one.source and not one.destination]
+            rich = [one.text() for one in zone.attachments if one.source or one.destination]
+            zones[name] = {"services": plain, "rules_str": rich, "ports": list(zone.ports), "target": zone.target}
+            zones[name].update(interfaces=list(zone.interfaces), sources=list(zone.sources), masquerade=False)
+        policies: dict[str, Any] = {}
+        for name, text in self._files("policies").items():
+            one = xml.parse_policy(text)
+            policies[name] = {"short": one.short, "description": one.description, "target": one.target}
+            policies[name].update(priority=one.priority, ingress_zones=list(one.ingress), egress_zones=list(one.egress))
+            policies[name]["services"] = [item.text() for item in one.attachments if not item.text().startswith("rule")]
+            policies[name]["rich_rules"] = [item.text() for item in one.attachments if item.text().startswith("rule")]
+        services: dict[str, Any] = {}
+        for name, text in self._files("services").items():
+            service = xml.parse_service(text)
+            services[name] = {"short": service.short, "description": service.description, "ports": list(service.ports)}
+        return zones, policies, services
+
+    def has_owner(self, name: str) -> bool:
+        return name == "org.fedoraproject.FirewallD1"
+
+    def call(self, _to: str, path: str, interface: str, member: str, _signature: str = "", *given: Any) -> Any:
+        self.calls += 1
+        if member in self.fail:
+            raise BusError("org.fedoraproject.FirewallD1.Exception", self.fail[member])
+        if self.old and (member.endswith("2") or "policy" in interface or "olicies" in member):
+            raise BusError(UNKNOWN, member)
+        if not member.startswith(("get", "list", "Get")):
+            self.log.append(member)
+        known = getattr(self, f"_{member}", None)
+        if known is None:
+            raise BusError(UNKNOWN, member)
+        return known(path, *given)
+
+    def _Get(self, path: str, interface: str, name: str) -> Any:
+        return self.state if name == "state" else path.rpartition("/")[2]
+
+    def _reload(self, _path: str) -> None:
+        self.reloads += 1
+        self.zones, self.policies, self.services = self._load()
+
+    def _listServices(self, _path: str) -> list[str]:
+        return list(self.services)
+
+    def _getServiceSettings2(self, _path: str, name: str) -> dict[str, Any]:
+        return dict(self.services[name])
+
+    def _getServiceSettings(self, _path: str, name: str) -> tuple[Any, ...]:
+        one = self.services[name]
+        return ("", one["short"], one["description"], one["ports"], [], {}, [], [])
+
+    def _getZones(self, _path: str) -> list[str]:
+        return list(self.zones)
+
+    def _getZoneSettings2(self, _path: str, name: str) -> dict[str, Any]:
+        return {key: list(value) if isinstance(value, list) else value for key, value in self.zones[name].items()}
+
+    def _getZoneSettings(self, _path: str, name: str) -> tuple[Any, ...]:
+        one = self.zones[name]
+        return ("", "", "", False, one["target"], one["services"], one["ports"], [], False, [], one["interfaces"],
+                one["sources"], one["rules_str"], [], [], False)  # fmt: skip
+
+    def _getPolicies(self, _path: str) -> list[str]:
+        return list(self.policies)
+
+    def _getPolicySettings(self, _path: str, name: str) -> dict[str, Any]:
+        return {key: list(value) if isinstance(value, list) else value for key, value in self.policies[name].items()}
+
+    def _setPolicySettings(self, _path: str, name: str, settings: dict[str, Any]) -> None:
+        self.policies[name].update({key: variant.value for key, variant in settings.items()})
+
+    def _listZones(self, _path: str) -> list[str]:
+        return [f"/zone/{name}" for name in self._load()[0]]
+
+    def _listPolicies(self, _path: str) -> list[str]:
+        return [f"/policy/{name}" for name in self._load()[1]]
+
+    def _getSettings2(self, path: str) -> dict[str, Any]:
+        _, kind, name = path.split("/")
+        return dict(self._load()[0 if kind == "zone" else 2][name])
+
+    def _getSettings(self, path: str) -> Any:
+        if path.endswith("/config"):
+            return ([], [], [])
+        _, kind, name = path.split("/")
+        if kind == "policy":
+            return dict(self._load()[1][name])
+        return self._getZoneSettings(path, name)
+
+    def _change(self, zone: str, key: str, value: Any, there: bool) -> None:
+        values = self.zones[zone][key]
+        if (value in values) == there:
+            raise BusError(
+                "org.fedoraproject.FirewallD1.Exception", "ALREADY_ENABLED: x" if there else "NOT_ENABLED: x"
+            )
+        (values.append if there else values.remove)(value)
+
+    def _addService(self, _path: str, zone: str, name: str, _timeout: int) -> None:
+        self._change(zone, "services", name, True)
+
+    def _removeService(self, _path: str, zone: str, name: str) -> None:
+        self._change(zone, "services", name, False)
+
+    def _addRichRule(self, _path: str, zone: str, text: str, _timeout: int) -> None:
+        self._change(zone, "rules_str", text, True)
+
+    def _removeRichRule(self, _path: str, zone: str, text: str) -> None:
+        self._change(zone, "rules_str", text, False)
+
+    def _addPort(self, _path: str, zone: str, port: str, kind: str, _timeout: int) -> None:
+        self._change(zone, "ports", (port, kind), True)
+
+    def _removePort(self, _path: str, zone: str, port: str, kind: str) -> None:
+        self._change(zone, "ports", (port, kind), False)
+
+
+class Box:
+    """A root folder with firewalld's files on it, a daemon, and the processes that were started."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.argv: list[list[str]] = []
+        self.answer = (0, "", "")
+        for folder in ("zones", "services", "policies"):
+            (root / "usr/lib/firewalld" / folder).mkdir(parents=True)
+            (root / "etc/firewalld" / folder).mkdir(parents=True)
+        (root / "usr/sbin").mkdir(parents=True)
+        (root / "usr/sbin/firewalld").touch()
+        self.write("usr/lib/firewalld/zones/public.xml", PUBLIC)
+        self.write("usr/lib/firewalld/zones/home.xml", PUBLIC.replace("Public", "Home"))
+        self.write("usr/lib/firewalld/services/ssh.xml", SSH)
+        self.daemon: Daemon | None = None
+
+    def write(self, path: str, text: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    def start(self, old: bool = False) -> Daemon:
+        self.daemon = Daemon(self.root, old)
+        return self.daemon
+
+    def backend(self, **options: Any) -> Firewalld:
+        def run(argv: list[str], stdin: str | None) -> tuple[int, str, str]:
+            assert stdin is None
+            self.argv.append(argv)
+            return self.answer
+
+        backend = Firewalld(run, Options(**{"ruleset": "apple", **options}), str(self.root))
+        backend._bus = self.daemon  # type: ignore[assignment]
+        return backend
+
+    def plan(self, *rules: Rule, **options: Any) -> Change:
+        backend = self.backend(**options)
+        return backend.plan(backend.read(), list(rules))
+
+    def apply(self, *rules: Rule, **options: Any) -> Change:
+        backend = self.backend(**options)
+        change = backend.plan(backend.read(), list(rules))
+        backend.apply(change)
+        return change
+
+    def files(self) -> dict[str, str]:
+        return {str(path.relative_to(self.root)): path.read_text() for path in self.root.rglob("*.xml")}
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    """A fresh host."""
+    return Box(tmp_path)
+
+
+RULES = (
+    rule(sources=["10.0.0.0/8", "fe80::/10"]),
+    rule("FaceTime", "out"),
+    rule("AirPlay", udp=["5353"]),
+)
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("running", [False, True])
+def test_there_and_back(box: Box, running: bool, old: bool) -> None:
+    if old:
+        (box.root / "usr/lib/firewalld/policies").rmdir()
+    files = box.files()
+    if running:
+        box.start(old)
+    wanted = [one for one in RULES if not old or one.direction == "in"]
+    first = box.apply(*RULES)
+    assert [one["action"] for one in first.operations] == ["add"] * len(wanted)
+    assert box.argv == [["firewall-offline-cmd", "--check-config"]]
+    assert any("no policies" in one for one in first.warnings) == old
+    have = box.backend().read()
+    assert sorted(have.rules) == sorted(wanted) and have.active == running
+    again = box.plan(*RULES)
+    assert again.operations == [] and again.before == again.after == first.after
+    assert again.steps.files == [] and not again.steps.reload
+    if box.daemon:
+        assert box.daemon.reloads == 1 and box.daemon.log == ["reload"]
+        assert "apple-airplay" in box.daemon.zones["public"]["services"]
+    # Files that are written by hand and read by many stay readable, and the folder of ours alone goes.
+    box.apply()
+    assert box.files() == files
+
+
+def test_a_name_keeps_its_service(box: Box) -> None:
+    box.apply(rule(), rule(sources=["10.0.0.0/8"]))
+    assert (box.root / "etc/firewalld/services/apple-facetime-2.xml").exists()
+    box.apply(rule(sources=["10.0.0.0/8"]))
+    assert not (box.root / "etc/firewalld/services/apple-facetime.xml").exists()
+    change = box.apply(rule(sources=["192.0.2.0/24"]))
+    assert [item.path for item in change.steps.files] == [str(box.root / "etc/firewalld/zones/public.xml")]
+    assert 'name="apple-facetime-2"' in (box.root / "etc/firewalld/zones/public.xml").read_text()
+
+
+@given(st.lists(st.sampled_from(["A", "a", "A+", "A plus", "A out", "B"]), unique=True, min_size=1))
+def test_no_two_rules_share_a_service(names: list[str]) -> None:
+    rules = [rule(name, side) for name in names for side in ("in", "out")]
+    given_names = allocate(rules, "apple", {}, frozenset({"apple-a", "apple-b-out"}))
+    assert len(set(given_names.values())) == len(rules) and not {"apple-a", "apple-b-out"} & set(given_names.values())
+    assert allocate(list(reversed(rules)), "apple", given_names, frozenset()) == given_names
+
+
+def test_networks_that_can_match_nothing_do_not_change_for_ever(box: Box) -> None:
+    one = rule(sources=["10.0.0.0/8", "fe80::/10"], destinations=["192.0.2.1"])
+    assert box.apply(one).operations
+    assert box.plan(one).operations == []
+
+
+def test_a_refusal_changes_nothing(box: Box) -> None:
+    daemon = box.start()
+    files, box.answer = box.files(), (102, "", "ERROR: x\nConfiguration error: INVALID_PORT: y\n")
+    with pytest.raises(BackendError, match=r"refuses .*INVALID_PORT: y.*nothing was changed"):
+        box.apply(*RULES)
+    assert box.files() == files and daemon.log == []
+
+
+def test_a_reload_that_fails_is_undone(box: Box) -> None:
+    daemon = box.start()
+    box.apply(rule())
+    daemon._addPort("", "public", "7001", "tcp", 0)
+    files, zones = box.files(), daemon._getZoneSettings2("", "public")
+    daemon.log.clear()
+    daemon.fail["reload"] = "COMMAND_FAILED: no"
+    with pytest.raises(BackendError, match="not all could be put back .*COMMAND_FAILED"):
+        box.apply(*RULES)
+    assert box.files() == files
+    del daemon.fail["reload"]
+    daemon.fail["addPort"] = "INVALID_PORT: gone"
+    with pytest.raises(BackendError, match="lost what was there at runtime only .*INVALID_PORT: gone"):
+        box.apply(*RULES)
+    assert box.files() == files
+    del daemon.fail["addPort"]
+    daemon._addPort("", "public", "7001", "tcp", 0)
+    assert daemon._getZoneSettings2("", "public") == zones
+    assert box.apply(*RULES).operations and ("7001", "tcp") in daemon.zones["public"]["ports"]
+
+
+def test_what_was_not_loaded_is_noticed(box: Box) -> None:
+    daemon = box.start()
+    files = box.files()
+    load = daemon._load
+
+    def forget() -> Any:
+        zones, policies, services = load()
+        return zones, policies, {name: one for name, one in services.items() if name != "apple-airplay"}
+
+    daemon._load = forget  # type: ignore[method-assign]
+    with pytest.raises(BackendError, match=r"did not load .*apple-airplay missing.*everything is as it was"):
+        box.apply(*RULES)
+    assert box.files() == files and "apple-airplay" not in daemon.zones["public"]["services"]
+
+
+def test_somebody_else_writes_meanwhile(box: Box) -> None:
+    backend = box.backend()
+    change = backend.plan(backend.read(), list(RULES))
+    box.write("etc/firewalld/zones/public.xml", PUBLIC)
+    with pytest.raises(BackendError, match="by somebody else"):
+        backend.apply(change)
+    assert not list((box.root / "etc/firewalld/services").iterdir())
+
+
+def test_runtime_drift_needs_no_reload(box: Box) -> None:
+    daemon = box.start()
+    box.apply(*RULES)
+    daemon._removeService("", "public", "apple-airplay")
+    daemon._addService("", "home", "apple-airplay", 0)
+    daemon.policies["apple-out"]["services"] = []
+    change = box.apply(*RULES)
+    assert daemon.reloads == 1 and [one["action"] for one in change.operations] == ["mend"] * 3
+    assert change.before != change.after and "at runtime" in change.before
+    assert box.plan(*RULES).operations == [] and "apple-airplay" not in daemon.zones["home"]["services"]
+
+
+def test_what_a_reload_would_lose_stops_it(box: Box) -> None:
+    daemon = box.start()
+    daemon.zones["theirs"] = dict(daemon.zones["home"])
+    with pytest.raises(BackendError, match="zone theirs is in firewalld's runtime"):
+        box.plan(*RULES)
+    assert box.plan().operations == []
+
+
+def test_pending_changes_are_said(box: Box) -> None:
+    box.start()
+    box.write("etc/firewalld/zones/home.xml", '<zone target="DROP"><port port="1" protocol="tcp"/></zone>')
+    box.write("etc/firewalld/policies/new.xml", '<policy target="DROP"><ingress-zone name="HOST"/></policy>')
+    box.write("etc/firewalld/services/ssh.xml", SSH.replace("22", "2222"))
+    said = " ".join(box.plan(*RULES).warnings)
+    assert "port 1/tcp not at runtime" in said and "service ssh at runtime only" in said
+    assert "makes pending changes live: policy new; zone home: target" in said
+
+
+def test_failed_and_silent_daemons(box: Box) -> None:
+    daemon = box.start()
+    daemon.state = "FAILED"
+    with pytest.raises(BackendError, match="state FAILED"):
+        box.plan()
+    daemon.state = "RUNNING"
+    daemon.fail["getZones"] = "NOT_AUTHORIZED: x"
+    with pytest.raises(BackendError, match="NOT_AUTHORIZED"):
+        box.plan()
+
+
+def test_interfaces_hold_only_where_a_zone_does(box: Box) -> None:
+    one = rule(interface="eth1")
+    for text, why in (
+        ("<zone/>", "default zone"),
+        ('<zone><interface name="eth1"/><interface name="eth2"/></zone>', "has eth2 as well"),
+        ('<zone><interface name="eth1"/><source address="10.0.0.0/8"/></zone>', "the sources 10.0.0.0/8"),
+    ):
+        box.write("etc/firewalld/zones/lab.xml", text)
+        with pytest.raises(BackendError, match=why):
+            box.plan(one)
+    box.write("etc/firewalld/zones/lab.xml", '<zone><interface name="eth1"/></zone>')
+    with pytest.raises(BackendError, match="in zone lab, not in zone home"):
+        box.plan(one, zone="home")
+    with pytest.raises(BackendError, match="no zone 'nowhere'"):
+        box.plan(rule(), zone="nowhere")
+    box.apply(one, rule("X", "out", interface="eth1"))
+    assert sorted(box.backend().read().rules) == sorted([one, rule("X", "out", interface="eth1")])
+    assert 'egress-zone name="lab"' in (box.root / "etc/firewalld/policies/apple-out.xml").read_text()
+
+
+def test_other_rulesets_and_administrators_are_left_alone(box: Box) -> None:
+    daemon = box.start()
+    box.apply(*RULES, ruleset="apple-lab")
+    lab = box.files()
+    box.apply(*RULES)
+    box.apply()
+    assert box.files() == lab
+    # The other ruleset's service, gone from its file: loaded still, and still not this ruleset's.
+    (box.root / "etc/firewalld/services/apple-lab-airplay.xml").unlink()
+    assert box.plan().operations == [] and "apple-lab-airplay" in daemon.zones["public"]["services"]
+    box.write("etc/firewalld/services/apple-facetime.xml", SSH)
+    box.write("etc/firewalld/policies/apple-out.xml", '<policy target="DROP"><ingress-zone name="HOST"/></policy>')
+    change = box.plan(*RULES)
+    written = {Path(item.path).name for item in change.steps.files}
+    assert {"apple-facetime-2.xml", "apple-out-2.xml"} <= written
+    assert not {"apple-facetime.xml", "apple-out.xml"} & written
+
+
+def test_a_reference_of_somebody_elses_keeps_a_service(box: Box) -> None:
+    box.apply(*RULES)
+    box.write("etc/firewalld/policies/theirs.xml", '<policy target="ACCEPT"><service name="apple-airplay"/></policy>')
+    with pytest.raises(BackendError, match="apple-airplay .*policy theirs still names it"):
+        box.plan()
+    assert [one["rule"]["name"] for one in box.plan(*RULES[1:]).operations] == ["FaceTime"]
+
+
+def test_a_wall_that_comes_first_is_said(box: Box) -> None:
+    wall = '<policy target="DROP" priority="-20"><ingress-zone name="HOST"/><egress-zone name="ANY"/></policy>'
+    box.write("etc/firewalld/policies/wall.xml", wall)
+    assert any("policy wall refuses" in one for one in box.plan(*RULES).warnings)
+    box.write("etc/firewalld/policies/wall.xml", wall.replace("-20", "-1"))
+    assert not any("policy wall" in one for one in box.plan(*RULES).warnings)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_the_way_in(box: Box, running: bool) -> None:
+    rich = '<rule family="ipv4"><source address="192.0.2.0/24"/><port port="2222" protocol="tcp"/><accept/></rule>'
+    box.write("etc/firewalld/zones/home.xml", '<zone><source address="203.0.113.0/24"/></zone>')
+    box.write("etc/firewalld/zones/trusted.xml", '<zone target="ACCEPT"><source address="198.51.100.0/24"/></zone>')
+    box.write("etc/firewalld/zones/public.xml", PUBLIC.replace("</zone>", rich + "</zone>"))
+    if running:
+        daemon = box.start()
+        # The small daemon reads no such rule; the real one shows it so.
+        text = 'rule family="ipv4" source address="192.0.2.0/24" port port="2222" protocol="tcp" accept'
+        daemon.zones["public"]["rules_str"].append(text)
+    box.apply(rule("Ours", tcp=["3333"]))
+    if running:
+        daemon.zones["public"]["rules_str"].append(text)
+    backend = box.backend()
+    have = backend.read()
+    assert backend.denies_inbound(have)
+    for address, port, answer in (
+        ("192.0.2.9", 22, True),
+        ("192.0.2.9", 2222, True),
+        ("192.0.3.9", 2222, False),
+        ("2001:db8::1", 22, True),
+        ("192.0.2.9", 3333, False),
+        ("203.0.113.9", 22, False),
+        ("198.51.100.9", 9999, True),
+    ):
+        assert backend.admits(have, address, port) is answer, (address, port)
+    guard = rule("management", sources=["203.0.113.9"])
+    box.apply(guard, guard=guard)
+    assert "apple-management" in (box.root / "etc/firewalld/zones/home.xml").read_text()
+    assert box.plan(guard, guard=guard).operations == []
+
+
+def test_the_interface_of_an_address(box: Box) -> None:
+    box.write(
+        "proc/net/route",
+        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\n"
+        "eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\n"
+        "eth1\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\n",
+    )
+    box.write(
+        "proc/net/ipv6_route",
+        "20010db8000000000000000000000000 20 " + "0" * 32 + " 00 " + "0" * 32 + " 00000400 1 0 1 eth1\n"
+        "00000000000000000000000000000000 00 " + "0" * 32 + " 00 " + "0" * 32 + " 00000400 1 0 1 eth0\n"
+        "20010db8000000000000000000000005 80 " + "0" * 32 + " 00 " + "0" * 32 + " 00000000 1 0 1 lo\n",
+    )
+    backend = box.backend()
+    found = [backend._interface_to(one) for one in ("192.0.2.9", "192.0.3.9", "2001:db8::5", "2001:db9::1")]
+    assert found == ["eth1", "eth0", "eth1", "eth0"]
+
+
+def test_switching_on(box: Box) -> None:
+    change = box.apply(*RULES, enable=True)
+    assert change.operations[-1] == {"action": "enable", "what": "firewalld"}
+    assert box.argv[-1] == ["systemctl", "enable", "--now", "firewalld.service"]
+    box.answer = (1, "", "Unit is masked")
+    with pytest.raises(BackendError, match="rules are stored.*masked"):
+        box.apply(*RULES, enable=True)
+    assert not box.backend().in_use() and box.backend().installed()
+    wants = box.root / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    (wants / "firewalld.service").symlink_to("/usr/lib/systemd/system/firewalld.service")
+    assert box.backend().in_use()
+    (box.root / "etc/systemd/system/firewalld.service").symlink_to("/dev/null")
+    assert not box.backend().in_use()
+
+
+def test_a_broken_zone_is_named(box: Box) -> None:
+    box.write("etc/firewalld/zones/home.xml", "<zone>")
+    with pytest.raises(BackendError, match=r"etc/firewalld/zones/home\.xml cannot be read: .*not well-formed"):
+        box.plan()
+
+
+def test_our_own_broken_files_are_written_anew(box: Box) -> None:
+    box.apply(*RULES)
+    good = box.files()
+    for name in ("services/apple-airplay.xml", "policies/apple-out.xml"):
+        path = box.root / "etc/firewalld" / name
+        path.write_text(path.read_text().replace("</short>", "<"))
+    assert box.apply(*RULES).operations
+    assert box.files() == good
+    path = box.root / "etc/firewalld/services/apple-airplay.xml"
+    path.write_text(path.read_text().replace('"5353"', '"0"'))
+    assert box.apply(*RULES).operations and box.files() == good
+
+
+def test_rendered_text_is_what_a_run_writes(box: Box) -> None:
+    box.apply(*RULES)
+    rendered = Firewalld.render(RULES, "apple")
+    written = {"/" + path: text for path, text in box.files().items() if path.startswith("etc") and "zones" not in path}
+    zone = rendered.pop("/etc/firewalld/zones/<zone>.xml")
+    assert rendered == written
+    assert zone in box.files()["etc/firewalld/zones/public.xml"]
+    long = Firewalld.render(RULES, "a" * 24)
+    policy = next(path for path in long if "policies" in path)
+    assert len(Path(policy).stem) <= 15
