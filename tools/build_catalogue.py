@@ -59,6 +59,14 @@ def load(path: Path) -> Any:
         raise CatalogueError([f"{path.name}, {error}"]) from error
 
 
+def parse(text: str) -> Any:
+    """Return what YAML holds. Raises CatalogueError for what is none or has a key twice."""
+    try:
+        return _read.parse_yaml(text)
+    except _read.ReadError as error:
+        raise CatalogueError([str(error)]) from error
+
+
 def build(facts: Mapping[str, Any], traffic: Mapping[str, Any]) -> dict[str, Any]:
     """Merge facts and judgement, each as its file holds it, into the catalogue.
 
