@@ -18,7 +18,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalld import F
 from ansible_collections.netports.apple.plugins.module_utils._pf import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 from ansible_collections.netports.apple.plugins.module_utils._ufw import Ufw
-from ansible_collections.netports.apple.plugins.plugin_utils import _ruleset
+from ansible_collections.netports.apple.plugins.plugin_utils import _options, _ruleset
 
 
 def rules(
@@ -31,7 +31,8 @@ def rules(
 ) -> list[dict[str, Any]]:
     """The filter C(rules): see C(_ruleset.rules). Bad input is an AnsibleFilterError."""
     try:
-        made, silent = _ruleset.rules(entries, directions, sources, local_networks, destinations, interface)
+        options = _options.decrypted([directions, sources, local_networks, destinations, interface])
+        made, silent = _ruleset.rules(entries, *options)
     except ValueError as error:
         raise AnsibleFilterError(f"netports.apple.rules: {error}") from error
     if silent:
@@ -45,8 +46,8 @@ def _to(backend: type[Backend]) -> Callable[..., str]:
         try:
             if isinstance(rules, (str, dict)) or not isinstance(rules, Iterable):
                 raise _rules.RuleError(f"{rules!r} is not a list of rules: give what the filter rules returns")
-            made = _rules.normalise(Rule.from_dict(rule) for rule in rules)
-            texts = backend.render(made, _rules.check_ruleset(ruleset))
+            made = _rules.normalise(Rule.from_dict(_options.decrypted(rule)) for rule in rules)
+            texts = backend.render(made, _rules.check_ruleset(_options.decrypted(ruleset)))
         except (ValueError, BackendError) as error:
             raise AnsibleFilterError(f"netports.apple.to_{backend.name}: {error}") from error
         return "".join(texts.values())

@@ -214,7 +214,8 @@ class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         """Answer; bad input is an AnsibleError."""
         try:
-            _options.check_known(kwargs, OPTIONS)
+            terms, kwargs = _options.decrypted(terms), _options.decrypted(kwargs)
+            _options.check_keywords(kwargs, OPTIONS)
             selection = _options.selection(kwargs)
             merged = _options.check_bool("merge", kwargs.get("merge", False))
             catalogue = _options.catalogue(self, variables, kwargs)

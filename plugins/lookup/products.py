@@ -121,7 +121,8 @@ class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         """Answer; bad input is an AnsibleError."""
         try:
-            _options.check_known(kwargs, ("language", "catalogues", "supplement"))
+            terms, kwargs = _options.decrypted(terms), _options.decrypted(kwargs)
+            _options.check_keywords(kwargs, ("language", "catalogues", "supplement"))
             language = _options.check_choice("language", kwargs.get("language")) or "en"
             catalogue = _options.catalogue(self, variables, kwargs)
             return _catalogue.describe(catalogue, _options.check_terms(terms), language=language)

@@ -95,7 +95,8 @@ class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         """Answer; bad input is an AnsibleError."""
         try:
-            _options.check_known(kwargs, ("defaults", "catalogues", "supplement"))
+            terms, kwargs = _options.decrypted(terms), _options.decrypted(kwargs)
+            _options.check_keywords(kwargs, ("defaults", "catalogues", "supplement"))
             catalogue = _options.catalogue(self, variables, kwargs)
             sets = [one for term in terms for one in (term if isinstance(term, (list, tuple)) else [term])]
             rules, silent = _ruleset.compile_sets(catalogue, sets, kwargs.get("defaults"))

@@ -28,6 +28,9 @@ _RULESET = re.compile(r"[a-z][a-z0-9-]{0,23}\Z")
 # Linux: dev_valid_name() and IFNAMSIZ (15 characters); narrowed to what ufw, firewalld and pf all take.
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")
 
+# Python before 3.9.5 reads 010.0.0.1 as 10.0.0.1, other tools as 8.0.0.1; and so with a prefix of 010.
+_LEADING_ZERO = re.compile(r"(?=[0-9A-Fa-f:./]+\Z).*?(?:(?:\A|:)0[0-9]+\.|\.0[0-9]|/0[0-9])")
+
 _KEYS = ("name", "direction", "tcp", "udp", "sources", "destinations", "interface")
 
 
@@ -145,6 +148,10 @@ def network(value: Any) -> str:
     """
     if not isinstance(value, str) or "%" in value:
         raise RuleError("%s is not a network: give an address or a network such as '10.0.0.0/8'" % _shown(value))
+    if _LEADING_ZERO.match(value):
+        raise RuleError(
+            "%s has a number with a leading zero, which tools read differently: leave it out" % _shown(value)
+        )
     try:
         parsed = ipaddress.ip_network(value)
     except ValueError:
@@ -157,14 +164,6 @@ def network(value: Any) -> str:
         raise RuleError(
             "%s has bits set beyond its prefix: write '%s' for the network or '%s' for the host"
             % (_shown(value), fitting, value.split("/")[0])
-        )
-    # Python before 3.9.5 reads 010.0.0.1 as 10.0.0.1, other tools as 8.0.0.1; and so with a prefix of 010.
-    address, _slash, prefix = value.partition("/")
-    dotted = address.rpartition(":")[2]
-    numbers = (dotted.split(".") if "." in dotted else []) + prefix.split(".")
-    if any(len(number) > 1 and number.startswith("0") for number in numbers):
-        raise RuleError(
-            "%s has a number with a leading zero, which tools read differently: leave it out" % _shown(value)
         )
     # The IPv4-compatible and IPv4-mapped blocks are written with dots by some tools and without by others.
     loopback = int(parsed.network_address) == 1

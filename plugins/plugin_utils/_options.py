@@ -25,6 +25,20 @@ _TRUE = ("true", "yes", "on", "1", "y", "t")
 _FALSE = ("false", "no", "off", "0", "n", "f")
 
 
+def decrypted(value: Any) -> Any:
+    """A value, and all in it, with plain texts for vaulted ones.
+
+    Up to ansible-core 2.18 these reach plugins as objects that are no strings; later they come decrypted.
+    """
+    if type(value).__name__ == "AnsibleVaultEncryptedUnicode":
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [decrypted(item) for item in value]
+    if isinstance(value, Mapping):
+        return {decrypted(key): decrypted(item) for key, item in value.items()}
+    return value
+
+
 def check_known(given: Iterable[str], known: Sequence[str]) -> None:
     """Refuse keywords that are no options.
 
@@ -35,6 +49,15 @@ def check_known(given: Iterable[str], known: Sequence[str]) -> None:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(known)}"
             raise CatalogueError(f"{key!r} is not an option: {hint}")
+
+
+def check_keywords(given: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse keywords of a lookup that are no options.
+
+    :raises CatalogueError: as L(check_known).
+    """
+    # with_ gives every lookup a wantlist, up to ansible-core 2.18.
+    check_known([key for key in given if key != "wantlist"], known)
 
 
 def check_choice(name: str, value: Any) -> str | None:

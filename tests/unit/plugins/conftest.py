@@ -15,11 +15,6 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible.utils.display import Display
-from hypothesis import settings
-
-# Two workers on a busy machine: how long one example takes says nothing.
-settings.register_profile("plugins", deadline=None, max_examples=100)
-settings.load_profile("plugins")
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.release import __version__
 
 Ask = Callable[..., list[dict[str, Any]]]
 
@@ -607,9 +608,17 @@ def test_a_name_that_looks_like_a_template_is_only_a_name(template: Callable[...
 def test_errors_in_a_template_name_the_value_once(template: Callable[..., Any]) -> None:
     with pytest.raises(Exception, match="'iTunes' may be any of") as caught:
         template("{{ query('netports.apple.ports', 'iTunes') }}")
-    assert str(caught.value).count("may be any of") == 1
+    # Up to 2.18 ansible-core itself says the error of a lookup twice.
+    assert str(caught.value).count("may be any of") <= (1 if __version__ >= "2.19" else 2)
 
 
 def test_an_undefined_name_is_an_error(template: Callable[..., Any]) -> None:
     with pytest.raises(Exception, match="'wanted' is undefined"):
         template("{{ query('netports.apple.ports', wanted) }}")
+
+
+def test_with_gives_a_keyword_of_its_own(ask: Ask) -> None:
+    """ansible-core up to 2.18 adds it for ``with_netports.apple.ports``."""
+    for name in ("ports", "products"):
+        assert ask(name, "FaceTime", wantlist=True) == ask(name, "FaceTime")
+    assert ask("rules", {"products": ["FaceTime"]}, wantlist=True) == ask("rules", {"products": ["FaceTime"]})

@@ -1,0 +1,131 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ansible-cores that the collection supports, the Pythons of this machine, and a virtual environment for each core."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from matrix.plays import ROOT
+
+ENVIRONMENTS = ROOT / ".test" / "matrix"
+
+# The newest release of each supported ansible-core, and the Pythons that its controller runs on.
+SUPPORTED = {
+    "2.16.19": ("3.10", "3.11", "3.12"),
+    "2.17.14": ("3.10", "3.11", "3.12"),
+    "2.18.19": ("3.11", "3.12", "3.13"),
+    "2.19.14": ("3.11", "3.12", "3.13"),
+    "2.20.10": ("3.12", "3.13", "3.14"),
+    "2.21.5": ("3.12", "3.13", "3.14"),
+}
+# Old Pythons for these, so that the oldest that controller code may meet is among them.
+OLD = ("2.16.19", "2.17.14")
+NEEDED = ("hypothesis", "jsonschema", "pytest", "pytest-timeout")
+
+
+class Core(NamedTuple):
+    """An ansible-core, and the interpreter for it on this machine, if there is one."""
+
+    version: str
+    python: str
+    interpreter: str
+
+    @property
+    def missing(self) -> str:
+        """Why it cannot be run here; empty when it can."""
+        if self.interpreter:
+            return ""
+        return f"ansible-core {self.version} needs Python {' or '.join(SUPPORTED[self.version])}, which is not here"
+
+
+@functools.cache
+def interpreter(version: str) -> str:
+    """The path of a Python of this version ("3.12"), empty when there is none.
+
+    What a version manager puts on PATH may be a wrapper that only works in some folders, so each is asked what it is.
+    """
+    name = f"python{version}"
+    manager = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates = [
+        *sorted(map(str, manager.glob(f"versions/{version}.*/bin/{name}")), reverse=True),
+        *(f"{folder}/{name}" for folder in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin")),
+        shutil.which(name) or "",
+        getattr(sys, "_base_executable", ""),
+    ]
+    for candidate in filter(os.path.exists, candidates):
+        asked = subprocess.run(
+            [candidate, "-I", "-c", "import ctypes, ssl, sys; print('%d.%d' % sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        if asked.returncode == 0 and asked.stdout.strip() == version:
+            return candidate
+    return ""
+
+
+@functools.cache
+def cores() -> tuple[Core, ...]:
+    """All supported ansible-cores, each with the Python that it is run on here."""
+    found = []
+    for version, pythons in SUPPORTED.items():
+        order = pythons if version in OLD else pythons[::-1]
+        python = next((one for one in order if interpreter(one)), "")
+        found.append(Core(version, python, interpreter(python) if python else ""))
+    return tuple(found)
+
+
+def environment_of(core: Core) -> Path:
+    """The folder of programs of a virtual environment with this ansible-core; it is made when it is not there yet."""
+    folder = ENVIRONMENTS / f"core-{core.version}-python{core.python}"
+    pinned = (ROOT / "requirements" / "test.txt").read_text(encoding="utf-8")
+    wanted = [f"ansible-core=={core.version}", *re.findall(rf"^(?:{'|'.join(NEEDED)})==.*$", pinned, re.MULTILINE)]
+    assert len(wanted) == 1 + len(NEEDED)
+    if core.python == "3.10":
+        # The tests themselves need 3.11: what is pinned there may no longer know 3.10.
+        wanted = [one.split("==")[0] if one.startswith(NEEDED) else one for one in wanted]
+    stamp = folder / ".made"
+    content = "\n".join([core.interpreter, *wanted])
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    with (ENVIRONMENTS / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != content:
+            shutil.rmtree(folder, ignore_errors=True)
+            _make(folder, core.interpreter, wanted)
+            stamp.write_text(content)
+    return folder / "bin"
+
+
+def _make(folder: Path, python: str, wanted: list[str]) -> None:
+    uv = ROOT / ".venv" / "bin" / "uv"
+    found = str(uv) if uv.exists() else shutil.which("uv")
+    if found:
+        commands = [
+            [found, "venv", "--quiet", "--no-config", "--python", python, str(folder)],
+            [found, "pip", "install", "--quiet", "--no-config", "--python", str(folder / "bin" / "python"), *wanted],
+        ]
+    else:
+        commands = [
+            [python, "-m", "venv", str(folder)],
+            [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted],
+        ]
+    clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    for command in commands:
+        done = subprocess.run(
+            command, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=280
+        )
+        if done.returncode:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise RuntimeError(f"{' '.join(command)}\n{done.stdout}")

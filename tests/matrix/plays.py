@@ -1,0 +1,122 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Playing playbooks with a given ansible-core and a given copy of the collection, on this machine alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+
+PLUGINS = [
+    *[("lookup", name) for name in ("ports", "products", "rules")],
+    *[("filter", name) for name in ("rules", "to_ufw", "to_firewalld", "to_pf")],
+    ("module", "host_firewall"),
+]
+
+SECRETS = {"vaulted": "Pushberichten", "vaulted_network": "192.0.2.0/24", "vaulted_direction": "out"}
+
+
+def environment(collections: Path, home: Path) -> dict[str, str]:
+    """Environment variables under which Ansible sees this copy of the collection and nothing of the user's own.
+
+    :param collections: the folder that has ``ansible_collections/netports/apple``.
+    :param home: an empty folder of the test's own.
+    """
+    config = home / "ansible.cfg"
+    config.touch()
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON", "NETPORTS_"))}
+    return {
+        **kept,
+        "HOME": str(home),
+        "ANSIBLE_HOME": str(home / ".ansible"),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_CONFIG": str(config),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+        "COLUMNS": "200",
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def run(argv: list[str], env: Mapping[str, str], cwd: Path, timeout: int = 120) -> tuple[str, str]:
+    """Run a command that has to succeed.
+
+    :returns: what it printed, and what it printed as errors and warnings.
+    """
+    done = subprocess.run(
+        argv, env=dict(env), cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False, encoding="utf-8"
+    )
+    assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout, done.stderr
+
+
+def vaulted(text: str, password: str) -> str:
+    """A text as it stands encrypted in a file of variables."""
+    from ansible.parsing.vault import VaultLib, VaultSecret
+
+    secret = VaultSecret(password.encode())
+    return str(VaultLib([("default", secret)]).encrypt(text, secret=secret).decode())
+
+
+def uses(playbook: str, collections: Path, folder: Path, *more: str) -> str:
+    """Play uses.yml, which has to succeed without a warning.
+
+    :param playbook: the ansible-playbook to play it with.
+    :param collections: as for L(environment).
+    :param folder: an empty folder of the test's own.
+    """
+    (folder / "password").write_text("not a secret")
+    variables = [f"folder: {folder}", f"source: {collections}"]
+    for name, text in SECRETS.items():
+        variables += [f"{name}: !vault |", *(f"  {line}" for line in vaulted(text, "not a secret").splitlines())]
+    (folder / "variables.yml").write_text("\n".join(variables) + "\n")
+    printed, errors = run(
+        [
+            *(playbook, str(HERE / "uses.yml"), "-e", f"@{folder / 'variables.yml'}"),
+            *("--vault-password-file", str(folder / "password"), *more),
+        ],
+        environment(collections, folder),
+        folder,
+    )
+    assert not re.search("WARNING|DEPRECAT", printed + errors), printed + errors
+    return printed
+
+
+def documented(doc: str, collections: Path, folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """The documentation of all plugins and of the role, as ansible-doc reads it.
+
+    :returns: by type and short name, with the keys ``doc``, ``examples`` and ``return`` (of the role: as it is).
+    """
+    env = environment(collections, folder)
+    printed, errors = run([doc, "--metadata-dump", "netports.apple"], env, folder)
+    assert "netports" not in errors, errors
+    found = json.loads(printed)["all"]
+    return {
+        (kind, name.removeprefix("netports.apple.")): plugin
+        for kind in ("lookup", "filter", "module", "role")
+        for name, plugin in found[kind].items()
+    }
+
+
+def examples(documentation: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """All tasks that the plugins' documentation shows, with the plugin that each comes from."""
+    return [
+        (f"{kind} {name}", task)
+        for (kind, name), plugin in documentation.items()
+        if kind != "role"
+        for task in yaml.safe_load(plugin["examples"])
+    ]
