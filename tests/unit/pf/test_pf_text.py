@@ -10,16 +10,13 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from unit.pf import checker
 
 from ansible_collections.netports.apple.plugins.module_utils import _pf_text, _ports
 from ansible_collections.netports.apple.plugins.module_utils._pf import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError, normalise
-
-# A machine that is busy with other tests is no failure.
-CALMLY = settings(deadline=None)
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 NAMES = st.builds(str.__add__, st.sampled_from(LETTERS), st.text(LETTERS + " ._+-", max_size=47))
@@ -63,7 +60,6 @@ GUARDS = st.builds(
 )
 
 
-@CALMLY
 @given(RULES, st.one_of(st.none(), GUARDS), st.randoms())
 def test_all_dialects_accept_it_and_expand_it_as_foreseen(
     rules: list[Rule], guard: Rule | None, order: random.Random
@@ -80,7 +76,6 @@ def test_all_dialects_accept_it_and_expand_it_as_foreseen(
     assert _pf_text.emit(shuffled, "apple") == text
 
 
-@CALMLY
 @given(RULES, st.one_of(st.none(), GUARDS))
 def test_it_reads_back_as_itself(rules: list[Rule], guard: Rule | None) -> None:
     rules = normalise([*rules, guard] if guard else rules)
@@ -105,7 +100,6 @@ def admitted(rule: Rule, direction: str, protocol: str, port: int, source: str, 
     )
 
 
-@CALMLY
 @given(RULES, st.data())
 def test_it_admits_exactly_the_ports_of_its_rules(rules: list[Rule], data: st.DataObject) -> None:
     found = checker.parse(_pf_text.emit(rules, "apple"))
@@ -126,7 +120,6 @@ def test_it_admits_exactly_the_ports_of_its_rules(rules: list[Rule], data: st.Da
             assert checker.admits(found, direction, protocol, port, source, destination) == expected
 
 
-@CALMLY
 @given(RULES, st.integers(0, 10_000), st.sampled_from(' \n09azZ<>{}:."#\\$'))
 def test_no_edit_goes_unseen(rules: list[Rule], place: int, letter: str) -> None:
     text = _pf_text.emit(rules, "apple")
@@ -167,7 +160,6 @@ def test_rendered_says_where_it_goes() -> None:
 RULESETS = st.text(st.sampled_from('# \\\n"{}ab\t'), max_size=60)
 
 
-@CALMLY
 @given(st.one_of(st.none(), RULESETS))
 def test_the_lines_come_and_go_without_a_trace(text: str | None) -> None:
     called = _pf_text.with_call(text, "apple")
@@ -178,7 +170,6 @@ def test_the_lines_come_and_go_without_a_trace(text: str | None) -> None:
     assert _pf_text.without_call(called, "apple") == text
 
 
-@CALMLY
 @given(RULESETS, RULESETS, st.permutations(["apple", "office", "app"]))
 def test_rulesets_take_their_own_lines_alone(text: str, behind: str, order: list[str]) -> None:
     called = text
