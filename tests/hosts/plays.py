@@ -116,7 +116,7 @@ def environment(folder: Path, pipelining: bool = True) -> dict[str, str]:
         "ANSIBLE_HOME": str(CACHE / "ansible"),
         "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
         "ANSIBLE_COLLECTIONS_PATH": str(collections()),
-        "ANSIBLE_CALLBACK_PLUGINS": str(_HERE / "callback"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(PROJECT / "tools" / "callback"),
         "ANSIBLE_CALLBACKS_ENABLED": "netports_results",
         "ANSIBLE_HOST_KEY_CHECKING": "False",
         "ANSIBLE_NOCOLOR": "1",
