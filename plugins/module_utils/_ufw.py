@@ -285,8 +285,8 @@ class Ufw(Backend):
         lines = out.splitlines()
         if not any(line.startswith(":%s " % chains[0]) for line in lines):
             return None
-        starts = tuple("-A %s " % chain for chain in chains)
-        return [line for line in lines if line.startswith(starts)]
+        # Chain by chain: iptables-nft and iptables-legacy print chains in different orders.
+        return [line for chain in chains for line in lines if line.startswith("-A %s " % chain)]
 
     def _kernel_after(self, family: int, kernel: List[str], text: str, foreign: Set[str], first: int) -> List[str]:
         """The user chains as they are to be: ours as in the file, everybody else's untouched.
