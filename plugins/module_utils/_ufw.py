@@ -27,7 +27,13 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Se
 from ansible_collections.netports.apple.plugins.module_utils import _files, _plan, _ports
 from ansible_collections.netports.apple.plugins.module_utils._backend import Backend, BackendError, Change, Have
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
-from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, check_ruleset, pairs, version
+from ansible_collections.netports.apple.plugins.module_utils._rules import (
+    Rule,
+    check_ruleset,
+    normalise,
+    pairs,
+    version,
+)
 
 # iptables' multiport match holds 15 ports, a range counts two: ufw's UFWRule.set_port().
 _SLOTS = 15
@@ -704,7 +710,7 @@ def rules_of(owned: Dict[int, List[Block]], titles: Dict[str, str], prefix: str,
         for (tcp, udp), members in alike.items():
             for sources, destinations in _sides(members, ipv6):
                 rules.append(Rule(name, direction, tcp, udp, sources, destinations, interface))
-    return _plan.normalise(rules)
+    return normalise(rules)
 
 
 def _sides(ends: List[Tuple[str, str]], ipv6: bool) -> List[Tuple[Tuple[str, ...], Tuple[str, ...]]]:

@@ -1,0 +1,255 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ufw backend against a stand-in, over random rulesets among random rules of an administrator's."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.ufw.standin import Host
+
+from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules, _ufw
+from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError, Options
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._ufw import Ufw
+
+# One block an element.
+ADMIN = {
+    4: [
+        "### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in\n-A ufw-user-input -p tcp --dport 22 -j ACCEPT\n",
+        (
+            "### tuple ### deny any 7777 0.0.0.0/0 any 0.0.0.0/0 in_eth0\n"
+            "-A ufw-user-input -i eth0 -p tcp --dport 7777 -j DROP\n-A ufw-user-input -i eth0 -p udp --dport 7777 -j DROP\n"
+        ),
+        (
+            "### tuple ### allow tcp 443 0.0.0.0/0 any 10.0.0.0/8 in comment=77656273697465\n"
+            "-A ufw-user-input -p tcp --dport 443 -s 10.0.0.0/8 -j ACCEPT\n"
+        ),
+        (
+            "### tuple ### allow tcp 80,443 0.0.0.0/0 any 0.0.0.0/0 Nginx%20Full - in\n"
+            "-A ufw-user-input -p tcp -m multiport --dports 80,443 -j ACCEPT -m comment --comment 'dapp_Nginx%20Full'\n"
+        ),
+        "### tuple ### deny udp 53 192.0.2.1 any 0.0.0.0/0 out\n-A ufw-user-output -p udp -d 192.0.2.1 --dport 53 -j DROP\n",
+    ],
+    6: ["### tuple ### allow tcp 22 ::/0 any ::/0 in\n-A ufw6-user-input -p tcp --dport 22 -j ACCEPT\n"],
+}
+
+PORTS = st.integers(1, 65535)
+RANGES = st.one_of(PORTS.map(lambda one: (one, one)), st.tuples(PORTS, PORTS).map(lambda two: (min(two), max(two))))
+NETWORKS = st.sampled_from(
+    ["10.0.0.0/8", "192.168.1.0/24", "192.0.2.7", "0.0.0.0/0", "fd00::/8", "2001:db8::1", "fe80::/10", "::/0"]
+)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> list[Rule]:
+    """A ruleset as the module would pass it on: checked and normalised."""
+    made = []
+    for _ in range(draw(st.integers(0, 5))):
+        tcp, udp = draw(st.lists(RANGES, max_size=12)), draw(st.lists(RANGES, max_size=4))
+        plain = {
+            "name": draw(st.sampled_from(["FaceTime", "AirPlay", "Mac App Store", "Wi-Fi Calling", "a.b+c_d"])),
+            "direction": draw(st.sampled_from(["in", "out"])),
+            "tcp": [f"{first}-{last}" for first, last in tcp] or ["1"],
+            "udp": [f"{first}-{last}" for first, last in udp],
+            "sources": draw(st.lists(NETWORKS, max_size=3, unique=True)),
+            "destinations": draw(st.lists(NETWORKS, max_size=2, unique=True)),
+            "interface": draw(st.sampled_from(["", "eth0"])),
+        }
+        try:
+            made.append(Rule.from_dict(plain))
+        except _rules.RuleError:
+            continue  # no IP version in common
+    return _rules.normalise(made)
+
+
+@contextmanager
+def fresh(active: bool = True) -> Iterator[Host]:
+    """A host with the administrator's rules."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Host(Path(folder), ADMIN, active)
+
+
+def backend(host: Host, **options: object) -> Ufw:
+    return Ufw(host.run, Options(ruleset="apple", **options), str(host.root))  # type: ignore[arg-type]
+
+
+def make(host: Host, wanted: list[Rule]) -> list[dict[str, object]]:
+    """One run; the operations of its plan."""
+    one = backend(host)
+    change = one.plan(one.read(), wanted)
+    if change.operations:
+        one.apply(change)
+    return change.operations
+
+
+def foreign_blocks(host: Host, family: int) -> list[str]:
+    return [
+        block.text
+        for block in _ufw.parse_blocks(host.file(family).read_text())
+        if not block.profile.startswith("Apple ")
+    ]
+
+
+def foreign_kernel(host: Host, family: int) -> list[str]:
+    return [line for line in host.chains[family] if "dapp_Apple" not in line]
+
+
+@settings(max_examples=60)
+@given(first=rules(), second=rules())
+def test_any_ruleset_after_any_other(first: list[Rule], second: list[Rule]) -> None:
+    with fresh() as host:
+        texts = {family: host.file(family).read_text() for family in (4, 6)}
+        kernel = {family: list(host.chains[family]) for family in (4, 6)}
+        for wanted in (first, second):
+            make(host, wanted)
+            for family in (4, 6):
+                assert foreign_blocks(host, family) == ADMIN[family]
+                assert foreign_kernel(host, family) == kernel[family]
+            # A second run, and one after a reboot, find nothing to do and start two processes.
+            for reboot in (False, True):
+                if reboot:
+                    host.reboot()
+                host.calls.clear()
+                assert make(host, wanted) == []
+                assert [call[0] for call in host.calls] == ["iptables-save", "ip6tables-save"]
+        make(host, [])
+        assert {family: host.file(family).read_text() for family in (4, 6)} == texts
+        assert host.chains == kernel
+        assert not (host.root / "etc/ufw/applications.d/netports-apple").exists()
+
+
+@settings(max_examples=50)
+@given(wanted=rules())
+def test_what_is_read_back_makes_the_same_ruleset(wanted: list[Rule]) -> None:
+    with fresh() as host:
+        make(host, wanted)
+        have = backend(host).read().rules
+        # Rules may come back grouped otherwise; what they open is the same to the port.
+        assert make(host, have) == [] or opened(have) == opened(wanted)
+        assert opened(have) == opened(wanted)
+
+
+def opened(made: list[Rule]) -> set[tuple[object, ...]]:
+    """Every (direction, interface, source, destination, protocol, range) that rules open, as a set."""
+    found: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+    for rule in made:
+        for family in (4, 6):
+            for source, destination in _rules.pairs(rule, family):
+                ends = (source or _ufw._ANYWHERE[family], destination or _ufw._ANYWHERE[family])
+                for protocol, ranges in (("tcp", rule.tcp), ("udp", rule.udp)):
+                    found.setdefault((rule.direction, rule.interface, *ends, protocol), []).extend(ranges)
+    return {(*key, tuple(_ports.merge(ranges))) for key, ranges in found.items() if ranges}
+
+
+@settings(max_examples=40)
+@given(first=rules(), second=rules(), program=st.sampled_from(["iptables-restore", "ip6tables-restore", "ufw"]))
+def test_a_failing_program_leaves_everything_as_it_was(first: list[Rule], second: list[Rule], program: str) -> None:
+    with fresh() as host:
+        make(host, first)
+        texts = {path: path.read_bytes() for path in (host.root / "etc/ufw").rglob("*") if path.is_file()}
+        kernel = {family: list(host.chains[family]) for family in (4, 6)}
+        host.broken = program
+        try:
+            make(host, second)
+        except BackendError as error:
+            assert "out of memory" in str(error)
+            assert {path: path.read_bytes() for path in (host.root / "etc/ufw").rglob("*") if path.is_file()} == texts
+            assert host.chains == kernel
+        host.broken = ""
+        make(host, second)
+        assert make(host, second) == []
+
+
+@settings(max_examples=40)
+@given(wanted=rules(), data=st.data())
+def test_drift_in_the_kernel_is_mended_in_its_place(wanted: list[Rule], data: st.DataObject) -> None:
+    with fresh() as host:
+        make(host, wanted)
+        settled = {family: sorted(host.chains[family], key=lambda one: one.split()[1]) for family in (4, 6)}
+        ours = [(family, line) for family in (4, 6) for line in settled[family] if "dapp_Apple" in line]
+        gone = data.draw(st.lists(st.sampled_from(ours), unique=True) if ours else st.just([]))
+        for family, line in gone:
+            host.chains[family].remove(line)
+        assert bool(make(host, wanted)) == bool(gone)
+        # Chain by chain: what order two chains have among themselves means nothing.
+        assert {
+            family: sorted(lines, key=lambda one: one.split()[1]) for family, lines in host.chains.items()
+        } == settled
+
+
+def test_profiles_have_at_most_fifteen_slots_a_group() -> None:
+    rule = Rule("Many", "in", tuple((port, port) for port in range(1000, 1080, 2)), ((5, 9), (20, 30)))
+    groups = _ufw.port_groups(rule)
+    assert [protocol for protocol, _ports in groups] == ["tcp", "tcp", "tcp", "udp"]
+    assert all(ports.count(",") + ports.count(":") <= 14 for _protocol, ports in groups)
+    assert ",".join(ports for protocol, ports in groups if protocol == "tcp").split(",") == [
+        str(p) for p, _ in rule.tcp
+    ]
+
+
+def test_too_many_ports_for_a_profile_are_refused() -> None:
+    rule = Rule("Many", "in", tuple((port, port) for port in range(1000, 3000, 2)), ())
+    with pytest.raises(BackendError, match="more port ranges than a ufw profile holds"):
+        _ufw.profile_text([rule], "apple")
+
+
+def test_a_name_too_long_for_ufw_is_refused() -> None:
+    with pytest.raises(BackendError, match="ufw takes 64"):
+        _ufw.allocate([Rule("x" * 48, "out", ((1, 1),), ())], "a-ruleset-of-24-letters-")
+
+
+def test_an_untouched_file_of_the_package_is_edited_and_restored() -> None:
+    shipped = (
+        "*filter\n:ufw-user-input - [0:0]\n:ufw-user-limit - [0:0]\n### RULES ###\n"
+        "-A ufw-user-limit -m limit --limit 3/minute -j LOG\n-A ufw-user-limit -j REJECT\nCOMMIT\n"
+    )
+    block = "### tuple ### allow tcp 1 0.0.0.0/0 any 0.0.0.0/0 Apple%20X - in\n-A ufw-user-input -p tcp --dport 1 -j ACCEPT\n"
+    edited = _ufw.edit(shipped, [], [block])
+    assert [one.text for one in _ufw.parse_blocks(edited)] == [block]
+    assert _ufw.edit(edited, list(_ufw.parse_blocks(edited)), []) == shipped
+
+
+@given(st.text(max_size=300))
+def test_no_text_breaks_the_parser_of_tuples(text: str) -> None:
+    for block in _ufw.parse_blocks("### tuple ### " + text + "\n" + text):
+        assert block.text
+
+
+@given(st.text(max_size=200))
+def test_no_line_breaks_the_comparison(text: str) -> None:
+    assert isinstance(_ufw.canonical("-A ufw-user-input " + text), tuple)
+
+
+def test_first_match_decides_whether_an_address_is_admitted() -> None:
+    with fresh() as host:
+        one = backend(host)
+        have = one.read()
+        assert one.admits(have, "198.51.100.9", 22) and one.admits(have, "2001:db8::9", 22)
+        assert not one.admits(have, "198.51.100.9", 2222)
+        assert one.admits(have, "10.1.2.3", 443) and one.admits(have, "198.51.100.9", 80)
+        assert not one.admits(have, "198.51.100.9", 7777)
+        text = host.file(4).read_text()
+        refusal = "### tuple ### deny any any 0.0.0.0/0 any 198.51.100.0/24 in\n-A ufw-user-input -s 198.51.100.0/24 -j DROP\n"
+        host.file(4).write_text(text.replace("### RULES ###\n", "### RULES ###\n\n" + refusal))
+        have = one.read()
+        assert not one.admits(have, "198.51.100.9", 22) and one.admits(have, "203.0.113.9", 22)
+
+
+def test_somebody_else_at_the_same_time_stops_the_run() -> None:
+    with fresh() as host:
+        one = backend(host)
+        change = one.plan(one.read(), [Rule("FaceTime", "in", ((1, 1),), ())])
+        host.file(4).write_text(host.file(4).read_text() + "# edited\n")
+        with pytest.raises(BackendError, match="was changed by somebody else"):
+            one.apply(change)
+        assert host.file(4).read_text().endswith("# edited\n") and host.chains[6] == [
+            "-A ufw6-user-input -p tcp -m tcp --dport 22 -j ACCEPT"
+        ]
