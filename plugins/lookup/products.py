@@ -100,11 +100,11 @@ _list:
     in:
       description: Ports on which the host is connected to, merged, by protocol. A family's include its members'.
       type: dict
-      sample: {tcp: [], udp: ["3478-3497"]}
+      sample: {tcp: [], udp: ["3478-3497", "16384-16387", "16393-16402"]}
     out:
       description: Ports to which the host connects, merged, by protocol. A family's include its members'.
       type: dict
-      sample: {tcp: ["80", "443", "5223"], udp: ["3478-3497"]}
+      sample: {tcp: ["80", "443", "5223"], udp: ["3478-3497", "16384-16387", "16393-16402"]}
 """
 
 from typing import Any
