@@ -10,11 +10,30 @@ import importlib
 import itertools
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 from ansible_collections.netports.apple.plugins import module_utils
 from ansible_collections.netports.apple.plugins.module_utils import _plan, _ports, _rules
 
-PORTS = [443, "443", "3478-3497", "1-65535", 0, "0", "080", "65536", "90-80", "", "80\n", " 80", "٤٤٣", True, None, 1.5]
+PORTS: list[Any] = [
+    443,
+    "443",
+    "3478-3497",
+    "1-65535",
+    0,
+    "0",
+    "080",
+    "65536",
+    "90-80",
+    "",
+    "80\n",
+    " 80",
+    "٤٤٣",
+    True,
+    None,
+    1.5,
+]
 PORTS += ["80-80", "-80", "80-", "80;id", "1_0", "+8", b"80", [80], "99999", "123456"]
 RANGES = [(1, 5), (6, 9), (8, 12), (14, 14), (16, 20), (65535, 65535)]
 NETWORKS = [
@@ -43,7 +62,7 @@ NETWORKS += ["10.0.0", "1٠.0.0.0/8", "10.0.0.0/255.0.0.0", "10.0.0.0/33", "2001
 NETWORKS += ["10.0.0.0/8\n", "example.com", "fd00::%1", "10.0.0.0/", "1.2.3.4.5", "256.0.0.1"]
 
 
-def answer(question, *given):
+def answer(question: Callable[..., Any], *given: Any) -> str:
     """What a function says: its value, or that it refuses and why."""
     try:
         return repr(question(*given))
@@ -51,14 +70,14 @@ def answer(question, *given):
         return type(error).__name__ + ": " + str(error)
 
 
-def rule(network, name, port):
+def rule(network: str, name: str, port: Any) -> dict[str, Any]:
     """A rule, or the refusal of one."""
     return _rules.Rule.from_dict(
         {"name": name, "direction": "in", "tcp": [port], "sources": [network], "interface": "eth0"}
     ).to_dict()
 
 
-def main():
+def main() -> None:
     """Import every file of the host code that needs no Ansible, ask, and print the answers as JSON."""
     for name in sorted(os.listdir(next(iter(module_utils.__path__)))):
         if name.endswith(".py") and name != "_host_firewall.py":

@@ -194,7 +194,8 @@ def test_sources_and_destinations_of_different_versions_never_match(ask: Ask) ->
 
 @pytest.mark.parametrize("what", ["sources", "local_networks", "destinations"])
 def test_an_empty_list_of_networks_is_an_error(ask: Ask, what: str) -> None:
-    for empty in ([], ()):
+    empties: list[Any] = [[], ()]
+    for empty in empties:
         message = refused(ask("ports", "Screen Sharing"), **{what: empty})
         assert f"{what} is an empty list: leave it unset, or give ['any'] for anywhere" in message
 

@@ -456,7 +456,8 @@ def test_empty_term(refusal: Callable[..., str], term: str) -> None:
 
 
 def test_empty_list(refusal: Callable[..., str]) -> None:
-    for terms in ([[]], ["FaceTime", []], [()]):
+    empty: list[list[Any]] = [[[]], ["FaceTime", []], [()]]
+    for terms in empty:
         assert "an empty list of products: leave the term out" in refusal("ports", *terms)
 
 
@@ -506,10 +507,11 @@ def test_choices(refusal: Callable[..., str], option: str, choices: str, value: 
 
 @pytest.mark.parametrize("option", ["merge", "members"])
 def test_switches(ask: Ask, refusal: Callable[..., str], option: str) -> None:
-    for value in ("perhaps", "", None, 2, 1.0, [], ["yes"], {}, b"yes", "true\n"):
+    neither: list[Any] = ["perhaps", "", None, 2, 1.0, [], ["yes"], {}, b"yes", "true\n"]
+    for value in neither:
         assert f"{option} {value!r} is neither true nor false" in refusal("ports", "iCloud", **{option: value})
-    for value in (True, "yes", "True", "on", "1", 1):
-        assert ask("ports", "iCloud", **{option: value}) == ask("ports", "iCloud", **{option: True})
+    for switched_on in (True, "yes", "True", "on", "1", 1):
+        assert ask("ports", "iCloud", **{option: switched_on}) == ask("ports", "iCloud", **{option: True})
 
 
 @pytest.mark.parametrize("service", ["", " ", 22, True, ["ssh"], {"ssh": 1}, b"ssh"])

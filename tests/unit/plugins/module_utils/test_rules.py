@@ -352,7 +352,8 @@ def test_any() -> None:
     assert _rules.networks(["any"], "sources") == _rules.networks(None, "sources") == _rules.networks([], "x") == ()
     with pytest.raises(RuleError, match="sources names 'any' beside other networks"):
         _rules.networks(["any", "10.0.0.0/8"], "sources")
-    for value in ("any", "10.0.0.0/8", {"any": 1}, {"10.0.0.0/8"}, 5, True, iter([])):
+    no_lists: list[Any] = ["any", "10.0.0.0/8", {"any": 1}, {"10.0.0.0/8"}, 5, True, iter([])]
+    for value in no_lists:
         with pytest.raises(RuleError, match="destinations is .*: give a list"):
             _rules.networks(value, "destinations")
 
