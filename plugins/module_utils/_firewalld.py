@@ -68,7 +68,8 @@ class Native(NamedTuple):
 
     ``services`` and ``policies``: the ruleset's own, by name, with their text and, where it can be read, their
     meaning. ``owned``: names of services that are the ruleset's. ``taken``: names that are somebody else's.
-    ``references``: who else names which service. ``runtime``: what is loaded, ``None`` where nothing runs.
+    ``references``: who else names which service. ``runtime``: what is loaded, ``None`` where nothing runs or
+    where it ``failed``: firewalld could not load its configuration. ``places``: which service a rule is, by its key.
     """
 
     default_zone: str
@@ -81,6 +82,7 @@ class Native(NamedTuple):
     taken: FrozenSet[str]
     references: Dict[str, List[str]]
     runtime: Optional[Loaded]
+    failed: bool
     places: Dict[Any, str]
 
 
@@ -143,7 +145,8 @@ class Firewalld(Backend):
                 policies[name] = (text, policy)
             elif policy:
                 foreign_policies[name] = policy
-        runtime = self._loaded()
+        daemon = self._daemon()
+        runtime, failed = self._loaded(daemon) if daemon else (None, False)
         owned = set(services)
         # A service that nobody defines any more is nobody else's, and firewalld refuses to load what names it.
         prefix = self.options.ruleset + "-"
@@ -173,10 +176,11 @@ class Firewalld(Backend):
             frozenset(taken),
             references,
             runtime,
+            failed,
             {},
         )
         rules, places = self._rules(native)
-        return Have(rules, runtime is not None, self._enabled(), native._replace(places=places))
+        return Have(rules, daemon is not None, self._enabled(), native._replace(places=places))
 
     def denies_inbound(self, have: Have) -> bool:
         """Every zone does but those of target ACCEPT, which L(admits) knows."""
@@ -236,7 +240,14 @@ class Firewalld(Backend):
         files = self._file_changes(native, target, owned)
         differences = self._differences(native, target, owned)
         runtime = native.runtime
-        reload = runtime is not None and (bool(files) or any(one.definition for one in differences if one.loaded))
+        if native.failed and not files:
+            raise BackendError(
+                "firewalld is in the state FAILED, it could not load its configuration, and this ruleset is not why: "
+                "see 'firewall-offline-cmd --check-config', mend it and run 'firewall-cmd --reload'"
+            )
+        reload = native.failed or (
+            runtime is not None and (bool(files) or any(one.definition for one in differences if one.loaded))
+        )
         attach: List[Tuple[str, Attachment]] = []
         detach: List[Tuple[str, Attachment]] = []
         set_policies: Dict[str, Policy] = {}
@@ -282,11 +293,12 @@ class Firewalld(Backend):
         loads: List[str] = []
         before: Optional[Loaded] = None
         try:
-            before = daemon.loaded("\0") if daemon else None
+            # What is there after a failure is not what anybody wanted.
+            before = daemon.loaded("\0") if daemon and daemon.state() != "FAILED" else None
             _files.apply(steps.files, lambda: self._load(steps, daemon, before, loads))
         except (BackendError, BusError, OSError) as error:
             outcome = "nothing was changed"
-            if daemon and before and loads:
+            if daemon and loads:
                 outcome = self._put_back(daemon, before)
             raise BackendError("%s: %s" % (" ".join(str(error).split()).rstrip("."), outcome))
         if steps.enable:
@@ -326,18 +338,12 @@ class Firewalld(Backend):
             self._bus = None
             return None
 
-    def _loaded(self) -> Optional[Loaded]:
-        daemon = self._daemon()
-        if daemon is None:
-            return None
+    def _loaded(self, daemon: Firewalld1) -> Tuple[Optional[Loaded], bool]:
+        """What firewalld has loaded; or nothing, and that loading failed."""
         try:
-            state = daemon.state()
-            if state == "FAILED":
-                raise BackendError(
-                    "firewalld is in the state FAILED, its configuration could not be loaded: see "
-                    "'firewall-offline-cmd --check-config', mend it and run 'firewall-cmd --reload'"
-                )
-            return daemon.loaded(self.options.ruleset + "-")
+            if daemon.state() == "FAILED":
+                return None, True
+            return daemon.loaded(self.options.ruleset + "-"), False
         except BusError as error:
             raise BackendError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
 
@@ -630,7 +636,7 @@ class Firewalld(Backend):
                 )
         for name, policy in sorted(native.foreign_policies.items()):
             refuses = policy.target in ("DROP", "REJECT") and "HOST" in policy.ingress
-            if target.policies and refuses and policy.priority < _PRIORITY:
+            if target.policies and refuses and policy.priority <= _PRIORITY:
                 warnings.append(
                     "policy %s refuses outbound connections before the ruleset's policy is asked: give it a priority "
                     "above %d" % (name, _PRIORITY)
@@ -673,6 +679,12 @@ class Firewalld(Backend):
             warnings.append(
                 "firewalld's runtime and permanent configuration differ in what is not this ruleset's%s: %s"
                 % (kept, _some(found.items))
+            )
+        emptied = sorted(name for name, entries in native.runtime.ipsets.items() if entries is None)
+        if emptied and reload:
+            warnings.append(
+                "the reload that this change needs empties ipset %s: the kernel alone knows entries with a timeout"
+                % ", ".join(emptied)
             )
         if pending and reload:
             warnings.append("the reload that this change needs makes pending changes live: %s" % _some(pending))
@@ -731,14 +743,14 @@ class Firewalld(Backend):
                     "firewalld refuses the new configuration (%s; when 'firewall-offline-cmd --check-config' still "
                     "says so now, the mistake is older than this run)" % lines[-1]
                 )
-        if daemon is None or before is None:
+        if daemon is None:
             return
         if not steps.reload and not steps.attach and not steps.detach and not steps.set_policies:
             return
         loads.append("runtime")
         if steps.reload:
             daemon.reload()
-            problems = daemon.restore(before, steps.owned, steps.own_policies)
+            problems = daemon.restore(before, steps.owned, steps.own_policies) if before else []
             if problems:
                 raise BackendError("the reload lost what was there at runtime only (%s)" % _some(problems))
         for zone, attachment in steps.attach:
@@ -769,7 +781,7 @@ class Firewalld(Backend):
             raise BackendError("firewalld did not load what was written (%s)" % _some(wrong))
 
     @staticmethod
-    def _put_back(daemon: Firewalld1, before: Loaded) -> str:
+    def _put_back(daemon: Firewalld1, before: Optional[Loaded]) -> str:
         """Load the old files again, and bring back all of the runtime; returns how that went, for the message."""
         problems: List[str] = []
         try:
@@ -778,7 +790,7 @@ class Firewalld(Backend):
             # It loads what it can before it says so; the rest can be brought back still.
             problems.append("firewalld could not load its old configuration again: %s" % error)
         try:
-            problems += daemon.restore(before, frozenset(), frozenset())
+            problems += daemon.restore(before, frozenset(), frozenset()) if before else []
         except BusError as error:
             problems.append(str(error))
         return "not all could be put back (%s)" % _some(problems) if problems else "everything is as it was"

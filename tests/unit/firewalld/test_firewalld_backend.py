@@ -370,7 +370,12 @@ def test_failed_and_silent_daemons(box: Box) -> None:
     daemon.state = "FAILED"
     with pytest.raises(BackendError, match="state FAILED"):
         box.plan()
+    # With something to write, loading is tried again, and the ruins of the runtime are not brought back.
+    daemon._addPort("", "public", "7001", "tcp", 0)
+    box.apply(*RULES)
+    assert daemon.reloads == 1 and ("7001", "tcp") not in daemon.zones["public"]["ports"]
     daemon.state = "RUNNING"
+    assert box.plan(*RULES).operations == []
     daemon.fail["getZones"] = "NOT_AUTHORIZED: x"
     with pytest.raises(BackendError, match="NOT_AUTHORIZED"):
         box.plan()
