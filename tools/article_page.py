@@ -16,8 +16,7 @@ from collections.abc import Iterable
 from html.parser import HTMLParser
 from typing import NamedTuple
 
-from bs4 import BeautifulSoup, Tag
-from bs4.element import Comment, NavigableString, PreformattedString
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 LANGUAGES = ("en", "nl")
 
@@ -55,10 +54,12 @@ _RANGE = f"[{_DASHES}~\u301c\uff5e]"
 _PORT = re.compile(rf"([0-9]{{1,5}})(?: ?{_RANGE} ?([0-9]{{1,5}}))?")
 _PROTOCOLS = re.compile(r"(TCP|UDP)(?: ?[/,;\u3001\uff0c] ?(TCP|UDP))?", re.IGNORECASE)
 _RFC = re.compile(r"(?:RFC ?)?([0-9]{1,5})(?: ?, ?(?:RFC ?)?([0-9]{1,5}))*", re.IGNORECASE)
+_RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
 _FOOTNOTE = re.compile(r"[0-9]{1,2}|[*\u2020\u2021]+")
 # The first footnote stands right behind the table, in every language.
 _FIRST_FOOTNOTE = re.compile(r"1\. ?\S")
 _TEXT_ROW = re.compile(rf"([0-9]{{1,5}}(?: ?{_RANGE} ?[0-9]{{1,5}})?) ((?:TCP|UDP)(?: ?[/,;] ?(?:TCP|UDP))?)(?: (.*))?")
+_UNSEEN = {"-comment", "script", "style", "template", "noscript"}
 _BLOCKS = {"p", "div", "li", "ul", "ol", "br", "section", "article", "dd", "dt", "dl", "h1", "h2", "h3", "h4"}
 
 
@@ -119,8 +120,11 @@ def read(content: bytes, language: str | None = None) -> Page:
 
 
 def one_space(text: str) -> str:
-    """Return text with one plain space for white space of any kind, and without invisible characters."""
-    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    """Return text with one plain space for white space of any kind, without invisible characters and raised digits.
+
+    Raised digits are footnote marks: the article has no other use for them.
+    """
+    visible = "".join(char for char in text if unicodedata.category(char) != "Cf" and char not in _RAISED)
     return " ".join(visible.split())
 
 
@@ -219,16 +223,15 @@ def _read_html(text: str, language: str | None) -> Page:
     if any(ends.open.values()):
         where = "within a table" if ends.open["table"] else "behind its tables"
         raise ArticleError([f"the page is cut off {where}: save it again"])
-    soup = BeautifulSoup(text, "lxml")
-    table = _table_of_ports(soup)
+    tree = LexborHTMLParser(text)
+    table = _table_of_ports(tree)
     grid = _grid(table)
     if _PORT.fullmatch(_digits(_cell_text(grid[0][1][0]))):
         raise ArticleError(["the table of ports has no headings: save the whole article"])
     header = [_heading(cell) for cell in grid[0][1]]
     columns = _columns(header)
-    root = soup.find("html")
-    declared = str(root.get("lang") or "") if isinstance(root, Tag) else ""
-    found, notes = _language(language, declared, header, columns)
+    declared = tree.root.attributes.get("lang") if tree.root else None
+    found, notes = _language(language, declared or "", header, columns)
     rows: list[Row] = []
     problems: list[str] = []
     for where, cells in grid[1:]:
@@ -245,39 +248,48 @@ def _read_html(text: str, language: str | None) -> Page:
     return Page(found, columns, rows, notes)
 
 
-def _table_of_ports(soup: BeautifulSoup) -> Tag:
+def _table_of_ports(tree: LexborHTMLParser) -> LexborNode:
     """The one table that lists ports: its rows begin with a port and a protocol."""
-    tables = [table for table in soup.find_all("table") if isinstance(table, Tag)]
+    tables = tree.css("table")
     of_ports = [table for table in tables if _lists_ports(table)]
-    innermost = [table for table in of_ports if not any(table in other.parents for other in of_ports)]
+    # A table that only holds the one that lists them is not meant.
+    holders = {above for table in of_ports for above in _above(table)}
+    innermost = [table for table in of_ports if table.mem_id not in holders]
     if not innermost:
         raise ArticleError([f"no table of ports is in the page, of {len(tables)} tables: is it the article?"])
     if len(innermost) > 1:
-        sizes = " and ".join(f"{len(table.find_all('tr'))} rows" for table in innermost)
+        sizes = " and ".join(f"{len(table.css('tr'))} rows" for table in innermost)
         raise ArticleError([f"{len(innermost)} tables of ports are in the page, of {sizes}: save the article alone"])
-    if innermost[0].find("table"):
+    if any(table.mem_id != innermost[0].mem_id for table in innermost[0].css("table")):
         raise ArticleError(["a cell of the table of ports holds a table"])
     return innermost[0]
 
 
-def _lists_ports(table: Tag) -> bool:
-    for row in table.find_all("tr"):
-        cells = row.find_all(["td", "th"]) if isinstance(row, Tag) else []
-        texts = [_cell_text(cell) for cell in cells[:2] if isinstance(cell, Tag)]
+def _above(node: LexborNode) -> Iterable[int]:
+    """What a node is in, by identity."""
+    above = node.parent
+    while above is not None:
+        yield above.mem_id
+        above = above.parent
+
+
+def _lists_ports(table: LexborNode) -> bool:
+    for row in table.css("tr"):
+        texts = [_cell_text(cell) for cell in row.css("td, th")[:2]]
         if len(texts) == 2 and (_PORT.fullmatch(_digits(texts[0])) or _PROTOCOLS.fullmatch(texts[1])):
             return True
     return False
 
 
-def _grid(table: Tag) -> list[tuple[str, list[Tag]]]:
+def _grid(table: LexborNode) -> list[tuple[str, list[LexborNode]]]:
     """The table's rows with a cell for each column, those that span rows or columns repeated. (where, cells)."""
-    grid: list[tuple[str, list[Tag]]] = []
+    grid: list[tuple[str, list[LexborNode]]] = []
     problems: list[str] = []
-    pending: dict[int, tuple[Tag, int]] = {}  # by column: a cell from above, and for how many more rows
-    for number, row in enumerate(table.find_all("tr")):
+    pending: dict[int, tuple[LexborNode, int]] = {}  # by column: a cell from above, and for how many more rows
+    for number, row in enumerate(table.css("tr")):
         where = f"row {number}"
-        cells: list[Tag] = []
-        own = [cell for cell in row.find_all(["td", "th"]) if isinstance(cell, Tag)]
+        cells: list[LexborNode] = []
+        own = row.css("td, th")
         if not own and not pending:
             continue
         while own or len(cells) in pending:
@@ -309,36 +321,32 @@ def _grid(table: Tag) -> list[tuple[str, list[Tag]]]:
     return grid
 
 
-def _span(cell: Tag, name: str) -> int:
-    value = str(cell.get(name) or "1").strip()
+def _span(cell: LexborNode, name: str) -> int:
+    value = (cell.attributes.get(name) or "1").strip()
     if not value.isdecimal() or not 1 <= int(value) <= 200:
         raise ValueError(f"{name}={value!r} of a cell is not understood")
     return int(value)
 
 
-def _cell_text(cell: Tag) -> str:
+def _cell_text(cell: LexborNode) -> str:
     """A cell's text, without footnote marks."""
     parts: list[str] = []
 
-    def collect(node: Tag) -> None:
-        for child in node.children:
-            if isinstance(child, Tag):
-                if child.name in ("script", "style", "template"):
-                    continue
-                if child.name == "sup" and _FOOTNOTE.fullmatch(one_space(child.get_text())):
-                    continue
-                block = child.name in _BLOCKS
-                parts.append(" " if block else "")
+    def collect(node: LexborNode) -> None:
+        for child in node.iter(include_text=True):
+            if child.tag == "-text":
+                parts.append(child.text_content or "")
+            elif child.tag not in _UNSEEN and not (child.tag == "sup" and _FOOTNOTE.fullmatch(one_space(child.text()))):
+                block = " " if child.tag in _BLOCKS else ""
+                parts.append(block)
                 collect(child)
-                parts.append(" " if block else "")
-            elif isinstance(child, NavigableString) and not isinstance(child, (Comment, PreformattedString)):
-                parts.append(str(child))
+                parts.append(block)
 
     collect(cell)
-    return one_space("".join(parts)).rstrip("\u00b9\u00b2\u00b3\u2074")
+    return one_space("".join(parts))
 
 
-def _heading(cell: Tag) -> str:
+def _heading(cell: LexborNode) -> str:
     """A heading as _HEADINGS has it: in lower case, without footnote marks that stand as plain digits."""
     return re.sub(r"(?<=\w)[0-9]+\b", "", _cell_text(cell)).casefold()
 
