@@ -262,7 +262,7 @@ def test_status_of_what_cannot_be_read(run: Run, tmp_path: Any) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_page_cut_anywhere_is_refused(data: st.DataObject) -> None:
     layout = data.draw(st.sampled_from([DUTCH, GERMAN, pages.LAYOUTS[4]]))
     page = pages.page(FACTS, layout)
@@ -271,7 +271,7 @@ def test_page_cut_anywhere_is_refused(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_text_cut_anywhere_before_its_footnotes_is_refused(data: st.DataObject) -> None:
     text = pages.flattened(FACTS, data.draw(st.sampled_from(["nl", "en", "de"])), data.draw(st.booleans()))
     assert outcome(text[: data.draw(st.integers(0, text.index("1. The") + 2))]) == "refused"
@@ -292,7 +292,7 @@ def cell(draw: st.DrawFn) -> tuple[pages.Layout, list[list[str]], int, int]:
 
 
 @given(cell(), st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_cell_that_is_dropped_or_emptied_is_seen(
     place: tuple[pages.Layout, list[list[str]], int, int], empty: bool
 ) -> None:
@@ -309,7 +309,7 @@ def test_cell_that_is_dropped_or_emptied_is_seen(
 
 
 @given(cell(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_cell_that_is_garbled_is_seen(
     place: tuple[pages.Layout, list[list[str]], int, int], data: st.DataObject
 ) -> None:
@@ -334,7 +334,7 @@ def test_cell_that_is_garbled_is_seen(
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_row_that_is_dropped_or_repeated_is_seen(data: st.DataObject) -> None:
     layout = data.draw(st.sampled_from(COMPARED))
     cells = pages.table_cells(FACTS, layout)
@@ -347,7 +347,7 @@ def test_row_that_is_dropped_or_repeated_is_seen(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_text_that_is_garbled_is_seen(data: st.DataObject) -> None:
     language = data.draw(st.sampled_from(["nl", "en"]))
     text = pages.flattened(FACTS, language, data.draw(st.booleans()))
