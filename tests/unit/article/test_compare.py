@@ -36,7 +36,7 @@ def add_unknown(facts: Any) -> None:
     row(facts, "5100")["used_by"].append({"product": "new", "detail": {"en": "a", "nl": "b"}})
 
 
-CHANGES = [
+CHANGES: list[tuple[Callable[[Any], Any], list[str]]] = [
     (lambda facts: facts["rows"].remove(row(facts, "2196")), ["- 2196/tcp: Apple Push Notification service (APNs); used by feedback-service"]),
     (add_row, ["+ 5000-5001/tcp: used by airplay (row 41)", "+ 5000-5001/udp: used by airplay (row 41)"]),
     (lambda facts: row(facts, "53").update(protocols=["udp"]), ["- 53/tcp: DNS (Domain Name System); RFC 1034; domain; used by nobody"]),
