@@ -18,6 +18,15 @@ from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import C
 
 _SCHEMA = os.path.join(os.path.dirname(__file__), "..", "..", "data", "site.schema.json")
 _MOST_COMPLAINTS = 5
+_KINDS = {
+    dict: "a mapping",
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "nothing",
+}
 _LONGEST_COMPLAINT = 200
 
 
@@ -74,7 +83,10 @@ def _place(path: Iterable[str | int]) -> str:
 def _why(error: Any) -> str:
     """One of jsonschema's errors as a sentence: what a value is to be, instead of the pattern that it does not fit."""
     meaning = error.schema.get("description") if isinstance(error.schema, dict) else None
-    if error.validator == "pattern":
+    if error.validator == "type":
+        # Not the value itself: the path may be that of another file, and of a secret.
+        message = f"{_KINDS.get(type(error.instance), 'another kind of value')} is not what belongs here"
+    elif error.validator == "pattern":
         message = f"{_short(repr(error.instance))} is not what belongs here"
     else:
         message = _short(error.message)

@@ -405,9 +405,23 @@ def test_a_flood_of_complaints_is_short(refusal: Refusal) -> None:
     )
 
 
-@pytest.mark.parametrize("value", [None, [], "text", 1, True, [{"edition": 1}]])
-def test_file_that_is_no_mapping(refusal: Refusal, value: Any) -> None:
-    assert "is not of type 'object'" in refusal(value)
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (None, "nothing"),
+        ([], "a list"),
+        ("secret", "a text"),
+        (1, "a number"),
+        (True, "true or false"),
+        (["secret"], "a list"),
+    ],
+)
+def test_file_that_is_no_mapping(refusal: Refusal, value: Any, what: str) -> None:
+    message = refusal(value)
+    assert message.startswith(
+        f"the file: {what} is not what belongs here (The form of a file that adds to the catalogue"
+    )
+    assert "secret" not in message
 
 
 def test_without_jsonschema(
@@ -462,7 +476,7 @@ MERGED_BOMB = "a0: &a0 {x: y}\n" + "".join(
         ("rfc: 1" + "0" * 5000 + "\n", "cannot be read: Exceeds the limit"),
         ("hide: [\x00]\n", "cannot be read: "),
         ("hide: [2026-02-30]\n", "cannot be read: day is out of range"),
-        ("$ANSIBLE_VAULT;1.1;AES256\n6162\n", "the file: '$ANSIBLE_VAULT;1.1;AES256 6162' is not of type 'object'"),
+        ("$ANSIBLE_VAULT;1.1;AES256\n6162\n", "the file: a text is not what belongs here"),
         ("x" * (_read.LARGEST + 1), "cannot be read: it is larger than 1024 KiB"),
     ],
     ids=lambda value: value[:24].strip(),
