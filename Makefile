@@ -17,7 +17,7 @@ PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS HOSTS CONFIRM CHECK 
 as_typed = $(eval override $(1) := $$(value $(1)))$(eval export $(1))
 $(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(call as_typed,$(v))))
 
-.PHONY: help setup apply unit test lint lint-light format hosts clean-hosts clean
+.PHONY: bench help setup apply unit test lint lint-light format hosts clean-hosts clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -62,6 +62,12 @@ format: ## let ruff mend what it can
 	@tools/setup.sh test
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
+
+bench: ## measure the collection beside its peers, on real hosts: writes docs/benchmarks.md
+	@tools/setup.sh test
+	@tools/hosts.sh install
+	@$(BUILD) build
+	@tools/bench.sh
 
 hosts: ## build the images of the test hosts
 	@tools/setup.sh test

@@ -1,0 +1,300 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `make bench` runs: this collection beside its peers, in one run, on real test hosts; writes docs/benchmarks.md.
+
+Counted on the host: processes that its kernel accounted for, and bytes that they made dirty in files. Counted on the
+controller: calls of ssh. Seconds are those of the tasks alone, as the controller sees them; medians of several runs,
+each on a fresh host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hosts import Host, Lab, play
+from hosts.plays import collections
+
+ROOT = Path(__file__).resolve().parents[2]
+REPEATS = int(os.environ.get("REPEATS", "3"))
+REMOVED = "AirPlay"
+PHASES = ("first run", "second run", "one product removed")
+Tasks = list[dict[str, Any]]
+
+
+class Figures(NamedTuple):
+    """What one phase cost."""
+
+    calls: float
+    processes: float
+    seconds: float
+    written: float
+
+
+class Way(NamedTuple):
+    """One way of opening ports: its tasks for all products, and those that take one product away."""
+
+    name: str
+    firewall: str
+    full: Tasks
+    less: Tasks
+
+
+def entries(*, without: str = "") -> list[tuple[str, str, str]]:
+    """Every distinct (direction, protocol, port) of the catalogue's products, without those that only one needs."""
+    catalogue = json.loads((ROOT / "data" / "catalogue.json").read_text(encoding="utf-8"))
+    name = {identifier: product["name"]["en"] for identifier, product in catalogue["products"].items()}
+    return sorted(
+        {
+            (direction, entry["protocol"], entry["port"])
+            for entry in catalogue["entries"]
+            if entry["product"] and name[entry["product"]] != without
+            for direction in ("in", "out")
+            if entry["direction"] in (direction, "both")
+        }
+    )
+
+
+def ours(name: str, firewall: str, products: str) -> Way:
+    """The module, with all of the given products and then without one."""
+
+    def task(expression: str) -> Tasks:
+        rules = f"{{{{ query('netports.apple.ports', *({expression})) | netports.apple.rules(sources=['any']) }}}}"
+        return [{"name": "Rules", "netports.apple.host_firewall": {"rules": rules, "backend": firewall}}]
+
+    return Way(name, firewall, task(products), task(f"{products} | difference(['{REMOVED}'])"))
+
+
+def loop(module: str, firewall: str, full: list[dict[str, Any]], gone: list[dict[str, Any]]) -> Way:
+    """A loop of a peer's module over single ports, and one that closes what is no longer wanted."""
+
+    def task(name: str, items: list[dict[str, Any]]) -> Tasks:
+        keys = {key: f"{{{{ item.{key} | default(omit) }}}}" for key in sorted({key for item in items for key in item})}
+        return [{"name": name, module: keys, "loop": items, "loop_control": {"label": "port"}}]
+
+    return Way(f"loop over {module}", firewall, task("Rules", full), task("Gone", gone))
+
+
+def ways() -> list[Way]:
+    """Everything that is measured."""
+    everything, less = entries(), entries(without=REMOVED)
+    gone = [one for one in everything if one not in less]
+    names = "query('netports.apple.products') | map(attribute='name') | list"
+
+    def ufw(rows: list[tuple[str, str, str]], **more: Any) -> list[dict[str, Any]]:
+        return [
+            {"rule": "allow", "direction": way, "proto": protocol, "to_port": port.replace("-", ":"), **more}
+            for way, protocol, port in rows
+        ]
+
+    def firewalld(rows: list[tuple[str, str, str]], state: str) -> list[dict[str, Any]]:
+        # Inbound alone: the module has no outbound rules.
+        return [
+            {"port": f"{port}/{protocol}", "permanent": True, "immediate": True, "state": state}
+            for way, protocol, port in rows
+            if way == "in"
+        ]
+
+    return [
+        ours("netports.apple, all products", "ufw", names),
+        ours("netports.apple, two products", "ufw", "['FaceTime', 'AirPlay']"),
+        loop("community.general.ufw", "ufw", ufw(everything), ufw(gone or everything[:1], delete=True)),
+        ours("netports.apple, all products", "firewalld", names),
+        loop(
+            "ansible.posix.firewalld", "firewalld",
+            firewalld(everything, "enabled"), firewalld(gone or everything[:1], "disabled"),
+        ),
+    ]  # fmt: skip
+
+
+@contextmanager
+def written(host: Host) -> Iterator[list[int]]:
+    """Count the bytes that ssh's sessions make dirty in files: sshd has its children's counts when they are gone."""
+    count = "awk '/^write_bytes/ {print $2}' /proc/$(systemctl show --property MainPID --value ssh)/io"
+
+    def settled() -> int:
+        host.run(["sh", "-c", "pkill -f 'sshd: [a-z]+@' || true"])
+        time.sleep(0.5)
+        return int(host.run(["sh", "-c", count]).out)
+
+    found: list[int] = []
+    before = settled()
+    yield found
+    found.append(settled() - before)
+
+
+def measure(host: Host, tasks: Tasks) -> Figures:
+    """Run tasks once on a host and count."""
+    # Facts and the connection are there beforehand, as in a play of some length.
+    with written(host) as dirty, host.processes() as seen:
+        started = time.monotonic()
+        run = play(host, tasks, timeout=1200)
+        total = time.monotonic() - started
+    empty = time.monotonic()
+    play(host, [{"name": "Nothing", "ansible.builtin.meta": "noop"}])
+    overhead = time.monotonic() - empty
+    return Figures(
+        run.remote_calls(host), len([one for one in seen.all if one.execed]), max(total - overhead, 0), dirty[0]
+    )
+
+
+def bench_firewalls() -> list[str]:
+    """Measure every way; return the lines of a table."""
+    lines = [
+        "| firewall | way | phase | remote calls | processes on the host | seconds | bytes written |",
+        "|---|---|---|---:|---:|---:|---:|",
+    ]
+    lab = Lab()
+    try:
+        for way in ways():
+            found: dict[str, list[Figures]] = {phase: [] for phase in PHASES}
+            for _ in range(REPEATS):
+                host = lab.start("bookworm", way.firewall)
+                for phase, tasks in zip(PHASES, (way.full, way.full, way.less), strict=True):
+                    found[phase].append(measure(host, tasks))
+                lab.stop(host)
+            for phase in PHASES:
+                one = Figures(*(statistics.median(column) for column in zip(*found[phase], strict=True)))
+                lines.append(
+                    f"| {way.firewall} | {way.name} | {phase} | {one.calls:.0f} | {one.processes:.0f} |"
+                    f" {one.seconds:.2f} | {one.written:.0f} |"
+                )
+                print(lines[-1], flush=True)
+    finally:
+        lab.close()
+    return lines
+
+
+def playbook_seconds(tasks: Tasks, hosts: int) -> float:
+    """The seconds of a run of tasks over many hosts that exist in the inventory alone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "hosts").write_text("\n".join(f"h{number} ansible_connection=local" for number in range(hosts)))
+        (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections()), "ANSIBLE_FORKS": "2"}
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "hosts"), str(folder / "play.yml")]
+        started = time.monotonic()
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+        return time.monotonic() - started
+
+
+def bench_lookup() -> list[str]:
+    """Measure the lookup in one template, and in a run over many hosts."""
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.plugins.loader import init_plugin_loader
+    from ansible.template import Templar
+
+    init_plugin_loader([str(collections())])
+    catalogue = json.loads((ROOT / "data" / "catalogue.json").read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as name:
+        rows = [(one["product"] or "", one["port"], one["protocol"]) for one in catalogue["entries"]]
+        (Path(name) / "ports.csv").write_text("".join(",".join(row) + "\n" for row in rows))
+        table = [dict(zip(("product", "port", "protocol"), row, strict=True)) for row in rows]
+        (Path(name) / "ports.yml").write_text(json.dumps(table))
+        asked = {
+            "netports.apple.ports": "{{ query('netports.apple.ports', 'FaceTime') }}",
+            "ansible.builtin.csvfile": f"{{{{ query('csvfile', 'facetime file={name}/ports.csv delimiter=,') }}}}",
+            "file and from_yaml": f"{{{{ lookup('file', '{name}/ports.yml') | from_yaml"
+            " | selectattr('product', 'eq', 'facetime') }}",
+        }
+        lines = ["| lookup | first, ms | then each, ms | 1,000 in one template, ms |", "|---|---:|---:|---:|"]
+        for title, text in asked.items():
+            templar = Templar(loader=DataLoader(), variables={})
+            template = _trusted(text)
+            many = _trusted(
+                "{% for n in range(1000) %}"
+                + text.replace("{{", "{{ (").replace("}}", ") | length }}")
+                + "{% endfor %}"
+            )
+            cold = _seconds(lambda: templar.template(template))  # noqa: B023
+            warm = statistics.median(_seconds(lambda: templar.template(template)) for _ in range(30))  # noqa: B023
+            thousand = _seconds(lambda: templar.template(many))  # noqa: B023
+            lines.append(f"| {title} | {cold * 1e3:.1f} | {warm * 1e3:.2f} | {thousand * 1e3:.0f} |")
+            print(lines[-1], flush=True)
+    hosts = 100
+    plain = [{"ansible.builtin.set_fact": {f"a{number}": "{{ [1, 2] | length }}"}} for number in range(20)]
+    asking = [
+        {"ansible.builtin.set_fact": {f"a{number}": "{{ query('netports.apple.ports', 'FaceTime') | length }}"}}
+        for number in range(20)
+    ]
+    one_task = [
+        {
+            "ansible.builtin.set_fact": {
+                f"a{number}": one["ansible.builtin.set_fact"][f"a{number}"] for number, one in enumerate(asking)
+            }
+        }
+    ]
+    one_plain = [
+        {
+            "ansible.builtin.set_fact": {
+                f"a{number}": one["ansible.builtin.set_fact"][f"a{number}"] for number, one in enumerate(plain)
+            }
+        }
+    ]
+    lines += ["", f"| run over {hosts} hosts | without, s | with 20 lookups a host, s | more |", "|---|---:|---:|---:|"]
+    for title, without, with_them in (
+        ("20 tasks with a lookup each", plain, asking),
+        ("one task with 20 lookups", one_plain, one_task),
+    ):
+        before = statistics.median(playbook_seconds(without, hosts) for _ in range(REPEATS))
+        after = statistics.median(playbook_seconds(with_them, hosts) for _ in range(REPEATS))
+        lines.append(f"| {title} | {before:.1f} | {after:.1f} | {(after / before - 1) * 100:.0f} % |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def _trusted(text: str) -> Any:
+    try:
+        from ansible.template import trust_as_template
+    except ImportError:
+        return text
+    return trust_as_template(text)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def main() -> int:
+    """Measure, print, and write docs/benchmarks.md."""
+    from ansible.release import __version__
+
+    firewalls, lookups = bench_firewalls(), bench_lookup()
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    text = textwrap.dedent(
+        f"""\
+        # Benchmarks
+
+        Written by `make bench`, which measures the collection and its peers in one run. Medians of {REPEATS} runs, each on
+        a fresh Debian 12 host; ansible-core {__version__} on Python {platform.python_version()}, {os.cpu_count()} cores of
+        {processor.group(1) if processor else platform.machine()}.
+
+        The same ports for all: {len(entries())} distinct pairs of direction and port over all products. For
+        `ansible.posix.firewalld` its inbound ones alone, since it has no outbound rules. "One product removed" takes away
+        {REMOVED}; for the peers, only the ports that no other product needs, which a user of a loop has to work out
+        beforehand. Seconds are the run's, less those of a run that does nothing.
+
+        """
+    )
+    text += "## One host\n\n" + "\n".join(firewalls) + "\n\n## Lookup\n\n" + "\n".join(lookups) + "\n"
+    (ROOT / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# What make bench runs: tests/benchmark/bench.py in a virtual environment of its own, which has the
+# peers' collections from the package "ansible". After tools/setup.sh test and tools/hosts.sh install.
+set -eu
+cd "$(dirname "$0")/.."
+venv=.test/bench
+core=$(.venv/bin/python -c 'from ansible.release import __version__; print(__version__.rpartition(".")[0])')
+case $core in
+2.21) package=ansible==14.5.0 ;;
+2.20) package=ansible==13.8.0 ;;
+2.19) package=ansible==12.3.0 ;;
+*) echo "bench: no ansible package is known for ansible-core $core" >&2; exit 1 ;;
+esac
+if [ "$(cat $venv/.stamp 2>/dev/null)" != "$package" ]; then
+    echo "Installing $package for the peers"
+    .venv/bin/python -m venv --clear $venv
+    .venv/bin/uv pip install --quiet --python $venv/bin/python "$package"
+    echo "$package" >$venv/.stamp
+fi
+PYTHONPATH=tests exec $venv/bin/python tests/benchmark/bench.py
