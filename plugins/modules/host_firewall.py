@@ -110,8 +110,7 @@ options:
     type: bool
   zone:
     description:
-      - The zone of firewalld that inbound rules go to. Unset, the zone of the interface that carries the
-        management connection, or else the default zone.
+      - The zone of firewalld that inbound rules go to. Unset, the default zone.
     type: str
     default: ''
 attributes:
