@@ -1,0 +1,90 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bad variables of the role: each is refused before a firewall is looked for, with a message that names the value."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from matrix import plays
+
+GOOD: dict[str, Any] = {"products": ["Siri"]}
+
+CASES: list[tuple[dict[str, Any], str]] = [
+    ({"products": ["iTunes"]}, "'iTunes' may be any of"),
+    ({"products": ["FaceTim"]}, "did you mean 'FaceTime'"),
+    ({"products": [""]}, "an empty name of a product"),
+    ({"products": "Siri"}, "products is 'Siri': give a list of names"),
+    ({"products": [443]}, "use port=443"),
+    ({"products": ["'; reboot"]}, "is not a product of the catalogue"),
+    ({"products": ["$(id)"]}, "'$(id)' is not a product"),
+    ({"products": ["a\nb"]}, "is not a product of the catalogue"),
+    ({"products": []}, "there is no product to allow: name some"),
+    ({"services": ["gopher"]}, "'gopher' is not a service of the catalogue"),
+    ({"services": [""]}, "service '' is not a text"),
+    ({"directions": ["both"]}, "host_firewall_directions must be one or more of: in, out"),
+    ({"directions": []}, "directions is []"),
+    ({"sources": []}, "sources is an empty list"),
+    ({"sources": ["10.0.0.1/8"]}, "write '10.0.0.0/8' for the network"),
+    ({"sources": ["example.com"]}, "no host names"),
+    ({"sources": ["any", "10.0.0.0/8"]}, "names 'any' beside other networks"),
+    ({"sources": ["10.0.0.0/8; id"]}, "'10.0.0.0/8; id' is not a network"),
+    ({"local_networks": ["`id`"]}, "'`id`' is not a network"),
+    ({"destinations": ["fe80::1%eth0"]}, "'fe80::1%eth0' is not a network"),
+    ({"interface": "eth0; id"}, "'eth0; id' is not an interface name"),
+    ({"interface": 'a"b'}, "is not an interface name"),
+    ({"ruleset": "Apple"}, "'Apple' is not a ruleset name"),
+    ({"ruleset": "../x"}, "'../x' is not a ruleset name"),
+    ({"zone": "a;b"}, "'a;b' is not a zone name"),
+    ({"state": "gone"}, "host_firewall_state must be one of: present, absent"),
+    ({"backend": "iptables"}, "host_firewall_backend must be one of: auto, ufw, firewalld, pf"),
+    ({"rules": [{"products": ["Siri"], "source": ["any"]}]}, "source"),
+    ({"rules": [{"interface": "eth0"}]}, "a set names neither products nor services"),
+    ({"rules": ["Siri"]}, "unable to convert to dict"),
+    ({"install": True}, "host_firewall_install is true and host_firewall_backend is 'auto'"),
+    ({"catalogues": ["/nowhere.yml"]}, "catalogue '/nowhere.yml' cannot be read"),
+]
+
+
+def unsafe(value: Any) -> Any:
+    """Texts that are no templates, whatever is in them."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, list):
+        return [unsafe(item) for item in value]
+    if isinstance(value, dict):
+        return {key: unsafe(item) for key, item in value.items()}
+    return value
+
+
+def test_each_is_refused_with_a_message_that_names_it(tmp_path: Path) -> None:
+    tasks: list[dict[str, Any]] = []
+    for number, (changes, message) in enumerate(CASES):
+        variables = {f"host_firewall_{name}": value for name, value in {**GOOD, **changes}.items()}
+        tasks.append(
+            {
+                "name": f"Case {number}",
+                "vars": {"wanted": message},
+                "block": [
+                    {
+                        "ansible.builtin.include_role": {"name": "netports.apple.host_firewall"},
+                        "vars": unsafe(variables),
+                    },
+                    {"ansible.builtin.meta": "end_play"},
+                ],
+                "rescue": [
+                    {"ansible.builtin.assert": {"that": "wanted in (ansible_failed_result | string)", "quiet": True}}
+                ],
+            }
+        )
+    (tmp_path / "play.json").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    printed, _errors = plays.run(
+        [str(plays.ROOT / ".venv" / "bin" / "ansible-playbook"), "-c", "local", "--check", str(tmp_path / "play.json")],
+        plays.environment(plays.ROOT / ".venv" / "collections", tmp_path),
+        tmp_path,
+    )
+    assert f"rescued={len(CASES)} " in printed, printed[-3000:]
