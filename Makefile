@@ -42,7 +42,7 @@ test: ## everything, on real hosts; as root, installs podman and its like by apt
 	@tools/hosts.sh install
 	@$(BUILD) build
 	@linted=yes; $(MAKE) lint-light || linted=no; \
-	$(RUN)/python -m pytest tests/unit tests/integration -n $(JOBS) $(PYTEST) || exit; \
+	$(RUN)/python -m pytest tests/unit tests/matrix tests/integration -n $(JOBS) $(PYTEST) || exit; \
 	[ $$linted = yes ] || { echo "make test: the tests passed, and the linters above did not" >&2; exit 1; }
 
 lint: ## every linter
