@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, netports.apple contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -57,7 +56,9 @@ def role_variables() -> dict[str, Any]:
     return variables
 
 
-def play(variables: dict[str, Any], *, check: bool, playbook: str = "netports.apple.apply") -> tuple[int, list[Result], str]:
+def play(
+    variables: dict[str, Any], *, check: bool, playbook: str = "netports.apple.apply"
+) -> tuple[int, list[Result], str]:
     """Run a playbook; return its exit status, what the tasks returned, and what it printed."""
     hosts = os.environ.get("HOSTS", "").strip()
     with tempfile.TemporaryDirectory(prefix="netports-") as name:
@@ -67,7 +68,10 @@ def play(variables: dict[str, Any], *, check: bool, playbook: str = "netports.ap
         inventory = {
             "all": {
                 "hosts": {
-                    "localhost": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+                    "localhost": {
+                        "ansible_connection": "local",
+                        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                    }
                 }
             }
         }

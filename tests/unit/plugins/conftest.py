@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleError
-from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import lookup_loader
-from ansible.template import Templar
-from ansible.utils.display import Display
+
+# Imports of Ansible are inside: `ansible-test units` shows tests of host code ansible.module_utils alone.
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +24,8 @@ def _no_site_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def ask() -> Callable[..., list[dict[str, Any]]]:
     """Ask a lookup of the collection, found by Ansible's own loader: ``ask("ports", "FaceTime", protocol="udp")``."""
 
+    from ansible.plugins.loader import lookup_loader
+
     def asking(name: str, *terms: Any, **options: Any) -> list[dict[str, Any]]:
         plugin = lookup_loader.get(f"netports.apple.{name}")
         answer: list[dict[str, Any]] = plugin.run(list(terms), variables={}, **options)
@@ -38,6 +37,8 @@ def ask() -> Callable[..., list[dict[str, Any]]]:
 @pytest.fixture
 def refusal(ask: Callable[..., Any]) -> Callable[..., str]:
     """The message with which a lookup refuses: an AnsibleError and nothing else."""
+
+    from ansible.errors import AnsibleError
 
     def refused(name: str, *terms: Any, **options: Any) -> str:
         with pytest.raises(AnsibleError) as caught:
@@ -53,6 +54,9 @@ def refusal(ask: Callable[..., Any]) -> Callable[..., str]:
 def template() -> Callable[..., Any]:
     """Render a template with variables, as in a play: ``template("{{ query(…) }}", wanted=…)``."""
 
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar
+
     def rendered(text: str, **variables: Any) -> Any:
         try:
             from ansible.template import trust_as_template
@@ -67,6 +71,8 @@ def template() -> Callable[..., Any]:
 @pytest.fixture
 def warnings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The warnings that plugins give, as they come."""
+    from ansible.utils.display import Display
+
     given: list[str] = []
     monkeypatch.setattr(Display, "warning", lambda self, msg, *args, **kwargs: given.append(msg))
     yield given
