@@ -17,6 +17,7 @@ import hashlib
 import ipaddress
 import os
 import re
+import time
 from typing import Any, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files, _plan, _ports
@@ -44,6 +45,9 @@ _PRIORITY = -10
 # firewall.functions.max_policy_name_len() is 17; this leaves "-out" and "-9" behind it.
 _STEM = 11
 _ANY = "ANY"
+_UNIT = "firewalld.service"
+# How long firewalld may take to load its configuration when it starts, in seconds.
+_START = 30.0
 
 
 class ZoneFile(NamedTuple):
@@ -97,7 +101,11 @@ class Target(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What is to be done: files in order, a reload or single calls, and whether to switch firewalld on."""
+    """What is to be done: files in order, a reload or single calls, and firewalld's own switch.
+
+    ``old`` is what the files had, ``before`` what was loaded. ``start``: firewalld is to be started now;
+    ``enable``: at the next boot.
+    """
 
     files: List[FileChange]
     reload: bool
@@ -105,8 +113,11 @@ class Steps(NamedTuple):
     detach: List[Tuple[str, Attachment]]
     set_policies: Dict[str, Policy]
     target: Target
+    old: Target
+    before: Optional[Loaded]
     owned: FrozenSet[str]
     own_policies: FrozenSet[str]
+    start: bool
     enable: bool
 
 
@@ -114,8 +125,11 @@ class Firewalld(Backend):
     """firewalld 0.9 and newer; older ones, which have no policies, get the inbound rules alone."""
 
     name = "firewalld"
+    confirms = True
 
     _bus: Optional[_dbus.Bus] = None
+    # The process that opened the connection: a fork has the number of its descriptor, and it may be another's.
+    _bus_process = 0
 
     def installed(self) -> bool:
         programs = ("usr/sbin/firewalld", "usr/bin/firewalld")
@@ -275,34 +289,77 @@ class Firewalld(Backend):
             self._show(native, _permanent(native), False),
             self._show(native, target, True),
             warnings,
-            Steps(files, reload, attach, detach, set_policies, target, owned, own_policies, enable),
+            Steps(
+                files,
+                reload,
+                attach,
+                detach,
+                set_policies,
+                target,
+                _permanent(native),
+                runtime,
+                owned,
+                own_policies,
+                enable and not have.active,
+                enable and not have.enabled,
+            ),
         )
 
     def apply(self, change: Change) -> None:
         steps: Steps = change.steps
-        for folder in ("services", "policies", "zones"):
-            if steps.files and not os.path.isdir(self.path(_ETC, folder)):
-                os.makedirs(self.path(_ETC, folder), 0o750)
-            _files.sweep(self.path(_ETC, folder))
-        for item in steps.files:
-            if _files.read(item.path) != item.before:
-                raise BackendError(
-                    "%s was changed by somebody else during this run: nothing was changed; run it again" % item.path
-                )
+        self._carry_out(steps)
+        if steps.start or steps.enable:
+            words = ["enable"] * steps.enable + ["--now"] * (steps.enable and steps.start)
+            self._switch_on(steps, words or ["start"])
+
+    def live(self, change: Change) -> bool:
+        steps: Steps = change.steps
+        return bool(steps.reload or steps.attach or steps.detach or steps.set_policies or steps.start)
+
+    def engage(self, change: Change) -> Any:
+        steps: Steps = change.steps
+        self._carry_out(steps)
+        if steps.start:
+            self._switch_on(steps, ["start"])
+        _files.put_back(steps.files)
+        return None
+
+    def keep(self, change: Change, engaged: Any) -> None:
+        steps: Steps = change.steps
+        self._unchanged(steps)
         daemon = self._daemon()
-        loads: List[str] = []
-        before: Optional[Loaded] = None
+        if daemon is None:
+            raise BackendError("firewalld was stopped before the change was confirmed")
         try:
-            # What is there after a failure is not what anybody wanted.
-            before = daemon.loaded("\0") if daemon and daemon.state() != "FAILED" else None
-            _files.apply(steps.files, lambda: self._load(steps, daemon, before, loads))
-        except (BackendError, BusError, OSError) as error:
-            outcome = "nothing was changed"
-            if daemon and loads:
-                outcome = self._put_back(daemon, before)
-            raise BackendError("%s: %s" % (" ".join(str(error).split()).rstrip("."), outcome))
-        if steps.enable:
-            self._enable()
+            self._check_loaded(daemon, steps)
+            _files.apply(steps.files, lambda: self._kept(daemon, steps))
+        except BusError as error:
+            raise BackendError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
+
+    def undo(self, change: Change) -> None:
+        steps: Steps = change.steps
+        self._sweep()
+        _files.put_back(steps.files)
+        if steps.enable and self._enabled():
+            self._systemctl(["disable"])
+        if steps.start:
+            self._systemctl(["stop"])
+            return
+        daemon = self._daemon()
+        if daemon is None:
+            return
+        try:
+            if steps.reload:
+                self._unload(daemon, steps)
+            for zone, attachment in steps.attach:
+                daemon.detach(zone, attachment)
+            for zone, attachment in steps.detach:
+                daemon.attach(zone, attachment)
+            for name in steps.set_policies:
+                if steps.before:
+                    daemon.set_policy(name, _runtime.policy_part(steps.before.policies[name]))
+        except BusError as error:
+            raise BackendError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
 
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
@@ -329,14 +386,18 @@ class Firewalld(Backend):
 
     def _daemon(self) -> Optional[Firewalld1]:
         """The running firewalld, or ``None``."""
-        if self._bus is None:
-            self._bus = _dbus.connect(self.root)
-        try:
-            return Firewalld1(self._bus) if self._bus and self._bus.has_owner(_runtime.NAME) else None
-        except BusError:
-            # The bus itself went away, and firewalld with it.
+        if self._bus and self._bus_process not in (0, os.getpid()):
+            self._bus.forget()
             self._bus = None
-            return None
+        for _attempt in range(2):
+            if self._bus is None:
+                self._bus, self._bus_process = _dbus.connect(self.root), os.getpid()
+            try:
+                return Firewalld1(self._bus) if self._bus and self._bus.has_owner(_runtime.NAME) else None
+            except BusError:
+                # The bus was started anew, or is gone.
+                self._bus = None
+        return None
 
     def _loaded(self, daemon: Firewalld1) -> Tuple[Optional[Loaded], bool]:
         """What firewalld has loaded; or nothing, and that loading failed."""
@@ -698,7 +759,8 @@ class Firewalld(Backend):
         found = []
         for name in sorted(used & native.taken):
             try:
-                if not daemon.service(name).same(daemon.permanent_service(name)):
+                permanent = daemon.permanent_service(name)
+                if permanent is None or not daemon.service(name).same(permanent):
                     found.append("service %s" % name)
             except BusError:
                 found.append("service %s" % name)
@@ -729,6 +791,41 @@ class Firewalld(Backend):
 
     # Applying
 
+    @property
+    def _reloading(self) -> str:
+        """A file that is there while the runtime is not what it was: behind a reload, before all is back."""
+        return self.path("run/netports-apple-firewalld")
+
+    def _sweep(self) -> None:
+        for folder in ("services", "policies", "zones"):
+            _files.sweep(self.path(_ETC, folder))
+
+    def _unchanged(self, steps: Steps) -> None:
+        for item in steps.files:
+            if _files.read(item.path) != item.before:
+                raise BackendError("%s was changed by somebody else during this run: nothing was changed" % item.path)
+
+    def _carry_out(self, steps: Steps) -> None:
+        """Write the files, and bring a firewalld that runs to them.
+
+        :raises BackendError: it failed; all is as it was, or the message says what is not.
+        """
+        for folder in ("services", "policies", "zones"):
+            if steps.files and not os.path.isdir(self.path(_ETC, folder)):
+                os.makedirs(self.path(_ETC, folder), 0o750)
+        self._sweep()
+        self._unchanged(steps)
+        daemon = self._daemon()
+        loads: List[str] = []
+        before: Optional[Loaded] = None
+        try:
+            # What is there after a failure is not what anybody wanted.
+            before = daemon.loaded("\0") if daemon and daemon.state() != "FAILED" else None
+            _files.apply(steps.files, lambda: self._load(steps, daemon, before, loads))
+        except (BackendError, BusError, OSError) as error:
+            outcome = self._put_back(daemon, before) if daemon and loads else "nothing was changed"
+            raise BackendError("%s: %s" % (" ".join(str(error).split()).rstrip("."), outcome))
+
     def _load(self, steps: Steps, daemon: Optional[Firewalld1], before: Optional[Loaded], loads: List[str]) -> None:
         """Have firewalld's own parser judge the new files, and bring the runtime to them.
 
@@ -749,10 +846,7 @@ class Firewalld(Backend):
             return
         loads.append("runtime")
         if steps.reload:
-            daemon.reload()
-            problems = daemon.restore(before, steps.owned, steps.own_policies) if before else []
-            if problems:
-                raise BackendError("the reload lost what was there at runtime only (%s)" % _some(problems))
+            self._reload(daemon, before, steps)
         for zone, attachment in steps.attach:
             daemon.attach(zone, attachment)
         for zone, attachment in steps.detach:
@@ -761,27 +855,55 @@ class Firewalld(Backend):
             daemon.set_policy(name, _runtime.policy_settings(policy.attachments, policy))
         self._check_loaded(daemon, steps)
 
-    def _check_loaded(self, daemon: Firewalld1, steps: Steps) -> None:
-        loaded = daemon.loaded(self.options.ruleset + "-")
-        wrong: List[str] = []
-        for name in sorted(steps.owned):
-            if name in loaded.services or name in steps.target.services:
-                wrong += [one.what for one in _compare_service(name, loaded.services.get(name), steps.target, True)]
-        for name in sorted(loaded.zones):
-            there = sorted(loaded.attachments(name, steps.owned))
-            wrong += [
-                one.what for one in _compare_attachments("zone " + name, there, steps.target.zones.get(name, []), True)
-            ]
-        for name in sorted(steps.own_policies):
-            wrong += [
-                one.what
-                for one in _compare_loaded_policy(name, loaded.policies.get(name), steps.target.policies.get(name))
-            ]
-        if wrong:
-            raise BackendError("firewalld did not load what was written (%s)" % _some(wrong))
+    def _reload(self, daemon: Firewalld1, before: Optional[Loaded], steps: Steps) -> None:
+        """Reload, and bring back everything that is not ours and was there at runtime only."""
+        os.makedirs(os.path.dirname(self._reloading), exist_ok=True)
+        _files.replace(self._reloading, "", 0o600)
+        daemon.reload()
+        problems = daemon.restore(before, steps.owned, steps.own_policies) if before else []
+        if problems:
+            raise BackendError("the reload lost what was there at runtime only (%s)" % _some(problems))
+        _files.replace(self._reloading, None)
 
-    @staticmethod
-    def _put_back(daemon: Firewalld1, before: Optional[Loaded]) -> str:
+    def _check_loaded(self, daemon: Firewalld1, steps: Steps) -> None:
+        wrong = _wrong(daemon.loaded(self.options.ruleset + "-"), steps.target, steps)
+        if wrong:
+            raise BackendError("firewalld has not loaded what was planned (%s)" % _some(wrong))
+
+    def _kept(self, daemon: Firewalld1, steps: Steps) -> None:
+        """Have firewalld's view of its files be what they say now, and not what they said meanwhile."""
+        permanent = daemon.permanent()
+        services = {}
+        for name in steps.owned:
+            service = daemon.permanent_service(name)
+            if service:
+                services[name] = service
+        if _wrong(permanent._replace(services=services), steps.target, steps):
+            self._reload(daemon, daemon.loaded("\0"), steps)
+            self._check_loaded(daemon, steps)
+        if steps.enable:
+            self._systemctl(["enable"])
+
+    def _unload(self, daemon: Firewalld1, steps: Steps) -> None:
+        """Bring the runtime back to the files as they were, and keep what others changed in it since."""
+        interrupted = os.path.exists(self._reloading)
+        failed = daemon.state() == "FAILED"
+        if not interrupted and not failed and not _wrong(daemon.loaded(self.options.ruleset + "-"), steps.old, steps):
+            return
+        # A run that died behind its reload took with it what was there at runtime only: the plan has it still.
+        others = steps.before if interrupted or failed else daemon.loaded("\0")
+        problems: List[str] = []
+        try:
+            daemon.reload()
+        except BusError as error:
+            problems.append(str(error))
+        problems += daemon.restore(others, steps.owned, steps.own_policies) if others else []
+        wrong = _wrong(daemon.loaded(self.options.ruleset + "-"), steps.old, steps)
+        if wrong:
+            raise BackendError("firewalld has not loaded its old configuration (%s)" % _some(wrong + problems))
+        _files.replace(self._reloading, None)
+
+    def _put_back(self, daemon: Firewalld1, before: Optional[Loaded]) -> str:
         """Load the old files again, and bring back all of the runtime; returns how that went, for the message."""
         problems: List[str] = []
         try:
@@ -793,14 +915,41 @@ class Firewalld(Backend):
             problems += daemon.restore(before, frozenset(), frozenset()) if before else []
         except BusError as error:
             problems.append(str(error))
+        _files.replace(self._reloading, None)
         return "not all could be put back (%s)" % _some(problems) if problems else "everything is as it was"
 
-    def _enable(self) -> None:
-        code, out, err = self.run(["systemctl", "enable", "--now", "firewalld.service"], None)
+    def _switch_on(self, steps: Steps, words: List[str]) -> None:
+        """Have systemd start firewalld, now or at the next boot, and see it load what was written.
+
+        :raises BackendError: it does not; the files are as they were, and firewalld is off again.
+        """
+        try:
+            self._systemctl(words)
+            if steps.start:
+                self._check_started(steps)
+        except (BackendError, BusError) as error:
+            _files.put_back(steps.files)
+            if steps.start:
+                self.run(["systemctl", *(["disable", "--now"] if steps.enable else ["stop"]), _UNIT], None)
+            raise BackendError("firewalld could not be switched on (%s): nothing was changed" % error)
+
+    def _check_started(self, steps: Steps) -> None:
+        deadline = time.monotonic() + _START
+        while time.monotonic() < deadline:
+            daemon = self._daemon()
+            state = daemon.state() if daemon else ""
+            if daemon and state == "RUNNING":
+                self._check_loaded(daemon, steps)
+                return
+            if state == "FAILED":
+                break
+            time.sleep(0.1)
+        raise BackendError("it did not load its configuration: see 'firewall-offline-cmd --check-config'")
+
+    def _systemctl(self, words: List[str]) -> None:
+        code, out, err = self.run(["systemctl", *words, _UNIT], None)
         if code != 0:
-            raise BackendError(
-                "the rules are stored, but firewalld could not be switched on (%s)" % (err.strip() or out.strip())
-            )
+            raise BackendError("systemctl %s: %s" % (" ".join(words), err.strip() or out.strip()))
 
     # For admits
 
@@ -1006,6 +1155,20 @@ def _compare_loaded_policy(name: str, have: Optional[Dict[str, Any]], want: Opti
     elif _runtime.policy_more(have, want):
         found.append(_Difference("", "policy %s has more at runtime" % name, False, True, True))
     return found
+
+
+def _wrong(loaded: Loaded, target: Target, steps: Steps) -> List[str]:
+    """In what a configuration is not the target, as far as the ruleset goes."""
+    found: List[_Difference] = []
+    for name in sorted(steps.owned):
+        if name in loaded.services or name in target.services:
+            found += _compare_service(name, loaded.services.get(name), target, True)
+    for name in sorted(loaded.zones):
+        there = sorted(loaded.attachments(name, steps.owned))
+        found += _compare_attachments("zone " + name, there, target.zones.get(name, []), True)
+    for name in sorted(steps.own_policies):
+        found += _compare_loaded_policy(name, loaded.policies.get(name), target.policies.get(name))
+    return [one.what for one in found]
 
 
 def _policy_drifted(have: Dict[str, Any], want: Policy) -> bool:

@@ -121,6 +121,10 @@ class Bus:
         """End the connection."""
         self._socket.close()
 
+    def forget(self) -> None:
+        """Let go of a connection that is another process's, without touching its descriptor."""
+        self._socket.detach()
+
     def _line(self) -> bytes:
         # One byte at a time: what follows the line belongs to the message protocol.
         line = b""

@@ -168,9 +168,14 @@ class Firewalld1:
         direct = self._bus.call(NAME, _PATH + "/config", NAME + ".config.direct", "getSettings")
         return Loaded(zones, policies, ipsets, Direct(*direct), {})
 
-    def permanent_service(self, name: str) -> Service:
-        """A service's definition in firewalld's permanent configuration."""
-        return _service(self._config_settings(self._config("s", "getServiceByName", name), "service"))
+    def permanent_service(self, name: str) -> Optional[Service]:
+        """A service's definition in firewalld's permanent configuration, ``None`` when there is none."""
+        try:
+            return _service(self._config_settings(self._config("s", "getServiceByName", name), "service"))
+        except BusError as error:
+            if str(error).startswith("INVALID_SERVICE"):
+                return None
+            raise
 
     def reload(self) -> None:
         """Load the permanent configuration anew.
@@ -355,6 +360,11 @@ def policy_settings(wanted: Sequence[Attachment], policy: Policy) -> Settings:
     settings["ingress_zones"] = list(policy.ingress)
     settings["egress_zones"] = list(policy.egress)
     return settings
+
+
+def policy_part(settings: Settings) -> Settings:
+    """All of a policy that can be set at runtime, as its settings have it."""
+    return {key: settings.get(key, False if kind == "b" else []) for key, kind in _POLICY_TYPES.items()}
 
 
 def policy_more(settings: Settings, policy: Policy) -> bool:

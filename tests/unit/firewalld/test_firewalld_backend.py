@@ -25,6 +25,7 @@ PUBLIC = """<?xml version="1.0" encoding="utf-8"?>
 </zone>
 """
 SSH = '<service><short>SSH</short><port port="22" protocol="tcp"/></service>\n'
+WANTS = "etc/systemd/system/multi-user.target.wants/firewalld.service"
 UNKNOWN = "org.freedesktop.DBus.Error.UnknownMethod"
 
 
@@ -73,7 +74,7 @@ class Daemon:
         return zones, policies, services
 
     def has_owner(self, name: str) -> bool:
-        return name == "org.fedoraproject.FirewallD1"
+        return name == "org.fedoraproject.FirewallD1" and self.state != "gone"
 
     def call(self, _to: str, path: str, interface: str, member: str, _signature: str = "", *given: Any) -> Any:
         self.calls += 1
@@ -131,6 +132,11 @@ class Daemon:
     def _listPolicies(self, _path: str) -> list[str]:
         return [f"/policy/{name}" for name in self._load()[1]]
 
+    def _getServiceByName(self, _path: str, name: str) -> str:
+        if name not in self._load()[2]:
+            raise BusError("org.fedoraproject.FirewallD1.Exception", f"INVALID_SERVICE: {name}")
+        return f"/service/{name}"
+
     def _getSettings2(self, path: str) -> dict[str, Any]:
         _, kind, name = path.split("/")
         return dict(self._load()[0 if kind == "zone" else 2][name])
@@ -141,7 +147,7 @@ class Daemon:
         _, kind, name = path.split("/")
         if kind == "policy":
             return dict(self._load()[1][name])
-        return self._getZoneSettings(path, name)
+        return self._getServiceSettings(path, name) if kind == "service" else self._getZoneSettings(path, name)
 
     def _change(self, zone: str, key: str, value: Any, there: bool) -> None:
         values = self.zones[zone][key]
@@ -199,6 +205,17 @@ class Box:
         def run(argv: list[str], stdin: str | None) -> tuple[int, str, str]:
             assert stdin is None
             self.argv.append(argv)
+            if argv[0] == "systemctl" and not self.answer[0]:
+                if {"--now", "start"} & set(argv) and "disable" not in argv:
+                    backend._bus = self.start()  # type: ignore[assignment]
+                elif self.daemon and {"--now", "stop"} & set(argv):
+                    self.daemon.state = "gone"
+                wants = self.root / WANTS
+                if "enable" in argv:
+                    wants.parent.mkdir(parents=True, exist_ok=True)
+                    wants.symlink_to("/usr/lib/systemd/system/firewalld.service")
+                elif "disable" in argv:
+                    wants.unlink()
             return self.answer
 
         backend = Firewalld(run, Options(**{"ruleset": "apple", **options}), str(self.root))
@@ -321,7 +338,7 @@ def test_what_was_not_loaded_is_noticed(box: Box) -> None:
         return zones, policies, {name: one for name, one in services.items() if name != "apple-airplay"}
 
     daemon._load = forget  # type: ignore[method-assign]
-    with pytest.raises(BackendError, match=r"did not load .*apple-airplay missing.*everything is as it was"):
+    with pytest.raises(BackendError, match=r"has not loaded .*apple-airplay missing.*everything is as it was"):
         box.apply(*RULES)
     assert box.files() == files and "apple-airplay" not in daemon.zones["public"]["services"]
 
@@ -362,7 +379,7 @@ def test_pending_changes_are_said(box: Box) -> None:
     box.write("etc/firewalld/services/ssh.xml", SSH.replace("22", "2222"))
     said = " ".join(box.plan(*RULES).warnings)
     assert "port 1/tcp not at runtime" in said and "service ssh at runtime only" in said
-    assert "makes pending changes live: policy new; zone home: target" in said
+    assert "makes pending changes live: policy new; zone home: target; service ssh" in said
 
 
 def test_failed_and_silent_daemons(box: Box) -> None:
@@ -487,19 +504,109 @@ def test_the_interface_of_an_address(box: Box) -> None:
 
 
 def test_switching_on(box: Box) -> None:
+    files = box.files()
+    box.answer = (1, "", "Unit is masked")
+    with pytest.raises(BackendError, match="refuses"):
+        box.apply(*RULES, enable=True)
+    box.answer = (0, "", "")
     change = box.apply(*RULES, enable=True)
     assert change.operations[-1] == {"action": "enable", "what": "firewalld"}
     assert box.argv[-1] == ["systemctl", "enable", "--now", "firewalld.service"]
-    box.answer = (1, "", "Unit is masked")
-    with pytest.raises(BackendError, match="rules are stored.*masked"):
-        box.apply(*RULES, enable=True)
-    assert not box.backend().in_use() and box.backend().installed()
-    wants = box.root / "etc/systemd/system/multi-user.target.wants"
-    wants.mkdir(parents=True)
-    (wants / "firewalld.service").symlink_to("/usr/lib/systemd/system/firewalld.service")
-    assert box.backend().in_use()
+    assert box.backend().in_use() and box.backend().installed()
+    assert box.plan(*RULES, enable=True).operations == []
+    (box.root / WANTS).unlink()
+    box.apply(*RULES, enable=True)
+    assert box.argv[-1] == ["systemctl", "enable", "firewalld.service"]
     (box.root / "etc/systemd/system/firewalld.service").symlink_to("/dev/null")
+    assert box.daemon
+    box.daemon.state = "gone"
     assert not box.backend().in_use()
+    # systemd refuses: nothing of it stays.
+    box.answer = (1, "", "Unit is masked")
+    box.daemon = None
+    with pytest.raises(BackendError, match="could not be switched on .*masked.*nothing was changed"):
+        box.apply(*RULES, enable=True)
+    box.answer = (0, "", "")
+    box.apply()
+    assert box.files() == files
+
+
+def test_a_change_that_waits_for_its_confirmation(box: Box) -> None:
+    daemon = box.start()
+    box.apply(*RULES[:1])
+    files, zone = box.files(), daemon._getZoneSettings2("", "public")
+    backend = box.backend()
+    change = backend.plan(backend.read(), list(RULES))
+    assert backend.live(change) and backend.confirms
+    engaged = backend.engage(change)
+    assert box.files() == files and "apple-airplay" in daemon.zones["public"]["services"]
+    # What somebody else did meanwhile stays; a second time does no more.
+    daemon._addPort("", "home", "7001", "tcp", 0)
+    for _time in range(2):
+        backend.undo(change)
+        assert box.files() == files and daemon._getZoneSettings2("", "public") == zone and daemon.reloads == 3
+        assert ("7001", "tcp") in daemon.zones["home"]["ports"]
+    engaged = backend.engage(change)
+    backend.keep(change, engaged)
+    assert box.plan(*RULES).operations == [] and daemon.reloads == 4
+    backend.undo(change)
+    assert box.files() == files and daemon._getZoneSettings2("", "public") == zone
+    # It was loaded, and is no more: a confirmation comes too late.
+    engaged = backend.engage(change)
+    daemon._removeService("", "public", "apple-airplay")
+    with pytest.raises(BackendError, match="has not loaded what was planned"):
+        backend.keep(change, engaged)
+    assert box.files() == files
+    daemon.state = "gone"
+    with pytest.raises(BackendError, match="firewalld was stopped"):
+        backend.keep(change, engaged)
+    backend.undo(change)
+
+
+def test_a_run_that_died_behind_its_reload(box: Box) -> None:
+    daemon = box.start()
+    daemon._addPort("", "public", "7001", "tcp", 0)
+    files, zone = box.files(), daemon._getZoneSettings2("", "public")
+    backend = box.backend()
+    change = backend.plan(backend.read(), list(RULES))
+
+    def die(*_given: Any) -> None:
+        raise KeyboardInterrupt
+
+    daemon._addPort = die  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        backend.apply(change)
+    del daemon._addPort  # type: ignore[method-assign]
+    assert ("7001", "tcp") not in daemon.zones["public"]["ports"]
+    for _time in range(2):
+        backend.undo(change)
+        assert box.files() == files and daemon._getZoneSettings2("", "public") == zone and daemon.reloads == 2
+
+
+def test_runtime_drift_and_switch_are_undone(box: Box) -> None:
+    daemon = box.start()
+    box.apply(*RULES)
+    daemon._removeService("", "public", "apple-airplay")
+    daemon.policies["apple-out"]["services"] = []
+    zone, policy = daemon._getZoneSettings2("", "public"), daemon._getPolicySettings("", "apple-out")
+    backend = box.backend(enable=True)
+    change = backend.plan(backend.read(), list(RULES))
+    engaged = backend.engage(change)
+    assert "apple-airplay" in daemon.zones["public"]["services"] and not (box.root / WANTS).is_symlink()
+    backend.keep(change, engaged)
+    assert (box.root / WANTS).is_symlink()
+    backend.undo(change)
+    now = daemon._getPolicySettings("", "apple-out")
+    assert daemon._getZoneSettings2("", "public") == zone and {key: now[key] for key in policy} == policy
+    assert not (box.root / WANTS).is_symlink()
+    daemon.state = "gone"
+    backend = box.backend(enable=True)
+    change = backend.plan(backend.read(), [])
+    files = box.files()
+    backend.engage(change)
+    assert box.argv[-1] == ["systemctl", "start", "firewalld.service"] and box.files() == files
+    backend.undo(change)
+    assert box.argv[-1] == ["systemctl", "stop", "firewalld.service"] and box.files() == files
 
 
 def test_a_broken_zone_is_named(box: Box) -> None:
