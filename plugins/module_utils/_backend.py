@@ -7,6 +7,8 @@
 A backend reads a host, works out what would have to be written, writes it, and does nothing else. The
 module calls, in this order: L(Backend.read), L(Backend.plan) and, outside check mode and where there is
 something to do, L(Backend.apply). A plan is all there is to a run: check mode shows it, a real run does it.
+A change that has to be confirmed is made by L(Backend.engage) in the place of L(Backend.apply), and ends in
+L(Backend.keep) or in L(Backend.undo), from another process than the one that made it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 # argv and what goes to standard input; (exit code, standard output, standard error). Never a shell.
@@ -74,6 +78,8 @@ class Backend:
     """
 
     name = ""
+    # Whether the three of engage, keep and undo are there; without them no change waits to be confirmed.
+    confirms = False
 
     def __init__(self, run: Run, options: Options, root: str = "/") -> None:
         self.run = run
@@ -122,6 +128,41 @@ class Backend:
         """Do what was planned: all of it, or nothing.
 
         :raises BackendError: it failed; the host is as it was.
+        """
+        raise NotImplementedError
+
+    def files(self, change: Change) -> List[FileChange]:
+        """The files that a change writes, in their order."""
+        return list(change.steps.files)
+
+    def live(self, change: Change) -> bool:
+        """Say whether a change does anything beyond files that wait for the firewall's next start."""
+        raise NotImplementedError
+
+    def engage(self, change: Change) -> Any:
+        """Bring what is loaded to what was planned, and leave the files as they were: a reboot takes it back.
+
+        :returns: what L(keep) has to know of how it went, in the types of JSON.
+        :raises BackendError: it failed; the host is as it was.
+        """
+        self.apply(change)
+        _files.put_back(self.files(change))
+        return None
+
+    def keep(self, change: Change, engaged: Any) -> None:
+        """Write the files of a change that L(engage) made.
+
+        :param engaged: what L(engage) returned.
+        :raises BackendError: the host is no longer as L(engage) left it. The files are as they were.
+        """
+        raise NotImplementedError
+
+    def undo(self, change: Change) -> None:
+        """Put everything back as it was before the change, from wherever L(apply), L(engage) or L(keep) left it.
+
+        What somebody else changed since stays. Again and again does no more than once.
+
+        :raises BackendError: it could not be done; to be tried again.
         """
         raise NotImplementedError
 

@@ -92,6 +92,16 @@ def apply(changes: List[FileChange], then: Optional[Callable[[], None]] = None) 
         raise
 
 
+def put_back(changes: List[FileChange]) -> None:
+    """Take changes back, the last one first, wherever a file still is as its change left it.
+
+    A file that somebody else has changed since, or that its change never reached, stays.
+    """
+    for change in reversed(changes):
+        if change.before != change.after and read(change.path) == change.after:
+            replace(change.path, change.before, change.mode)
+
+
 def sweep(folder: str) -> None:
     """Remove what a killed run left behind in a folder."""
     if os.path.isdir(folder):

@@ -16,10 +16,14 @@ GUARD_NAME = "management"
 
 
 class Connection(NamedTuple):
-    """The ssh connection that a process serves: the other side's address and the port that it came to here."""
+    """The ssh connection that a process serves: the other side's address and the port that it came to here.
+
+    ``origin`` is the port that it came from there: another connection has another one.
+    """
 
     address: str
     port: int
+    origin: int = 0
 
 
 def connection(proc: str = "/proc") -> Optional[Connection]:
@@ -33,14 +37,14 @@ def connection(proc: str = "/proc") -> Optional[Connection]:
     """
     for value in _candidates(proc):
         fields = value.split()
-        if len(fields) != 4 or not fields[3].isdigit():
+        if len(fields) != 4 or not fields[1].isdigit() or not fields[3].isdigit():
             continue
         try:
             address = ipaddress.ip_address(fields[0].split("%")[0])
         except ValueError:
             continue
         mapped = getattr(address, "ipv4_mapped", None)
-        return Connection(str(mapped or address), int(fields[3]))
+        return Connection(str(mapped or address), int(fields[3]), int(fields[1]))
     return None
 
 

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netports.apple.plugins.module_utils import _guard, _plan, _ports, _rules
-from ansible_collections.netports.apple.plugins.module_utils._backend import Backend, BackendError, Have, Options
+from ansible_collections.netports.apple.plugins.module_utils import _confirm, _guard, _plan, _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils._backend import (
+    Backend,
+    BackendError,
+    Change,
+    Have,
+    Options,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalld import Firewalld
 from ansible_collections.netports.apple.plugins.module_utils._pf import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
@@ -48,18 +54,35 @@ ARGUMENTS: Dict[str, Any] = {
     "backend": {"type": "str", "choices": ["auto", "ufw", "firewalld", "pf"], "default": "auto"},
     "enable": {"type": "bool"},
     "zone": {"type": "str", "default": ""},
+    "confirm_seconds": {"type": "int", "default": 60},
+    # The action plugin's own: what this call is to a change that waits for its confirmation.
+    "_confirm": {
+        "type": "dict",
+        "options": {
+            "step": {"type": "str", "required": True, "choices": ["apply", "confirm", "status"]},
+            "id": {"type": "str", "default": ""},
+        },
+    },
 }
 
+# A day: more is a mistake in the unit.
+LONGEST = 86400
 
-def run_module(module: AnsibleModule) -> NoReturn:
+
+class Planned(NamedTuple):
+    """What a run found and would do."""
+
+    before: List[Rule]
+    target: List[Rule]
+    warnings: List[str]
+    change: Change
+
+
+def run_module(module: AnsibleModule) -> None:
     """Run the module to its end: exits by the module's own ways, with a message and never a traceback."""
     # Messages of the tools are read: they have to be in one language.
     module.run_command_environ_update = {"LC_ALL": "C", "LANGUAGE": "C"}
-
-    def run(argv: List[str], stdin: Optional[str]) -> Tuple[int, str, str]:
-        code, out, err = module.run_command(argv, data=stdin, binary_data=True, handle_exceptions=True)
-        return int(code), str(out), str(err)
-
+    run = _confirm.Runner(module.run_command)
     try:
         result = execute(module.params, run, module.check_mode)
     except (RuleError, BackendError) as error:
@@ -81,6 +104,17 @@ def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> D
     :raises RuleError: a value that no rule may have. Nothing was changed.
     :raises BackendError: the firewall refused or cannot be managed. Nothing was changed, or all was put back.
     """
+    seconds = params.get("confirm_seconds") or 0
+    if not 0 <= seconds <= LONGEST:
+        raise RuleError("confirm_seconds is %d: give 0 (off) to %d" % (seconds, LONGEST))
+    call = params.get("_confirm") or {}
+    journal = _confirm.Journal(root)
+    if call.get("step") == "status":
+        return {"changed": False, "confirm": journal.status(call["id"]), "warnings": []}
+    if call.get("step") == "confirm":
+        return _settle(params, run, journal, call["id"], root)
+    if call.get("step") != "apply":
+        seconds = 0
     ruleset = _rules.check_ruleset(params["ruleset"])
     wanted = _rules.normalise(Rule.from_dict(rule) for rule in params["rules"])
     if any(rule.name == _guard.GUARD_NAME for rule in wanted):
@@ -95,13 +129,55 @@ def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> D
             "warnings": _wide(wanted),
         }
     backend = choose(params["backend"], run, options, root)
-    have = backend.read()
-    before = [rule.to_dict() for rule in have.rules]
     if params["state"] == "gathered":
-        return {"changed": False, "backend": backend.name, "before": before, "gathered": before, "warnings": []}
-    target = _plan.target(params["state"], [rule for rule in have.rules if rule.name != _guard.GUARD_NAME], wanted)
+        found = [rule.to_dict() for rule in backend.read().rules]
+        return {"changed": False, "backend": backend.name, "before": found, "gathered": found, "warnings": []}
+    warnings = _docker(root)
+    pending = journal.pending() is not None
+    if pending and check:
+        warnings.append("%s: what this run would do is seen from what is loaded now" % journal.busy())
+    elif pending:
+        lock = journal.lock()
+        try:
+            journal.recover()
+        finally:
+            os.close(lock)
+    stamp = journal.stamp()
+    planned = _planned(params["state"], backend, options, wanted)
+    waiting = None
+    if planned.change.operations and not check and not backend.confirms:
+        backend.apply(planned.change)
+    elif planned.change.operations and not check:
+        lock = journal.lock()
+        try:
+            if journal.recover() or journal.stamp() != stamp:
+                # Another run's change came or went in the meantime.
+                planned = _planned(params["state"], backend, options, wanted)
+            if planned.change.operations:
+                waiting = _confirm.carry_out(journal, lock, backend, planned.change, seconds, _origin())
+        finally:
+            os.close(lock)
+    result = {
+        "changed": bool(planned.change.operations),
+        "backend": backend.name,
+        "before": [rule.to_dict() for rule in planned.before],
+        "after": [rule.to_dict() for rule in planned.target],
+        "diff": {"before": planned.change.before, "after": planned.change.after},
+        "operations": planned.change.operations,
+        "warnings": warnings + planned.warnings + planned.change.warnings,
+    }
+    if waiting:
+        result["confirm"] = waiting
+    return result
+
+
+def _planned(state: str, backend: Backend, options: Options, wanted: List[Rule]) -> Planned:
+    """Read the host and work out what leads to what is wanted."""
+    backend.options = options
+    have = backend.read()
+    target = _plan.target(state, [rule for rule in have.rules if rule.name != _guard.GUARD_NAME], wanted)
+    warnings = _wide(target)
     guard = _management(backend, have)
-    warnings = _wide(target) + _docker(root)
     if guard:
         warnings.append(
             "no rule but this ruleset's own admits the connection that manages this host (%s to port %s): "
@@ -109,18 +185,29 @@ def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> D
         )
         backend.options = options._replace(guard=guard)
         target = [guard] + target
-    change = backend.plan(have, target)
-    if change.operations and not check:
-        backend.apply(change)
-    return {
-        "changed": bool(change.operations),
-        "backend": backend.name,
-        "before": before,
-        "after": [rule.to_dict() for rule in target],
-        "diff": {"before": change.before, "after": change.after},
-        "operations": change.operations,
-        "warnings": warnings + change.warnings,
-    }
+    return Planned(have.rules, target, warnings, backend.plan(have, target))
+
+
+def _settle(params: Dict[str, Any], run: Any, journal: _confirm.Journal, identity: str, root: str) -> Dict[str, Any]:
+    """Confirm a change over the connection of this call.
+
+    :returns: ``confirm`` as C(_confirm.Journal.ask) returns it.
+    """
+    answer = journal.ask(identity, _origin())
+    found = journal.pending() or {}
+    if answer["state"] == _confirm.GONE and found.get("id") == identity:
+        # Its keeper was killed, so that nobody would undo it any more. Over a new connection it may stay.
+        origin = found.get("origin")
+        if origin is None or list(origin) != _origin():
+            execute(dict(params, _confirm=None, confirm_seconds=0), run, False, root)
+            answer = dict(answer, state=_confirm.CONFIRMED)
+    return {"changed": False, "confirm": answer, "warnings": []}
+
+
+def _origin() -> Optional[List[Any]]:
+    """What tells the present ssh connection from another one; ``None`` without one."""
+    found = _guard.connection()
+    return list(found) if found else None
 
 
 def choose(name: str, run: Any, options: Options, root: str = "/") -> Backend:

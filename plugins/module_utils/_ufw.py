@@ -15,6 +15,7 @@ under ssh.
 from __future__ import annotations
 
 import fcntl
+import glob
 import ipaddress
 import os
 import re
@@ -50,6 +51,9 @@ _TOKEN = re.compile(r'"((?:\\.|[^"\\])*)"|\'([^\']*)\'|(\S+)')
 _SETTING = re.compile(r'^(\w+)="?(\w+)"?', re.MULTILINE)
 # The lines that belong to a tuple; the rate-limit section that follows in an untouched file does not.
 _RULE_LINE = re.compile(r"-A ufw6?-user-(?:input|output|forward|logging-(?:input|output|forward)) ")
+_SWITCH = "etc/ufw/ufw.conf"
+# Below /run, for ufw's own parser.
+_STAGE = "netports-ufw-"
 _LOCK_WAIT = 30.0
 _XTABLES_WAIT = "10"
 
@@ -76,6 +80,7 @@ class Native(NamedTuple):
     texts: Dict[str, Optional[str]]
     blocks: Dict[int, List[Block]]
     kernel: Dict[int, List[str]]
+    tables: Dict[int, str]
     foreign: Set[str]
     ipv6: bool
     denies: bool
@@ -83,20 +88,29 @@ class Native(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What is to be done: files in order, restore input by IP version, and whether to switch ufw on."""
+    """What is to be done: files in order, restore input by IP version, and whether to start ufw.
+
+    ``undo`` takes ``restore`` back. ``before`` and ``kernel`` are the user chains before and after, ``tables``
+    the whole filter tables before, ``nft`` the tables of nftables before, where ufw is to start.
+    """
 
     files: List[FileChange]
     restore: Dict[int, str]
     undo: Dict[int, str]
+    before: Dict[int, List[str]]
     kernel: Dict[int, List[str]]
+    tables: Dict[int, str]
+    foreign: Set[str]
     profiles: List[str]
-    enable: bool
+    start: bool
+    nft: Set[str]
 
 
 class Ufw(Backend):
     """ufw 0.35 and newer on Linux, over iptables-nft or iptables-legacy."""
 
     name = "ufw"
+    confirms = True
 
     def installed(self) -> bool:
         return os.path.isfile(self.path("usr/sbin/ufw")) and os.path.isfile(self.path("etc/ufw/ufw.conf"))
@@ -114,6 +128,7 @@ class Ufw(Backend):
         texts: Dict[str, Optional[str]] = {self._profile_path: _files.read(self._profile_path)}
         blocks: Dict[int, List[Block]] = {}
         kernel: Dict[int, List[str]] = {}
+        tables: Dict[int, str] = {}
         for family in (4, 6):
             path = self.path(_RULES_FILES[family])
             text = _files.read(path)
@@ -125,16 +140,16 @@ class Ufw(Backend):
             texts[path] = text
             blocks[family] = list(parse_blocks(text))
             if family == 4 or ipv6:
-                kernel_rules = self._kernel(family)
+                tables[family] = self._table(family)
+                kernel_rules = user_chains(tables[family], family)
                 if kernel_rules is not None:
                     kernel[family] = kernel_rules
         active = 4 in kernel
         if active and ipv6 and 6 not in kernel:
             warnings.append("ufw's IPv6 chains are not loaded: the IPv6 rules are stored and wait for ufw's next start")
         foreign = self._foreign_profiles(prefix)
-        native = Native(
-            texts, blocks, kernel, foreign, ipv6, settings.get("default_input_policy") != "accept", warnings
-        )
+        denies = settings.get("default_input_policy") != "accept"
+        native = Native(texts, blocks, kernel, tables, foreign, ipv6, denies, warnings)
         titles = profile_titles(texts[self._profile_path] or "")
         owned = {family: [block for block in blocks[family] if self._owns(block.profile, foreign)] for family in (4, 6)}
         return Have(rules_of(owned, titles, prefix, ipv6), active, settings.get("enabled") == "yes", native)
@@ -185,6 +200,10 @@ class Ufw(Backend):
                 operations = [{"action": "mend", "what": change.path} for change in files]
         if enable:
             operations.append({"action": "enable", "what": "ufw"})
+            path = self.path(_SWITCH)
+            text = _files.read(path) or ""
+            if switched_on(text) != text:
+                files.append(FileChange(path, text, switched_on(text)))
         warnings = list(native.warnings)
         if not have.active and not enable:
             warnings.append(
@@ -198,24 +217,64 @@ class Ufw(Backend):
             self._show(native.texts, native.kernel, native.foreign),
             self._show(texts_after, kernel_after, native.foreign),
             warnings,
-            Steps(files, restore, undo, kernel_after, sorted(profiles), enable),
+            Steps(
+                files,
+                restore,
+                undo,
+                native.kernel,
+                kernel_after,
+                native.tables,
+                native.foreign,
+                sorted(profiles),
+                enable and not have.active,
+                self._nft_tables() if enable and not have.active else set(),
+            ),
         )
 
     def apply(self, change: Change) -> None:
         steps: Steps = change.steps
-        with _Lock(self.path("run/ufw.lock")):
-            for folder in (self.path("etc/ufw"), os.path.dirname(self._profile_path)):
-                _files.sweep(folder)
-            for item in steps.files:
-                if _files.read(item.path) != item.before:
-                    raise BackendError(
-                        "%s was changed by somebody else during this run: nothing was changed; run it again" % item.path
-                    )
-            self._validate(steps)
+        with self._lock():
+            self._prepare(steps)
             _files.apply(steps.files, lambda: self._load(steps))
-        if steps.enable:
-            # ufw takes the lock itself.
-            self._enable(steps)
+        if steps.start:
+            self._start(steps)
+
+    def live(self, change: Change) -> bool:
+        return bool(change.steps.restore or change.steps.start)
+
+    def engage(self, change: Change) -> Any:
+        steps: Steps = change.steps
+        if steps.start:
+            # ufw reads its rules from the files alone, and writes its logging into them when it starts.
+            self.apply(change)
+            with self._lock():
+                written = [_files.read(item.path) for item in steps.files]
+                self._put_back(steps)
+            return written
+        with self._lock():
+            self._prepare(steps)
+            self._load(steps)
+        return [item.after for item in steps.files]
+
+    def keep(self, change: Change, engaged: Any) -> None:
+        steps: Steps = change.steps
+        with self._lock():
+            self._unchanged(steps)
+            for family in steps.restore:
+                self._check_kernel(family, steps)
+            if steps.start and self._kernel(4) is None:
+                raise BackendError("ufw was stopped before the change was confirmed")
+            _files.apply([item._replace(after=text) for item, text in zip(steps.files, engaged)])
+
+    def undo(self, change: Change) -> None:
+        steps: Steps = change.steps
+        with self._lock():
+            self._sweep()
+            self._put_back(steps)
+            for family in steps.restore:
+                self._unload(family, steps)
+        if steps.start:
+            self._stop(steps)
 
     def denies_inbound(self, have: Have) -> bool:
         """Say whether what comes in is refused unless a rule allows it."""
@@ -281,18 +340,16 @@ class Ufw(Backend):
                     found.add(section)
         return found
 
-    def _kernel(self, family: int) -> Optional[List[str]]:
-        """The rules of ufw's user chains as ``iptables-save`` writes them, or None when ufw is not loaded."""
+    def _table(self, family: int) -> str:
+        """The filter table of an IP version as ``iptables-save`` writes it."""
         program = "iptables-save" if family == 4 else "ip6tables-save"
         code, out, err = self.run([program, "-t", "filter"], None)
         if code != 0:
             raise BackendError("%s failed: %s" % (program, err.strip() or out.strip()))
-        chains = _chains(family)
-        lines = out.splitlines()
-        if not any(line.startswith(":%s " % chains[0]) for line in lines):
-            return None
-        # Chain by chain: iptables-nft and iptables-legacy print chains in different orders.
-        return [line for chain in chains for line in lines if line.startswith("-A %s " % chain)]
+        return out
+
+    def _kernel(self, family: int) -> Optional[List[str]]:
+        return user_chains(self._table(family), family)
 
     def _kernel_after(self, family: int, kernel: List[str], text: str, foreign: Set[str], first: int) -> List[str]:
         """The user chains as they are to be: ours as in the file, everybody else's untouched.
@@ -361,13 +418,37 @@ class Ufw(Backend):
             parts["kernel, IPv%d" % family] = "".join("%s\n" % " ".join(canonical(line)) for line in owned)
         return _files.diff_text(parts)
 
+    def _lock(self) -> _Lock:
+        return _Lock(self.path("run/ufw.lock"))
+
+    def _sweep(self) -> None:
+        """Remove what a killed run left. The lock says that none is at work."""
+        for folder in (self.path("etc/ufw"), os.path.dirname(self._profile_path)):
+            _files.sweep(folder)
+        for folder in glob.glob(os.path.join(glob.escape(self.path("run")), _STAGE + "*")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @staticmethod
+    def _unchanged(steps: Steps) -> None:
+        for item in steps.files:
+            if _files.read(item.path) != item.before:
+                raise BackendError(
+                    "%s was changed by somebody else during this run: nothing was changed; run it again" % item.path
+                )
+
+    def _prepare(self, steps: Steps) -> None:
+        """Make sure that the steps can be taken, before the first."""
+        self._sweep()
+        self._unchanged(steps)
+        self._validate(steps)
+
     def _validate(self, steps: Steps) -> None:
         """Let ufw's own parser read the new files, in a folder apart, before they take the old ones' place."""
         changed = {item.path: item.after for item in steps.files}
         if not changed:
             return
         run_folder = self.path("run")
-        stage = tempfile.mkdtemp(prefix="netports-", dir=run_folder if os.path.isdir(run_folder) else None)
+        stage = tempfile.mkdtemp(prefix=_STAGE, dir=run_folder if os.path.isdir(run_folder) else None)
         try:
             etc = os.path.join(stage, "etc")
             os.makedirs(os.path.join(etc, "ufw", "applications.d"))
@@ -426,12 +507,71 @@ class Ufw(Backend):
                 "run it again" % family
             )
 
-    def _enable(self, steps: Steps) -> None:
+    @staticmethod
+    def _put_back(steps: Steps) -> None:
+        """Put the files back that are as the steps left them, or as ufw wrote them anew with the same rules."""
+        changes = []
+        for item in steps.files:
+            text = _files.read(item.path)
+            if (
+                steps.start
+                and text
+                and item.after
+                and [one.text for one in parse_blocks(text)] == [one.text for one in parse_blocks(item.after)]
+            ):
+                item = item._replace(after=text)
+            changes.append(item)
+        _files.put_back(changes)
+
+    def _unload(self, family: int, steps: Steps) -> None:
+        """Bring the user chains back to what they were before the steps."""
+        lines = self._kernel(family)
+        if lines is None:
+            # ufw was stopped meanwhile; it starts with what the files say.
+            return
+        shapes = [canonical(line) for line in lines]
+        if shapes == [canonical(line) for line in steps.before[family]]:
+            return
+        if shapes == [canonical(line) for line in steps.kernel[family]]:
+            self._restore(family, steps.undo[family], [])
+            return
+        # Somebody else's rules came or went: only the ruleset's own are brought to what the file says.
+        text = _files.read(self.path(_RULES_FILES[family])) or ""
+        after = self._kernel_after(family, lines, text, steps.foreign, 0)
+        if after != lines:
+            self._restore(family, transaction(family, lines, after), [])
+
+    def _start(self, steps: Steps) -> None:
         code, out, err = self.run(["ufw", "--force", "enable"], None)
         if code != 0 or self._kernel(4) is None:
-            self.run(["ufw", "disable"], None)
-            _files.apply([FileChange(item.path, item.after, item.before, item.mode) for item in reversed(steps.files)])
+            with self._lock():
+                self._put_back(steps)
+            self._stop(steps)
             raise BackendError("'ufw enable' failed: %s" % (err.strip() or out.strip()))
+
+    def _stop(self, steps: Steps) -> None:
+        """Unload ufw, and take away what it leaves of itself in the kernel."""
+        code, out, err = self.run(["ufw", "disable"], None)
+        if code != 0:
+            raise BackendError("'ufw disable' failed: %s" % (err.strip() or out.strip()))
+        for family, before in steps.tables.items():
+            now = self._table(family)
+            text = cleared(before, now)
+            if text:
+                self._restore(family, text, [])
+            mine = "table %s filter" % ("ip" if family == 4 else "ip6")
+            if mine in self._nft_tables() - steps.nft:
+                # iptables shows the table's own chains whether it is there or not.
+                rest = [line for line in self._table(family).splitlines() if line.startswith((":", "-"))]
+                if all(re.match(r":(INPUT|FORWARD|OUTPUT) ACCEPT ", line) for line in rest):
+                    self.run(["nft", "delete"] + mine.split(), None)
+
+    def _nft_tables(self) -> Set[str]:
+        """The tables of nftables, which those of iptables are where it is built on it. Empty without ``nft``."""
+        program = next((path for path in ("usr/sbin/nft", "sbin/nft") if os.path.exists(self.path(path))), "")
+        if not program:
+            return set()
+        return set(self.run([self.path(program), "list", "tables"], None)[1].splitlines())
 
 
 class _Lock:
@@ -459,6 +599,43 @@ class _Lock:
 
     def __exit__(self, *unused: object) -> None:
         self.stream.close()
+
+
+def user_chains(table: str, family: int) -> Optional[List[str]]:
+    """The rules of ufw's user chains in the output of ``iptables-save``, or None when ufw is not loaded."""
+    chains = _chains(family)
+    lines = table.splitlines()
+    if not any(line.startswith(":%s " % chains[0]) for line in lines):
+        return None
+    # Chain by chain: iptables-nft and iptables-legacy print chains in different orders.
+    return [line for chain in chains for line in lines if line.startswith("-A %s " % chain)]
+
+
+def cleared(before: str, now: str) -> str:
+    """The input for ``iptables-restore -n`` that removes the chains of ufw's that were not there before.
+
+    :param before: a table as ``iptables-save`` writes it.
+    :param now: the same table after ``ufw disable``, which leaves chains and the calls of them.
+    :returns: empty when there is nothing to remove.
+    """
+    had = set(re.findall(r"^:(\S+)", before, re.MULTILINE))
+    left = [name for name in re.findall(r"^:(ufw6?-\S+)", now, re.MULTILINE) if name not in had]
+    if not left:
+        return ""
+    calls = [
+        "-D" + line[2:]
+        for line in now.splitlines()
+        if line.startswith("-A ") and line.split()[1] not in left and line.split()[-1] in left
+    ]
+    lines = calls + ["-F %s" % name for name in left] + ["-X %s" % name for name in left]
+    return "\n".join(["*filter"] + lines + ["COMMIT", ""])
+
+
+def switched_on(text: str) -> str:
+    """The text of ``ufw.conf`` with ufw on at boot, as ufw's own set_default() writes it."""
+    if re.search(r"^ENABLED=", text, re.MULTILINE):
+        return re.sub(r"^ENABLED=.*$", "ENABLED=yes", text, flags=re.MULTILINE)
+    return text + "ENABLED=yes\n"
 
 
 def profile_prefix(ruleset: str) -> str:

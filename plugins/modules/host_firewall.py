@@ -113,7 +113,24 @@ options:
       - The zone of firewalld that inbound rules go to. Unset, the default zone.
     type: str
     default: ''
+  confirm_seconds:
+    description:
+      - How long the host waits, after a change over ssh, for a new connection from the controller. Without one it
+        restores what was there before - the files, what is loaded, and whether the firewall is on - by itself,
+        also when the controller has died. A host that reboots while it waits comes back with the old rules.
+      - The new connection is made as soon as the change is, so that a run only takes as long as this when something
+        is wrong. V(0) keeps every change without a question.
+      - With a connection that is not over the network, such as P(ansible.builtin.local#connection), and in check
+        mode there is nothing to confirm.
+    type: int
+    default: 60
 attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
   check_mode:
     description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
@@ -197,6 +214,12 @@ diff:
     after:
       description: Text after.
       type: str
+confirmed:
+  description:
+    - Whether a new connection confirmed the change. When none did, the task fails, and C(msg) says when the host
+      restored its old rules, or will.
+  returned: when a change had to be confirmed
+  type: bool
 operations:
   description:
     - What was done; in check mode, what a real run would do.
