@@ -32,9 +32,9 @@ _LONGEST_LIST = 2000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 
 # The module says these things in words alone; each word is held to the backends by a test.
-_OFF = re.compile(r"ufw is inactive|firewalld is not running|pf is off on this host")
+_OFF = re.compile(r"ufw is inactive|firewalld is not running|pf is off on this host|installed and neither is in use")
 _UNSUPPORTED = re.compile(
-    r"no firewall that this collection manages|both (?:in use|installed and neither)|is not installed on this host"
+    r"no firewall that this collection manages|both in use on this host|is not installed on this host"
 )
 _LEFT_OUT = re.compile(r"left out the outbound rules of (.+)\Z", re.DOTALL)
 
@@ -388,7 +388,8 @@ def _failure(result: Mapping[str, Any]) -> tuple[str, str] | None:
     if result.get("unreachable"):
         return "unreachable", message or "no connection"
     if result.get("failed"):
-        return ("unsupported" if _UNSUPPORTED.search(message) else "error"), message or "the audit failed"
+        status = "unsupported" if _UNSUPPORTED.search(message) else "off" if _OFF.search(message) else "error"
+        return status, message or "the audit failed"
     if not isinstance(result.get("before"), list) or not isinstance(result.get("operations"), list):
         return "error", message or "the host was not audited: its run ended before"
     return None

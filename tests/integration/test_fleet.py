@@ -1,0 +1,116 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection's playbooks on a small fleet: preview, apply, audit and remove, with a host that is down."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from hosts import Host, play
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = json.loads((ROOT / "data" / "audit.schema.json").read_text())
+PRODUCTS = ["FaceTime", "Screen Sharing"]
+
+
+def run(name: str, hosts: list[Host], fails: bool = False, **variables: Any) -> Any:
+    """Play one of the collection's playbooks."""
+    extra = {"netports_become": False, "ansible_ssh_timeout": 3, **variables}
+    playbook = json.dumps([{"import_playbook": f"netports.apple.{name}"}])
+    return play(hosts, playbook=playbook, extra_vars=extra, variables={"host_firewall_products": PRODUCTS}, fails=fails)
+
+
+def audit(hosts: list[Host], folder: Path, fails: bool = False, **variables: Any) -> dict[str, dict[str, Any]]:
+    """Audit, hold the report to its schema, and return its hosts by name."""
+    run("audit", hosts, fails, netports_audit_dir=str(folder), **variables)
+    report = json.loads((folder / "audit.json").read_text())
+    jsonschema.validate(report, SCHEMA)
+    for name in ("audit.csv", "audit.xml", "audit.html"):
+        assert all(host.name in (folder / name).read_text() for host in hosts)
+    return {one["host"]: {**one, "cells": {cell["id"]: cell for cell in one["products"]}} for one in report["hosts"]}
+
+
+def state(host: Host) -> Any:
+    return host.files("/etc/ufw", "/etc/firewalld"), host.kernel()
+
+
+def test_a_fleet(make_host: Any, tmp_path: Path) -> None:
+    ufw, firewalld = make_host("bookworm", "ufw"), make_host("trixie", "firewalld")
+    down, off = make_host("bookworm", "none"), make_host("bookworm", "none")
+    down.run(["systemctl", "stop", "ssh.socket", "ssh.service"], check=False)
+    up = [ufw, firewalld]
+    pristine = [state(host) for host in up]
+
+    found = audit([*up, down, off], tmp_path)
+    assert {name: one["status"] for name, one in found.items()} == {
+        ufw.name: "missing",
+        firewalld.name: "missing",
+        down.name: "unreachable",
+        off.name: "off",
+    }
+    assert {cell["status"] for cell in found[down.name]["products"]} == {"unreachable"}
+    assert found[ufw.name]["backend"] == "ufw" and found[firewalld.name]["backend"] == "firewalld"
+
+    shown = run("preview", up)
+    assert f'"{ufw.name}": [' in shown.text and "add Screen Sharing inbound 5900/tcp" in shown.text
+    assert [state(host) for host in up] == pristine, "audit or preview changed a host"
+
+    # One host at a time, each reached anew before the next.
+    applied = run("apply", up, netports_serial=1, netports_health_ports=[22])
+    assert applied.text.count("Make the firewall allow exactly this ruleset") == 2
+    assert [one.host for one in applied.of(task="Reach the host over a new connection")] == [ufw.name, firewalld.name]
+    found = audit(up, tmp_path, fail_on_drift=True)
+    assert {one["status"] for one in found.values()} == {"compliant"}
+    assert {rule["state"] for one in found.values() for rule in one["rules"]} == {"present"}
+    assert not any(one["exposures"] or one["drift"] for one in found.values())
+
+    # By hand: a rule out of the kernel, others that open remote control and file sharing to anywhere. And another policy.
+    chain = [one for one in ufw.kernel().splitlines() if one.startswith("-A ufw-user-output")]
+    number = next(number for number, one in enumerate(chain, 1) if "FaceTime" in one)
+    ufw.run(["iptables", "-D", "ufw-user-output", str(number)])
+    ufw.run(["ufw", "allow", "5900/tcp"])
+    firewalld.run(["firewall-cmd", "--permanent", "--add-service=samba"])
+    firewalld.run(["firewall-cmd", "--add-service=samba"])
+    firewalld.run(["firewall-cmd", "--remove-service=apple-facetime"])
+    by_hand = [state(host) for host in up]
+    found = audit(up, tmp_path, fails=True, fail_on_drift=True, host_firewall_products=["FaceTime", "Classroom"])
+    assert [state(host) for host in up] == by_hand, "audit changed a host"
+    for one in found.values():
+        cells = one["cells"]
+        assert {name: cell["status"] for name, cell in cells.items()} == {
+            "facetime": "drifted",
+            "classroom": "missing",
+            "screen-sharing": "stale",
+        }, one
+        assert cells["screen-sharing"]["declared_as"] == [] and one["status"] == "missing"
+    assert [(one["kind"], one["owner"], one["rule"]) for one in found[ufw.name]["exposures"]] == [
+        ("remote control", "foreign", "allow 5900/tcp")
+    ]
+    assert [(one["kind"], one["rule"]) for one in found[firewalld.name]["exposures"]] == [
+        ("file sharing", "zone public: service samba")
+    ]
+
+    run("remove", up, netports_serial=1)
+    for host in up:
+        assert not [path for path, item in state(host)[0].items() if "Apple" in str(item) or "apple" in path]
+
+
+def test_a_batch_that_fails_stops_the_next(make_host: Any) -> None:
+    first, second = make_host("bookworm", "ufw"), make_host("bookworm", "ufw")
+    before = state(second)
+    stopped = run(
+        "apply",
+        [first, second],
+        fails=True,
+        netports_serial=1,
+        netports_max_fail_percentage=0,
+        netports_health_ports=[4],
+        netports_health_timeout=1,
+    )
+    assert stopped.of(first, task="Make the firewall allow")[0].changed
+    assert not stopped.of(second) and state(second) == before

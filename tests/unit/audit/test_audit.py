@@ -1,0 +1,336 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The audit's judgement, on tables of hosts that are not there."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from unit.audit import samples
+from unit.audit.samples import declared, record, rules
+
+from ansible_collections.netports.apple.plugins.filter import audit as filters
+from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _audit_exposure
+
+ROOT = Path(__file__).resolve().parents[3]
+SCHEMA = json.loads((ROOT / "data" / "audit.schema.json").read_text())
+CLASSROOM, FACETIME_IN, FACETIME_OUT = rules("Classroom")[0], *rules("FaceTime")
+
+
+def audited(*records: dict[str, Any]) -> dict[str, Any]:
+    report = samples.report([*records])
+    jsonschema.validate(report, SCHEMA)
+    return report
+
+
+def host(one: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = audited(one)["hosts"][0]
+    return found
+
+
+def statuses(one: dict[str, Any]) -> dict[str, str]:
+    return {cell["id"]: cell["status"] for cell in host(one)["products"]}
+
+
+# --- Statuses ---------------------------------------------------------------------------------------------------------
+
+FEWER = {**FACETIME_OUT, "tcp": ["80", "443"]}
+MORE = {**FACETIME_OUT, "tcp": ["80", "443", "5223", "9999"]}
+KERNEL = "-A ufw-user-output -p udp -m comment --comment dapp_Apple%20FaceTime%20out -j ACCEPT"
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "of_host"),
+    [
+        ({}, {"facetime": "compliant"}, "compliant"),
+        ({"operations": [{"action": "add", "rule": FACETIME_OUT}]}, {"facetime": "missing"}, "missing"),
+        (
+            {"operations": [{"action": "remove", "rule": CLASSROOM}]},
+            {"facetime": "compliant", "classroom": "stale"},
+            "stale",
+        ),
+        (
+            {"operations": [{"action": "change", "rule": FACETIME_OUT, "was": FEWER}]},
+            {"facetime": "missing"},
+            "missing",
+        ),
+        ({"operations": [{"action": "change", "rule": FACETIME_OUT, "was": MORE}]}, {"facetime": "stale"}, "stale"),
+        (
+            {"operations": [{"action": "mend", "what": "iptables: rule missing", "rule": KERNEL}]},
+            {"facetime": "drifted"},
+            "drifted",
+        ),
+        (
+            {"operations": [{"action": "mend", "what": "service apple-facetime missing at runtime"}]},
+            {"facetime": "drifted"},
+            "drifted",
+        ),
+        ({"operations": [{"action": "mend", "what": "policy differs"}]}, {"facetime": "compliant"}, "drifted"),
+        ({"operations": [{"action": "enable", "what": "ufw"}]}, {"facetime": "off"}, "off"),
+        ({"warnings": ["ufw is inactive: the rules are stored and wait"]}, {"facetime": "off"}, "off"),
+        ({"unreachable": True, "msg": "timed out"}, {"facetime": "unreachable"}, "unreachable"),
+        (
+            {"failed": True, "msg": "no firewall that this collection manages is"},
+            {"facetime": "unsupported"},
+            "unsupported",
+        ),
+        (
+            {"failed": True, "msg": "ufw and pf are both in use on this host"},
+            {"facetime": "unsupported"},
+            "unsupported",
+        ),
+        (
+            {"failed": True, "msg": "ufw and firewalld are both installed and neither is in use"},
+            {"facetime": "off"},
+            "off",
+        ),
+        ({"failed": True, "msg": "sudo: a password is required"}, {"facetime": "error"}, "error"),
+        (
+            {
+                "warnings": [
+                    "this firewalld is older than 0.9 and has no policies, so: left out the outbound rules of FaceTime"
+                ]
+            },
+            {"facetime": "unsupported"},
+            "unsupported",
+        ),
+    ],
+)
+def test_status(result: dict[str, Any], expected: dict[str, str], of_host: str) -> None:
+    one = record("a", "FaceTime", **result)
+    assert statuses(one) == expected
+    assert host(one)["status"] == of_host
+
+
+def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
+    utils = ROOT / "plugins" / "module_utils"
+    said = {name: (utils / name).read_text() for name in ("_ufw.py", "_firewalld.py", "_pf.py", "_host_firewall.py")}
+    assert "ufw is inactive" in said["_ufw.py"] and "firewalld is not running" in said["_firewalld.py"]
+    assert "pf is off on this host" in said["_pf.py"] and "left out the outbound rules of %s" in said["_firewalld.py"]
+    for words in (
+        "no firewall that this collection manages",
+        "installed and neither is in use",
+        "are both %s on this host",
+    ):
+        assert words in said["_host_firewall.py"]
+
+
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        ("comment dapp_Apple%20iCloud%20Mail%20out -j", ["iCloud Mail"]),
+        ("comment dapp_Apple%20iCloud -j", ["iCloud"]),
+        ("service apple-icloud-mail missing", ["iCloud Mail"]),
+        ("zone public: service apple-icloud left over", ["iCloud"]),
+        ("pineapple-icloud", []),
+    ],
+)
+def test_drift_is_of_the_product_that_it_names(what: str, named: list[str]) -> None:
+    assert [name for name in ("iCloud", "iCloud Mail", "Mail") if _audit._names(what, name)] == named
+
+
+# --- What is behind a rule --------------------------------------------------------------------------------------------
+
+
+def test_why_a_port_is_open() -> None:
+    report = audited(record("a", "FaceTime", "Push Notifications"))
+    rule = next(rule for rule in report["rules"].values() if rule["name"] == "FaceTime" and rule["direction"] == "out")
+    assert rule["needed_by"] == ["FaceTime", "Push Notifications"]
+    entries = [report["entries"][one] for one in rule["entries"]]
+    assert {f"{one['port']}/{one['protocol']}" for one in entries} >= {"5223/tcp", "3478-3497/udp"}
+    assert {one["product"] for one in entries} == {"facetime"} and {one["edition"] for one in entries} == {"nl-2026"}
+    assert all(one["reason"] for one in entries)
+
+
+def test_editions_of_supplement_and_site(tmp_path: Path) -> None:
+    site = tmp_path / "site.yml"
+    site.write_text(
+        """
+edition: {id: "example-2026", title: "Example"}
+products: [{id: example-sync, name: {en: "Example Sync"}}]
+rows: [{port: "8443", protocols: [tcp], label: "example-sync", used_by: [{product: example-sync}]}]
+traffic:
+  products:
+    example-sync: [{ports: ["8443/tcp"], direction: in, scope: local, reason: "The Macs of the office synchronise with each other."}]
+"""
+    )
+    policy = declared("AirPlay", "Example Sync", catalogues=["site.yml"], supplement=True)
+    plan = _audit.Policy(policy, str(tmp_path))
+    before = [rule.to_dict() for rule in plan.wanted.values()]
+    one = {**record("a", before=before), "declared": policy}
+    report = _audit.Auditor(str(tmp_path)).report([one], samples.NOW)
+    found = {(entry["product"], entry["edition"]) for entry in report["entries"].values()}
+    assert {("airplay", "nl-2026"), ("airplay", "supplement-2026"), ("example-sync", "example-2026")} <= found
+
+
+def test_services_and_names_that_no_product_has() -> None:
+    one = record("a", before=[{**CLASSROOM, "name": "Left by an older catalogue"}])
+    one["declared"]["sets"] = [{"services": ["ldaps"]}]
+    one["result"]["operations"] = [{"action": "remove", "rule": one["result"]["before"][0]}]
+    assert statuses(one) == {"service:ldaps": "compliant", "rule:Left by an older catalogue": "stale"}
+
+
+def test_a_rule_of_local_scope_belongs_to_its_product() -> None:
+    two = {**CLASSROOM, "name": "FaceTime local"}
+    assert statuses(record("a", "FaceTime", operations=[{"action": "remove", "rule": two}])) == {"facetime": "stale"}
+
+
+def test_nothing_declared() -> None:
+    assert host(record("a"))["status"] == "compliant"
+    assert statuses(record("a", operations=[{"action": "remove", "rule": CLASSROOM}])) == {"classroom": "stale"}
+
+
+def test_a_declaration_that_cannot_be_worked_out() -> None:
+    found = host({**record("a", failed=True, msg="no"), "declared": declared("FaceTiem")})
+    assert found["status"] == "error" and "did you mean 'FaceTime'" in found["message"]
+
+
+# --- Exposure ---------------------------------------------------------------------------------------------------------
+
+
+def tuples(*lines: str) -> list[str]:
+    text = "".join(f"### tuple ### {line}\n-A ufw-user-input -j ACCEPT\n\n" for line in lines)
+    return [base64.b64encode(text.encode()).decode()] * 2
+
+
+ANY = "0.0.0.0/0"
+ZONES = """block
+  target: %%REJECT%%
+  services: samba
+
+public (default, active)
+  target: default
+  interfaces: eth0
+  sources:
+  services: ssh vnc-server
+  ports: 1000-3000/udp 8080/tcp
+  rich rules:
+\trule family="ipv4" source address="10.0.0.0/8" service name="samba" accept
+\trule family="ipv4" port port="3389" protocol="tcp" accept
+\trule family="ipv4" port port="548" protocol="tcp" drop
+
+office (active)
+  target: ACCEPT
+  interfaces:
+  sources: 10.0.0.0/8
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([f"allow tcp 5900 {ANY} any {ANY} in"], [("remote control", "5900/tcp")]),
+        ([f"limit tcp 5900 {ANY} any {ANY} in"], [("remote control", "5900/tcp")]),
+        (["allow tcp 5900 ::/0 any ::/0 in_eth0 comment=6d"], [("remote control", "5900/tcp")]),
+        ([f"allow_log udp 137,138 {ANY} any {ANY} in"], [("file sharing", "137-138/udp")]),
+        ([f"allow tcp 139,445 {ANY} any {ANY} Samba - in"], [("file sharing", "139/tcp, 445/tcp")]),
+        ([f"allow udp 10000:20000 {ANY} any {ANY} in"], [("wide", "10001 ports")]),
+        ([f"allow tcp 5900 {ANY} any 10.0.0.0/8 in"], []),
+        ([f"deny tcp 5900 {ANY} any {ANY} in", f"allow tcp 5900 {ANY} any {ANY} out"], []),
+        ([f"route:allow tcp 5900 {ANY} any {ANY} in"], []),
+        ([f"allow tcp 22 {ANY} any {ANY} in", f"allow tcp 5900 {ANY} any {ANY} Apple%20Screen%20Sharing - in"], []),
+        (["allow tcp nonsense"], []),
+    ],
+)
+def test_foreign_rules_of_ufw(lines: list[str], expected: list[tuple[str, str]]) -> None:
+    found = _audit_exposure.foreign("ufw", tuples(*lines), _audit.text)
+    assert [(one["kind"], one["ports"]) for one in found] == expected
+
+
+def test_foreign_rules_of_firewalld() -> None:
+    found = _audit_exposure.foreign("firewalld", ZONES, _audit.text)
+    assert [(one["kind"], one["rule"].split(": ", 1)[1]) for one in found] == [
+        ("remote control", "service vnc-server"),
+        ("file sharing", "port 1000-3000/udp"),
+        ("wide", "port 1000-3000/udp"),
+        ("remote control", 'rule family="ipv4" port port="3389" protocol="tcp" accept'),
+    ]
+
+
+def test_own_rules() -> None:
+    one = record("a", "Screen Sharing", before=rules("Screen Sharing", sources=["any"]))
+    assert [(found["kind"], found["owner"]) for found in host(one)["exposures"]] == [("remote control", "own")]
+    assert host(record("a", "Screen Sharing"))["exposures"] == []
+
+
+# --- Hostile hosts ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"before": "rules"},
+        {"before": [7]},
+        {"before": [{**CLASSROOM, "name": "<b>"}]},
+        {"operations": {"action": "add"}},
+        {"operations": [None]},
+        {"operations": [{"action": "reboot"}]},
+        {"operations": [{"action": "add", "rule": {"name": "a"}}]},
+        {"operations": [{"action": "change", "rule": CLASSROOM}]},
+    ],
+)
+def test_an_answer_that_is_none_is_an_error_of_that_host_alone(result: dict[str, Any]) -> None:
+    report = audited(record("bad", "FaceTime", **result), record("good", "FaceTime"))
+    assert [one["status"] for one in report["hosts"]] == ["error", "compliant"]
+
+
+def test_texts_of_hosts_are_held_to_what_formats_can_hold() -> None:
+    warning = "\ud800\x00\x1b[31m\x85" + "x" * 10_000
+    found = host(record("a", "FaceTime", warnings=[warning] * 10_000, backend="\x00"))
+    assert len(found["warnings"]) == 2000
+    assert len(found["warnings"][0]) == 2000
+    json.dumps(found, ensure_ascii=False).encode("utf-8")
+    assert not any(letter in found["warnings"][0] for letter in "\ud800\x00\x1b\x85")
+
+
+# --- The filters ------------------------------------------------------------------------------------------------------
+
+
+def test_from_the_variables_of_a_run() -> None:
+    foreign = {"results": [{"content": one} for one in tuples(f"allow tcp 548 {ANY} any {ANY} in")]}
+    variables = {
+        "up": {
+            "group_names": ["macs"],
+            "host_firewall_result": {**record("up", "FaceTime")["result"], "diff": {"before": "long"}},
+            "netports_declared": {**declared("FaceTime"), "supplement": ""},
+            "netports_foreign_ufw": foreign,
+        },
+        "down": {"host_firewall_result": {"unreachable": True, "msg": "no"}, "netports_declared": declared("FaceTime")},
+        "unread": {"host_firewall_result": {"failed": True, "msg": "'offices' is undefined"}},
+    }
+    report = filters.audit(["up", "down", "unread"], variables, generated=samples.NOW)
+    jsonschema.validate(report, SCHEMA)
+    up, down, unread = report["hosts"]
+    assert (up["status"], up["groups"], [one["kind"] for one in up["exposures"]]) == (
+        "compliant",
+        ["macs"],
+        ["file sharing"],
+    )
+    assert down["status"] == "unreachable" and unread["message"] == "'offices' is undefined"
+    assert report["generated"] == samples.NOW
+
+
+def test_changes_in_words() -> None:
+    operations = [
+        {"action": "add", "rule": CLASSROOM},
+        {"action": "change", "rule": FACETIME_OUT, "was": FEWER},
+        {"action": "mend", "what": "policy differs"},
+        "nonsense",
+    ]
+    words = filters.audit_changes(operations)
+    assert words[0].startswith("add Classroom inbound 3284-3285/tcp from 10.0.0.0/8")
+    assert words[1].startswith("change FaceTime outbound 80,443,5223/tcp and") and "(was 80,443/tcp and" in words[1]
+    assert words[2] == "mend policy differs" and words[3].startswith("no operation")
+
+
+def test_a_thousand_hosts_share_what_they_share() -> None:
+    few, many = (audited(*samples.fleet(count)) for count in (100, 1000))
+    assert few["rules"] == many["rules"] and few["entries"] == many["entries"]
+    assert sum(many["summary"]["hosts"].values()) == 1000 == len(many["hosts"])
