@@ -10,6 +10,7 @@ ANSIBLE := PATH="$$PWD/$(RUN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$$PWD/.venv/coll
 # How many hosts' tests run at once, and extra words for pytest: make test PYTEST="-k ufw".
 JOBS ?= 2
 PYTEST ?=
+LINT ?=
 
 # These reach tools/apply.py through the environment as they were typed: make neither expands
 # them ($ is a plain character) nor puts them into the text of a command.
@@ -17,7 +18,7 @@ PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS HOSTS CONFIRM CHECK 
 as_typed = $(eval override $(1) := $$(value $(1)))$(eval export $(1))
 $(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(call as_typed,$(v))))
 
-.PHONY: bench help setup apply unit test lint lint-light format hosts clean-hosts clean
+.PHONY: bench help setup apply unit test lint molecule changelog format hosts clean-hosts clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -41,22 +42,22 @@ test: ## everything, on real hosts; as root, installs podman and its like by apt
 	@tools/setup.sh test
 	@tools/hosts.sh install
 	@$(BUILD) build
-	@linted=yes; $(MAKE) lint-light || linted=no; \
+	@linted=yes; $(RUN)/python tools/lint.py -j $(JOBS) --only ruff --only mypy --only yamllint --only shellcheck || linted=no; \
 	$(RUN)/python -m pytest tests/unit tests/matrix tests/integration -n $(JOBS) $(PYTEST) || exit; \
 	[ $$linted = yes ] || { echo "make test: the tests passed, and the linters above did not" >&2; exit 1; }
 
-lint: ## every linter
+lint: ## every linter, and ansible-test on every supported core: make lint LINT="--only ruff --only mypy"
 	@tools/setup.sh lint
-	@$(MAKE) lint-light
-	$(ANSIBLE) ansible-lint --offline --nocolor
-	$(ANSIBLE) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+	@$(RUN)/python tools/lint.py -j $(JOBS) $(LINT)
 
-lint-light:
-	$(RUN)/ruff check --quiet .
-	$(RUN)/ruff format --check --quiet .
-	tools/mypy.sh
-	$(RUN)/yamllint --strict .
-	git ls-files -z -- '*.sh' .ci/run tests/hosts/bin | xargs -0 $(RUN)/shellcheck
+molecule: ## Molecule's scenarios, on the test hosts or on images: MOLECULE_IMAGE=docker.io/... ; as root
+	@tools/setup.sh lint
+	@[ -n "$$MOLECULE_IMAGE" ] || { tools/hosts.sh install && $(BUILD) build; }
+	@NO_COLOR=1 ANSIBLE_HOME="$$PWD/.test/ansible" $(ANSIBLE) molecule test --all --workers 2
+
+changelog: ## write CHANGELOG.md from changelogs/fragments, for the version in galaxy.yml
+	@tools/setup.sh lint
+	@$(ANSIBLE) antsibull-changelog release --update-existing --reload-plugins
 
 format: ## let ruff mend what it can
 	@tools/setup.sh test

@@ -1,37 +1,32 @@
 # Copyright (c) 2026, netports.apple contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs `ansible-test sanity` on every supported ansible-core for which this machine has a Python, and
-`ansible-test units` on the newest.
+"""What tools/lint.py runs of ansible-test: `sanity` on every supported ansible-core for which this machine has a
+Python, and `units` on the newest.
 
-    python tools/ansible_test.py [--full] [-j 2] [--core 2.21.5 …]
-
-The newest core runs every sanity test. The older ones run those whose outcome depends on the core (DIFFER);
-`--full` runs everything everywhere. ansible-test wants a real folder ansible_collections/netports/apple and a git
-of its own, and tests nothing at all, successfully, when it does not find its files: so each core gets a copy of the
-tree in .test/ansible-test, and the list of files that ansible-test sees is compared with it first. It keeps its
-virtual environments in HOME, which is therefore in that folder too: nothing outside the project is written.
-
-Exit status: 0 when all passed, 1 otherwise.
+The newest core runs every sanity test, the older ones those whose outcome depends on the core (DIFFER). ansible-test
+wants a real folder ansible_collections/netports/apple with a git of its own, and tests nothing at all, successfully,
+when it does not find its files: so each run gets a copy of the tree in .test/ansible-test, and the list of files that
+ansible-test sees is compared with it first. It keeps its virtual environments in HOME, which is therefore in that
+folder too.
 """
 
 from __future__ import annotations
 
-import argparse
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from matrix.cores import Core, cores, environment_of  # noqa: E402
+from matrix.cores import Core, cores, environment_of
 
 WORK = ROOT / ".test" / "ansible-test"
 # What ansible-core itself judges, and what it ships in another version from core to core.
@@ -58,9 +53,13 @@ class Outcome(NamedTuple):
     core: Core
     command: str
     passed: bool
-    ran: list[str]  # the names of the sanity tests, or the last line of the units
-    seconds: float
+    ran: list[str]  # the names of the sanity tests, or the last lines of the units
     log: Path
+
+    def what(self) -> str:
+        """In a few words, what was run on what."""
+        number = f"{len(self.ran)} tests" if self.command == "sanity" else " and ".join(self.ran)
+        return f"Python {self.core.python}: {number}"
 
 
 def tracked() -> list[str]:
@@ -71,11 +70,11 @@ def tracked() -> list[str]:
     return sorted(name for name in set(listed.split("\0")) if name and os.path.lexists(ROOT / name))
 
 
-def copy(core: Core) -> Path:
-    """Make the copy of the tree for a core; returns the collection's folder in it."""
-    tree = WORK / core.version / "ansible_collections" / "netports" / "apple"
+def copy(names: list[str], folder: Path) -> Path:
+    """Make a copy of these files; returns the collection's folder in it."""
+    tree = folder / "ansible_collections" / "netports" / "apple"
     shutil.rmtree(tree, ignore_errors=True)
-    for name in tracked():
+    for name in names:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, tree / name, follow_symlinks=False)
     subprocess.run(["git", "init", "--quiet"], cwd=tree, check=True)
@@ -136,22 +135,23 @@ def shellcheck(core: Core) -> None:
 
 def run(core: Core, command: str, *arguments: str) -> Outcome:
     """Run one command of ansible-test on a core, its output into a file."""
-    started = time.monotonic()
     log = WORK / core.version / f"{command}.log"
-    tree = copy(core)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    names = tracked()
+    tree = copy(names, log.with_suffix(""))
     env = environment(core)
     tool = str(environment_of(core) / "ansible-test")
     seen = subprocess.run(
         [tool, "env", "--list-files"], cwd=tree, env=env, capture_output=True, text=True, check=False
     ).stdout.split()
-    missing = {name for name in tracked() if name.startswith(("plugins/", "tests/"))} - set(seen)
+    missing = {name for name in names if name.startswith(("plugins/", "tests/"))} - set(seen)
     argv = [tool, command, "--local", "--python", core.python, "--color", "no", "--truncate", "0", *arguments]
     with log.open("w", encoding="utf-8") as file:
         file.write(f"$ {' '.join(argv)}\n")
         file.flush()
         if missing:
             file.write(f"FATAL: ansible-test does not see {', '.join(sorted(missing))}\n")
-            return Outcome(core, command, False, [], time.monotonic() - started, log)
+            return Outcome(core, command, False, [], log)
         done = subprocess.run(
             argv, cwd=tree, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, check=False
         )
@@ -165,7 +165,7 @@ def run(core: Core, command: str, *arguments: str) -> Outcome:
     else:
         ran = re.findall(r"^=+ (.* passed).* in .* =+$", text, re.MULTILINE)
         passed = done.returncode == 0 and bool(ran)
-    return Outcome(core, command, passed, ran, time.monotonic() - started, log)
+    return Outcome(core, command, passed, ran, log)
 
 
 def sanity(core: Core, full: bool) -> Outcome:
@@ -178,6 +178,7 @@ def sanity(core: Core, full: bool) -> Outcome:
 def units(core: Core) -> Outcome:
     """The unit tests of what ansible-core loads; the others need the checkout's .venv, where pytest runs them all."""
     programs = environment_of(core)
+    # Goes with the environment when that is made anew.
     stamp = programs.parent / ".units"
     if not stamp.exists():
         uv = ROOT / ".venv" / "bin" / "uv"
@@ -191,47 +192,16 @@ def units(core: Core) -> Outcome:
     return run(core, "units", *(f"tests/unit/plugins/{kind}/" for kind in ("module_utils", "lookup", "filter")))
 
 
-def show(outcome: Outcome) -> None:
-    """Print a line for what passed, and the log of what did not."""
-    what = ", ".join(outcome.ran) if outcome.command == "units" else f"{len(outcome.ran)} tests"
-    print(
-        f"ansible-test {outcome.command}: ansible-core {outcome.core.version} on Python {outcome.core.python}: "
-        f"{what}: {'passed' if outcome.passed else 'FAILED'} ({outcome.seconds:.0f} s)",
-        flush=True,
-    )
-    if not outcome.passed:
-        print(outcome.log.read_text(encoding="utf-8"), flush=True)
-
-
-def main() -> int:
-    """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="every sanity test on every core")
-    parser.add_argument("--core", action="append", help="this core alone (repeatable)")
-    parser.add_argument("-j", "--jobs", type=int, default=2)
-    arguments = parser.parse_args()
-    chosen = [core for core in cores() if not arguments.core or core.version in arguments.core]
-    present = [core for core in chosen if not core.missing]
-    for core in chosen:
-        if core.missing:
-            print(f"ansible-test: left out: {core.missing}")
+def runs(full: bool = False) -> dict[str, Callable[[], Outcome]]:
+    """All that is run on this machine, by name, the longest first; with `full`, every sanity test on every core."""
+    present = [core for core in cores() if not core.missing]
     if not present:
-        print("ansible-test: no supported ansible-core can be run here", file=sys.stderr)
-        return 1
+        raise RuntimeError("no supported ansible-core can be run here: " + "; ".join(core.missing for core in cores()))
     newest = present[-1]
-    with ThreadPoolExecutor(max(1, arguments.jobs)) as pool:
-        # The longest first. Units follow sanity on the newest: both use its copy of the tree.
-        first = pool.submit(lambda: [sanity(newest, True), units(newest)])
-        others = [pool.submit(sanity, core, arguments.full) for core in reversed(present[:-1])]
-        outcomes = []
-        for one in others:
-            outcomes.append(one.result())
-            show(outcomes[-1])
-        for outcome in first.result():
-            outcomes.append(outcome)
-            show(outcome)
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    found: dict[str, Callable[[], Outcome]] = {
+        f"ansible-test sanity {newest.version}": functools.partial(sanity, newest, True),
+        f"ansible-test units {newest.version}": functools.partial(units, newest),
+    }
+    for core in reversed(present[:-1]):
+        found[f"ansible-test sanity {core.version}"] = functools.partial(sanity, core, full)
+    return found

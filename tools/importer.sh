@@ -26,7 +26,7 @@ if [ "$(cat "$work/stamp" 2>/dev/null)" != "$wanted" ]; then
     printf '%s\n' "$wanted" >"$work/stamp"
 fi
 
-rm -rf "$work/home" "$work"/*.tar.gz
+rm -rf "${work:?}/home" "$work"/*.tar.gz
 mkdir -p "$work/home"
 .venv/bin/ansible-galaxy collection build --output-path "$work" "$project" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 tarball=$(cd "$work" && ls ./*.tar.gz)
