@@ -11,6 +11,8 @@ ANSIBLE := PATH="$$PWD/$(RUN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$$PWD/.venv/coll
 JOBS ?= 2
 PYTEST ?=
 LINT ?=
+export SCENARIO ?=
+export MOLECULE_IMAGE ?=
 
 # These reach tools/apply.py through the environment as they were typed: make neither expands
 # them ($ is a plain character) nor puts them into the text of a command.
@@ -50,10 +52,10 @@ lint: ## every linter, and ansible-test on every supported core: make lint LINT=
 	@tools/setup.sh lint
 	@$(RUN)/python tools/lint.py -j $(JOBS) $(LINT)
 
-molecule: ## Molecule's scenarios, on the test hosts or on images: MOLECULE_IMAGE=docker.io/... ; as root
+molecule: ## Molecule on the test hosts, or MOLECULE_IMAGE=docker.io/... with systemd and Python; SCENARIO=ufw; as root
 	@tools/setup.sh lint
 	@[ -n "$$MOLECULE_IMAGE" ] || { tools/hosts.sh install && $(BUILD) build; }
-	@NO_COLOR=1 ANSIBLE_HOME="$$PWD/.test/ansible" $(ANSIBLE) molecule test --all --workers 2
+	@tools/molecule.sh "$$SCENARIO"
 
 changelog: ## write CHANGELOG.md from changelogs/fragments, for the version in galaxy.yml
 	@tools/setup.sh lint

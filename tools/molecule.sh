@@ -1,0 +1,25 @@
+#!/bin/sh
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# tools/molecule.sh [SCENARIO]: runs Molecule's scenarios (extensions/molecule) with what is in .venv, and shows
+# what it printed when one failed. MOLECULE_IMAGE= runs them on containers of that image, by podman or docker.
+set -eu
+cd "$(dirname "$0")/.."
+mkdir -p .test/molecule
+export PATH="$PWD/.venv/bin:$PATH" ANSIBLE_COLLECTIONS_PATH="$PWD/.venv/collections" ANSIBLE_HOME="$PWD/.test/ansible" NO_COLOR=1
+if [ -n "${MOLECULE_IMAGE-}" ]; then
+    # The connection to a container.
+    collection=containers.podman
+    command -v podman >/dev/null || collection=community.docker
+    [ -d ".venv/collections/ansible_collections/$(echo $collection | tr . /)" ] ||
+        ansible-galaxy collection install "$collection" -p .venv/collections
+fi
+if [ -n "${1-}" ]; then set -- --scenario-name "$1"; else set -- --all --workers 2; fi
+if molecule test "$@" >.test/molecule/log 2>&1; then
+    sed -n '/^DETAILS/,$p' .test/molecule/log | grep -v '^$'
+else
+    cat .test/molecule/log
+    exit 1
+fi
