@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 PLUGINS = [
     *[("lookup", name) for name in ("ports", "products", "rules")],
     *[("filter", name) for name in ("rules", "to_ufw", "to_firewalld", "to_pf")],
+    *[("filter", f"audit{of}") for of in ("", "_changes", "_csv", "_junit", "_page")],
     ("module", "host_firewall"),
 ]
 

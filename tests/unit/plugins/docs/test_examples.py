@@ -102,6 +102,8 @@ def test_samples_are_true(
 
 def test_options_of_the_module(documentation: Documentation) -> None:
     def agree(options: dict[str, Any], arguments: dict[str, Any]) -> None:
+        # What begins with an underscore is between the collection's own parts.
+        arguments = {name: argument for name, argument in arguments.items() if not name.startswith("_")}
         assert options.keys() == arguments.keys()
         for name, argument in arguments.items():
             option = options[name]
@@ -128,6 +130,11 @@ SHOWN = {
     "Show what belongs to the family iCloud": ["icloud-mail", "icloud-backup"],
     "Show which products a host has to be reachable for": ["Screen Sharing: 5900, 5900", "File Sharing: 139, 548"],
     "Write the text for Screen Sharing to a file of your own": [],
+    "Show how many hosts are as declared, and how many are not": ["compliant"],
+    "Say in words what a run would do": ["FaceTime", "443"],
+    "Show the audit as CSV, for a spreadsheet": ["localhost"],
+    "Show the audit as JUnit XML, for a pipeline": ["<testsuite"],
+    "Show the audit as a page, for people": ["<html"],
 }
 MODULE = "netports.apple.host_firewall"
 
