@@ -346,7 +346,7 @@ def _summary(said: Said, fields: Sequence[str]) -> str:
 
 
 def _use(use: Use) -> str:
-    name = use.product or f"“{use.name}” (no product has this name)"
+    name = use.product or f"'{use.name}' (no product has this name)"
     return f"{name} ({use.detail})" if use.detail else name
 
 
@@ -374,4 +374,4 @@ def _changes(old: Said, new: Said, field: str) -> list[str]:
 def _shown(value: str | tuple[int, ...] | None) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
-    return f"“{value}”" if value else "none"
+    return f"'{value}'" if value else "none"

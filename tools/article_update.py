@@ -207,7 +207,7 @@ class _Changes:
             if normalise(name) in map(normalise, product["name"].values()):
                 return str(product["id"])
             if product["id"] == identifier:
-                raise ArticleError([f"“{name}” would be the product {identifier}, which is another: add it by hand"])
+                raise ArticleError([f"'{name}' would be the product {identifier}, which is another: add it by hand"])
         made = CommentedMap()
         made["id"] = identifier
         made["name"] = self._both(name, f"the name of {identifier}")
@@ -223,7 +223,7 @@ class _Changes:
         for row in self.document["rows"]:
             if row["service"] and row["service"][self.page.language] == text:
                 return _flow_map({language: row["service"][language] for language in LANGUAGES})
-        return self._both(text, f"the service “{text}”")
+        return self._both(text, f"the service '{text}'")
 
     def _both(self, text: str, what: str) -> CommentedMap:
         """A text in both languages, of which the page has one."""

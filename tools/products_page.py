@@ -118,7 +118,8 @@ def page(catalogue: Mapping[str, Any], supplement: Mapping[str, Any]) -> str:
         others = dict.fromkeys([product["name"]["nl"], *product["aliases"]])
         others.pop(product["name"]["en"], None)
         lines += ["", f"## {product['name']['en']}", ""]
-        lines.append(f"`{name}`" + (f", also {', '.join(f'“{other}”' for other in others)}" if others else "") + ".")
+        also = ", ".join(f'"{other}"' for other in others)
+        lines.append(f"`{name}`" + (f", also {also}" if also else "") + ".")
         if product["family"]:
             family = products[product["family"]]["name"]["en"]
             lines.append(f"Of the family [{family}](#{_anchor(family)}).")

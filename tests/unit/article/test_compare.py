@@ -44,16 +44,16 @@ CHANGES: list[tuple[Callable[[Any], Any], list[str]]] = [
     (lambda facts: row(facts, "88").update(rfc=4121), ["~ 88/tcp: RFC 4120 is now 4121 (row 5)"]),
     (lambda facts: row(facts, "749").update(rfc=3244), ["~ 749/tcp+udp: RFC none is now 3244 (row 24)"]),
     (lambda facts: row(facts, "88").update(rfc=None), ["~ 88/tcp: RFC 4120 is now none (row 5)"]),
-    (lambda facts: row(facts, "88").update(label="krb5"), ["~ 88/tcp: label “kerberos” is now “krb5” (row 5)"]),
-    (lambda facts: row(facts, "465").update(legacy=False), ["~ 465/tcp: label “smtp” (legacy) is now “smtp” (row 16)"]),
-    (lambda facts: row(facts, "88").update(legacy=True), ["~ 88/tcp: label “kerberos” is now “kerberos” (legacy) (row 5)"]),
-    (lambda facts: row(facts, "88")["service"].update(nl="Kerberos V"), ["~ 88/tcp: service “Kerberos” is now “Kerberos V” (row 5)"]),
+    (lambda facts: row(facts, "88").update(label="krb5"), ["~ 88/tcp: label 'kerberos' is now 'krb5' (row 5)"]),
+    (lambda facts: row(facts, "465").update(legacy=False), ["~ 465/tcp: label 'smtp' (legacy) is now 'smtp' (row 16)"]),
+    (lambda facts: row(facts, "88").update(legacy=True), ["~ 88/tcp: label 'kerberos' is now 'kerberos' (legacy) (row 5)"]),
+    (lambda facts: row(facts, "88")["service"].update(nl="Kerberos V"), ["~ 88/tcp: service 'Kerberos' is now 'Kerberos V' (row 5)"]),
     (lambda facts: row(facts, "5228")["used_by"].pop(), ["~ 5228/tcp: no longer used by siri (row 42)"]),
     (lambda facts: row(facts, "5228")["used_by"].append({"product": "maps"}), ["~ 5228/tcp: also used by maps (row 42)"]),
     (lambda facts: row(facts, "5228")["used_by"].append({"product": "siri"}), ["~ 5228/tcp: names one product more than once: spotlight-suggestions, siri, siri (row 42)"]),
-    (add_unknown, ["~ 5100/tcp: also used by “Nieuw Ding” (no product has this name) (b) (row 40)"]),
-    (lambda facts: use(facts, "25", "mail")["detail"].update(nl="post"), ["~ 25/tcp: what is said of mail, “e-mail verzenden”, is now “post” (row 2)"]),
-    (lambda facts: use(facts, "25", "mail").pop("detail"), ["~ 25/tcp: what is said of mail, “e-mail verzenden”, is now none (row 2)"]),
+    (add_unknown, ["~ 5100/tcp: also used by 'Nieuw Ding' (no product has this name) (b) (row 40)"]),
+    (lambda facts: use(facts, "25", "mail")["detail"].update(nl="post"), ["~ 25/tcp: what is said of mail, 'e-mail verzenden', is now 'post' (row 2)"]),
+    (lambda facts: use(facts, "25", "mail").pop("detail"), ["~ 25/tcp: what is said of mail, 'e-mail verzenden', is now none (row 2)"]),
     (
         lambda facts: row(facts, "16384-16403").update(port="16384-16404"),
         [
@@ -118,4 +118,4 @@ def test_one_port_in_several_rows(run: Run, facts: Any) -> None:
 
 def test_names_in_english(run: Run, facts: Any) -> None:
     add_unknown(facts)
-    assert "“New Thing” (no product has this name) (a)" in run(pages.page(facts, ENGLISH))[1]
+    assert "'New Thing' (no product has this name) (a)" in run(pages.page(facts, ENGLISH))[1]

@@ -119,7 +119,7 @@ def test_much_at_once(run: Run, facts: Any, own_facts: Path) -> None:
     assert [line.strip() for line in printed.splitlines() if line.startswith("  ")] == [
         "edition.id is the old one still: give --edition, and change title and description by hand",
         "what 25 says of mail is not in en yet",
-        "the service “Spel” is not in en yet",
+        "the service 'Spel' is not in en yet",
         "the name of nieuw-ding is not in en yet",
         "product nieuw-ding is new: look at its names, and give it aliases and a family where it has them",
         "what 5100 says of nieuw-ding is not in en yet",
@@ -193,7 +193,7 @@ def test_numbers_are_updated_from_any_language(run: Run, facts: Any, own_facts: 
             lambda facts: row(facts, "5228")["used_by"].append({"product": "siri"}),
             "row 42: the row names one product more than once",
         ),
-        (DUTCH, lambda facts: add_named(facts, "Maps!"), "“Maps!” would be the product maps, which is another"),
+        (DUTCH, lambda facts: add_named(facts, "Maps!"), "'Maps!' would be the product maps, which is another"),
         (DUTCH, lambda facts: add_named(facts, "$(id) thing"), "does not match"),
         (DUTCH, lambda facts: row(facts, "22").update(label="{{ 1 }}"), "does not match"),
         (DUTCH, lambda facts: row(facts, "22").update(rfc="0"), "0 is less than the minimum"),
