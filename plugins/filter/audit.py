@@ -42,20 +42,18 @@ def _settings() -> dict[str, Any]:
 def _record(host: str, variables: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """One host's record, from the variables that the playbook registers."""
     result = variables.get("host_firewall_result") or {}
-    foreign = variables.get("netports_foreign_ufw") or {}
-    texts = [one.get("content") for one in foreign.get("results", []) if isinstance(one, Mapping)]
     declared = _audit.plain(_options.decrypted(variables.get("netports_declared") or {}))
     if declared:
         declared["catalogues"] = declared.get("catalogues") or settings["catalogues"]
         given = declared.get("supplement", "")
         declared["supplement"] = settings["supplement"] if given == "" else _options.check_bool("supplement", given)
-    zones = (variables.get("netports_foreign_firewalld") or {}).get("stdout")
+    foreign = variables.get("netports_foreign") or {}
     return {
         "host": host,
         "groups": _audit.plain(variables.get("group_names") or []),
         "declared": declared,
         "result": {key: _audit.plain(result[key]) for key in _RESULT if key in result},
-        "foreign": _audit.plain(zones if zones is not None else texts),
+        "foreign": _audit.plain(foreign.get("stdout")),
     }
 
 

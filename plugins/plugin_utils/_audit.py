@@ -153,7 +153,7 @@ class Auditor:
 
         :param records: for each host ``host`` (its name), ``groups``, ``declared`` (see L(Policy), with ``ruleset``),
             ``result`` (what the module returned for a run in check mode; ``unreachable`` or ``failed`` where it could
-            not) and ``foreign`` (texts for C(_audit_exposure.foreign)).
+            not) and ``foreign`` (the text for C(_audit_exposure.foreign)).
         :param generated: when, in ISO 8601.
         :returns: the report, of the form of ``data/audit.schema.json``.
         """

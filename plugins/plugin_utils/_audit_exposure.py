@@ -9,7 +9,6 @@ ssh is not among them: it is how most hosts are managed, and how this collection
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -74,21 +73,19 @@ def own(rules: Iterable[Rule]) -> list[Finding]:
     return found
 
 
-def foreign(backend: str, texts: Any, clean: Callable[[Any], str]) -> list[Finding]:
+def foreign(backend: str, text: Any, clean: Callable[[Any], str]) -> list[Finding]:
     """Findings about rules that are not of this collection.
 
-    :param backend: whose texts these are.
-    :param texts: for ufw the base64 of its rules files, for firewalld what C(firewall-cmd --list-all-zones) prints;
-        as the host sent them, so anything at all.
+    :param backend: whose text it is.
+    :param text: for ufw its rules files, for firewalld what C(firewall-cmd --list-all-zones) prints; as the host sent
+        it, so anything at all.
     :param clean: makes a text of the host fit for the report.
     :returns: as L(own).
     """
-    found: list[Finding] = []
-    if backend == "ufw" and isinstance(texts, list):
-        for one in texts[:2]:
-            found += _ufw(_decoded(one), clean)
-    elif backend == "firewalld" and isinstance(texts, str):
-        found += _firewalld(texts[:_LONGEST], clean)
+    if not isinstance(text, str):
+        return []
+    readers = {"ufw": _ufw, "firewalld": _firewalld}
+    found = readers[backend](text[:_LONGEST], clean) if backend in readers else []
     # A rule for both IP versions stands in two files.
     return list({tuple(sorted(one.items())): one for one in found}.values())
 
@@ -109,13 +106,6 @@ def _findings(owner: str, rule: str, ports: Mapping[str, list[PortRange]]) -> li
     if count > WIDE:
         found.append({"kind": "wide", "owner": owner, "rule": rule, "ports": f"{count} ports"})
     return found
-
-
-def _decoded(value: Any) -> str:
-    try:
-        return base64.b64decode(str(value)[: 2 * _LONGEST], validate=True).decode("utf-8", "replace")
-    except ValueError:
-        return ""
 
 
 def _ufw(text: str, clean: Callable[[Any], str]) -> list[Finding]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -195,9 +194,9 @@ def test_a_declaration_that_cannot_be_worked_out() -> None:
 # --- Exposure ---------------------------------------------------------------------------------------------------------
 
 
-def tuples(*lines: str) -> list[str]:
-    text = "".join(f"### tuple ### {line}\n-A ufw-user-input -j ACCEPT\n\n" for line in lines)
-    return [base64.b64encode(text.encode()).decode()] * 2
+def tuples(*lines: str) -> str:
+    """Both rules files of ufw, one after the other."""
+    return 2 * "".join(f"### tuple ### {line}\n-A ufw-user-input -j ACCEPT\n\n" for line in lines)
 
 
 ANY = "0.0.0.0/0"
@@ -294,13 +293,12 @@ def test_texts_of_hosts_are_held_to_what_formats_can_hold() -> None:
 
 
 def test_from_the_variables_of_a_run() -> None:
-    foreign = {"results": [{"content": one} for one in tuples(f"allow tcp 548 {ANY} any {ANY} in")]}
     variables = {
         "up": {
             "group_names": ["macs"],
             "host_firewall_result": {**record("up", "FaceTime")["result"], "diff": {"before": "long"}},
             "netports_declared": {**declared("FaceTime"), "supplement": ""},
-            "netports_foreign_ufw": foreign,
+            "netports_foreign": {"stdout": tuples(f"allow tcp 548 {ANY} any {ANY} in")},
         },
         "down": {"host_firewall_result": {"unreachable": True, "msg": "no"}, "netports_declared": declared("FaceTime")},
         "unread": {"host_firewall_result": {"failed": True, "msg": "'offices' is undefined"}},
