@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.netports.apple.plugins.module_utils import _firewalld_dbus
 from ansible_collections.netports.apple.plugins.module_utils import _firewalld_xml as xml
 from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError, Change, Options
 from ansible_collections.netports.apple.plugins.module_utils._firewalld import Firewalld, allocate
@@ -138,13 +139,13 @@ class Daemon:
         return f"/service/{name}"
 
     def _getSettings2(self, path: str) -> dict[str, Any]:
-        _, kind, name = path.split("/")
+        _root, kind, name = path.split("/")
         return dict(self._load()[0 if kind == "zone" else 2][name])
 
     def _getSettings(self, path: str) -> Any:
         if path.endswith("/config"):
             return ([], [], [])
-        _, kind, name = path.split("/")
+        _root, kind, name = path.split("/")
         if kind == "policy":
             return dict(self._load()[1][name])
         return self._getServiceSettings(path, name) if kind == "service" else self._getZoneSettings(path, name)
@@ -362,6 +363,29 @@ def test_runtime_drift_needs_no_reload(box: Box) -> None:
     assert daemon.reloads == 1 and [one["action"] for one in change.operations] == ["mend"] * 3
     assert change.before != change.after and "at runtime" in change.before
     assert box.plan(*RULES).operations == [] and "apple-airplay" not in daemon.zones["home"]["services"]
+
+
+def test_a_definition_that_is_wide_at_runtime_only(box: Box) -> None:
+    daemon = box.start()
+    box.apply(*RULES)
+    daemon.services["apple-airplay"]["ports"].append(("99", "tcp"))
+    change = box.apply(*RULES)
+    assert change.operations == [{"action": "mend", "what": "service apple-airplay differs at runtime"}]
+    assert change.steps.files == [] and daemon.reloads == 2 and "99/tcp" in change.before
+    assert ("99", "tcp") not in daemon.services["apple-airplay"]["ports"]
+
+
+def test_a_fork_talks_on_a_connection_of_its_own(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its descriptor has been closed there, and the number given to another file.
+    forgotten = []
+    daemon = box.start()
+    backend = box.backend()
+    daemon.forget = lambda: forgotten.append(daemon)  # type: ignore[attr-defined]
+    backend._bus_process = 1
+    other = Daemon(box.root)
+    monkeypatch.setattr(_firewalld_dbus, "connect", lambda root: other)
+    assert backend.read().active
+    assert forgotten == [daemon] and daemon.calls == 0 and other.calls > 0
 
 
 def test_what_a_reload_would_lose_stops_it(box: Box) -> None:

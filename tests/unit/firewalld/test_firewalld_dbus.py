@@ -33,7 +33,7 @@ def typed(draw: Any, depth: int = 3) -> tuple[str, Any]:
         return "a" + inner, [value] * draw(st.integers(0, 3))
     if kind == "struct":
         members = draw(st.lists(typed(depth - 1), min_size=1, max_size=3))
-        return f"({''.join(one for one, _ in members)})", tuple(value for _, value in members)
+        return f"({''.join(one for one, _value in members)})", tuple(value for _kind, value in members)
     if kind == "dict":
         inner, value = draw(typed(depth - 1))
         return f"a{{s{inner}}}", {key: value for key in draw(st.lists(TEXT, max_size=3))}
@@ -43,12 +43,12 @@ def typed(draw: Any, depth: int = 3) -> tuple[str, Any]:
 
 @given(st.lists(typed(), max_size=4))
 def test_values_come_back(values: list[tuple[str, Any]]) -> None:
-    signature = "".join(kind for kind, _ in values)
-    message = dbus.encode_call(7, "a.b", "/x", "c.d", "Do", signature, [value for _, value in values])
+    signature = "".join(kind for kind, _value in values)
+    message = dbus.encode_call(7, "a.b", "/x", "c.d", "Do", signature, [value for _kind, value in values])
     kind, fields, read = dbus.decode_message(message)
     assert (kind, fields[1], fields[2], fields[3], fields[6]) == (1, "/x", "c.d", "Do", "a.b")
-    assert read == [value for _, value in values]
-    assert dbus.split_signature(signature) == [kind for kind, _ in values]
+    assert read == [value for _kind, value in values]
+    assert dbus.split_signature(signature) == [kind for kind, _value in values]
 
 
 def test_the_bytes_of_a_call() -> None:
@@ -97,7 +97,7 @@ def serve(path: Path, talk: Callable[[socket.socket], None]) -> threading.Thread
     listener.listen(1)
 
     def run() -> None:
-        connection, _ = listener.accept()
+        connection, _address = listener.accept()
         with listener, connection:
             talk(connection)
 
