@@ -287,7 +287,7 @@ class Firewalld1:
         try:
             self.call(interface, member, signature, *arguments)
         except BusError as error:
-            if str(error).split(":")[0] not in _SETTLED:
+            if str(error).split(":", 1)[0] not in _SETTLED:
                 raise
 
     def _zone(self, zone: str) -> Settings:

@@ -124,6 +124,21 @@ options:
         mode there is nothing to confirm.
     type: int
     default: 60
+  _confirm:
+    description:
+      - What a call is to a change that waits for its confirmation. The action plugin of the collection sets it and
+        takes away what a task gives here.
+    type: dict
+    suboptions:
+      step:
+        description: Make the change and wait, keep it, or say how it stands.
+        type: str
+        required: true
+        choices: [apply, confirm, status]
+      id:
+        description: The change that is meant.
+        type: str
+        default: ''
 attributes:
   action:
     description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.

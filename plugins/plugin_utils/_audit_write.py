@@ -86,7 +86,8 @@ def to_page(report: Mapping[str, Any]) -> str:
     for letter in "<>&\u2028\u2029":
         data = data.replace(letter, f"\\u{ord(letter):04x}")
     head, marker, tail = page.partition("@REPORT@")
-    assert marker, "the page has a place for the report"
+    if not marker:
+        raise ValueError("the page has no place for the report (@REPORT@)")
     return head.replace("@POLICY@", policy) + data + tail
 
 

@@ -161,7 +161,7 @@ def bench_firewalls() -> list[str]:
     try:
         for way in ways():
             found: dict[str, list[Figures]] = {phase: [] for phase in PHASES}
-            for _ in range(REPEATS):
+            for _time in range(REPEATS):
                 host = lab.start("bookworm", way.firewall)
                 for phase, tasks in zip(PHASES, (way.full, way.full, way.less), strict=True):
                     found[phase].append(measure(host, tasks))
@@ -220,7 +220,7 @@ def bench_lookup() -> list[str]:
                 + "{% endfor %}"
             )
             cold = _seconds(lambda: templar.template(template))  # noqa: B023
-            warm = statistics.median(_seconds(lambda: templar.template(template)) for _ in range(30))  # noqa: B023
+            warm = statistics.median(_seconds(lambda: templar.template(template)) for _time in range(30))  # noqa: B023
             thousand = _seconds(lambda: templar.template(many))  # noqa: B023
             lines.append(f"| {title} | {cold * 1e3:.1f} | {warm * 1e3:.2f} | {thousand * 1e3:.0f} |")
             print(lines[-1], flush=True)
@@ -249,8 +249,8 @@ def bench_lookup() -> list[str]:
         ("20 tasks with a lookup each", plain, asking),
         ("one task with 20 lookups", one_plain, one_task),
     ):
-        before = statistics.median(playbook_seconds(without, hosts) for _ in range(REPEATS))
-        after = statistics.median(playbook_seconds(with_them, hosts) for _ in range(REPEATS))
+        before = statistics.median(playbook_seconds(without, hosts) for _time in range(REPEATS))
+        after = statistics.median(playbook_seconds(with_them, hosts) for _time in range(REPEATS))
         lines.append(f"| {title} | {before:.1f} | {after:.1f} | {(after / before - 1) * 100:.0f} % |")
         print(lines[-1], flush=True)
     return lines

@@ -310,7 +310,7 @@ class Host:
         finally:
             running, stopper = self.run(["python3", "-c", _COUNTER, "stop"]).out.splitlines()
             log = self.run(["base64", "/run/netports-acct"]).out
-            for flags, *_, pid, parent, _, name in _ACCOUNT.iter_unpack(base64.b64decode(log)):
+            for flags, *_before, pid, parent, _between, name in _ACCOUNT.iter_unpack(base64.b64decode(log)):
                 if pid not in (starter, int(stopper)):
                     program = name.rstrip(b"\0").decode(errors="replace")
                     seen.all.append(Process(program, pid, parent, not flags & _AFORK, True))

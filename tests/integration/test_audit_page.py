@@ -117,7 +117,7 @@ def test_filters(browser: Browser, opened: Open) -> None:
 def test_details_by_keyboard(browser: Browser, opened: Open) -> None:
     opened([samples.record("mac.example.org", "FaceTime", "Push Notifications")])
     browser.js("document.activeElement.blur()")
-    for _ in range(40):
+    for _time in range(40):
         browser.press("Tab")
         if browser.js("Boolean(document.activeElement.closest('tbody'))"):
             break

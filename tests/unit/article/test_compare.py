@@ -37,31 +37,64 @@ def add_unknown(facts: Any) -> None:
 
 
 CHANGES: list[tuple[Callable[[Any], Any], list[str]]] = [
-    (lambda facts: facts["rows"].remove(row(facts, "2196")), ["- 2196/tcp: Apple Push Notification service (APNs); used by feedback-service"]),
+    (
+        lambda facts: facts["rows"].remove(row(facts, "2196")),
+        ["- 2196/tcp: Apple Push Notification service (APNs); used by feedback-service"],
+    ),
     (add_row, ["+ 5000-5001/tcp: used by airplay (row 41)", "+ 5000-5001/udp: used by airplay (row 41)"]),
-    (lambda facts: row(facts, "53").update(protocols=["udp"]), ["- 53/tcp: DNS (Domain Name System); RFC 1034; domain; used by nobody"]),
-    (lambda facts: row(facts, "137").update(protocols=["tcp", "udp"]), ["+ 137/tcp: WINS (Windows Internet Naming Service); netbios-ns; used by nobody (row 8)"]),
+    (
+        lambda facts: row(facts, "53").update(protocols=["udp"]),
+        ["- 53/tcp: DNS (Domain Name System); RFC 1034; domain; used by nobody"],
+    ),
+    (
+        lambda facts: row(facts, "137").update(protocols=["tcp", "udp"]),
+        ["+ 137/tcp: WINS (Windows Internet Naming Service); netbios-ns; used by nobody (row 8)"],
+    ),
     (lambda facts: row(facts, "88").update(rfc=4121), ["~ 88/tcp: RFC 4120 is now 4121 (row 5)"]),
     (lambda facts: row(facts, "749").update(rfc=3244), ["~ 749/tcp+udp: RFC none is now 3244 (row 24)"]),
     (lambda facts: row(facts, "88").update(rfc=None), ["~ 88/tcp: RFC 4120 is now none (row 5)"]),
     (lambda facts: row(facts, "88").update(label="krb5"), ["~ 88/tcp: label 'kerberos' is now 'krb5' (row 5)"]),
     (lambda facts: row(facts, "465").update(legacy=False), ["~ 465/tcp: label 'smtp' (legacy) is now 'smtp' (row 16)"]),
-    (lambda facts: row(facts, "88").update(legacy=True), ["~ 88/tcp: label 'kerberos' is now 'kerberos' (legacy) (row 5)"]),
-    (lambda facts: row(facts, "88")["service"].update(nl="Kerberos V"), ["~ 88/tcp: service 'Kerberos' is now 'Kerberos V' (row 5)"]),
+    (
+        lambda facts: row(facts, "88").update(legacy=True),
+        ["~ 88/tcp: label 'kerberos' is now 'kerberos' (legacy) (row 5)"],
+    ),
+    (
+        lambda facts: row(facts, "88")["service"].update(nl="Kerberos V"),
+        ["~ 88/tcp: service 'Kerberos' is now 'Kerberos V' (row 5)"],
+    ),
     (lambda facts: row(facts, "5228")["used_by"].pop(), ["~ 5228/tcp: no longer used by siri (row 42)"]),
-    (lambda facts: row(facts, "5228")["used_by"].append({"product": "maps"}), ["~ 5228/tcp: also used by maps (row 42)"]),
-    (lambda facts: row(facts, "5228")["used_by"].append({"product": "siri"}), ["~ 5228/tcp: names one product more than once: spotlight-suggestions, siri, siri (row 42)"]),
+    (
+        lambda facts: row(facts, "5228")["used_by"].append({"product": "maps"}),
+        ["~ 5228/tcp: also used by maps (row 42)"],
+    ),
+    (
+        lambda facts: row(facts, "5228")["used_by"].append({"product": "siri"}),
+        ["~ 5228/tcp: names one product more than once: spotlight-suggestions, siri, siri (row 42)"],
+    ),
     (add_unknown, ["~ 5100/tcp: also used by 'Nieuw Ding' (no product has this name) (b) (row 40)"]),
-    (lambda facts: use(facts, "25", "mail")["detail"].update(nl="post"), ["~ 25/tcp: what is said of mail, 'e-mail verzenden', is now 'post' (row 2)"]),
-    (lambda facts: use(facts, "25", "mail").pop("detail"), ["~ 25/tcp: what is said of mail, 'e-mail verzenden', is now none (row 2)"]),
+    (
+        lambda facts: use(facts, "25", "mail")["detail"].update(nl="post"),
+        ["~ 25/tcp: what is said of mail, 'e-mail verzenden', is now 'post' (row 2)"],
+    ),
+    (
+        lambda facts: use(facts, "25", "mail").pop("detail"),
+        ["~ 25/tcp: what is said of mail, 'e-mail verzenden', is now none (row 2)"],
+    ),
     (
         lambda facts: row(facts, "16384-16403").update(port="16384-16404"),
         [
-            "+ 16384-16404/udp: RTP (Real-Time Transport Protocol), RTCP (Real-Time Control Protocol); connected, —; used by messages (Audio-RTP, RTCP; Video-RTP, RTCP) (row 51)",
-            "- 16384-16403/udp: RTP (Real-Time Transport Protocol), RTCP (Real-Time Control Protocol); connected, —; used by messages (Audio-RTP, RTCP; Video-RTP, RTCP)",
+            (
+                "+ 16384-16404/udp: RTP (Real-Time Transport Protocol), RTCP (Real-Time Control Protocol); "
+                "connected, —; used by messages (Audio-RTP, RTCP; Video-RTP, RTCP) (row 51)"
+            ),
+            (
+                "- 16384-16403/udp: RTP (Real-Time Transport Protocol), RTCP (Real-Time Control Protocol); "
+                "connected, —; used by messages (Audio-RTP, RTCP; Video-RTP, RTCP)"
+            ),
         ],
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("change", "lines"), CHANGES, ids=[lines[0][:28] for _change, lines in CHANGES])

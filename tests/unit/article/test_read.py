@@ -174,8 +174,14 @@ def test_open_detail_of_the_english_article(run: Run) -> None:
         (lambda page: page.replace("<td>22</td>", "<td>22x</td>"), "row 1: '22x' is no port"),
         (lambda page: page.replace("<td>22</td>", "<td></td>"), "row 1: '' is no port"),
         (lambda page: page.replace("<td>22</td>", "<td>0</td>"), "row 1: '0' is no port or range from 1 to 65535"),
-        (lambda page: page.replace("49152\u201365535", "49152\u201365536"), "row 56: '49152\u201365536' is no port or range"),
-        (lambda page: page.replace("49152\u201365535", "65535\u201349152"), "row 56: '65535\u201349152' is no port or range"),
+        (
+            lambda page: page.replace("49152\u201365535", "49152\u201365536"),
+            "row 56: '49152\u201365536' is no port or range",
+        ),
+        (
+            lambda page: page.replace("49152\u201365535", "65535\u201349152"),
+            "row 56: '65535\u201349152' is no port or range",
+        ),
         (lambda page: page.replace("49152\u201365535", "49152, 65535"), "row 56: '49152, 65535' is no port"),
         (lambda page: page.replace("<td>UDP</td>", "<td>UPD</td>", 1), "row 7: 'UPD' is neither TCP nor UDP"),
         (lambda page: page.replace("<td>UDP</td>", "<td>UDP/UDP</td>", 1), "row 7: 'UDP/UDP' names one protocol twice"),
@@ -191,20 +197,37 @@ def test_open_detail_of_the_english_article(run: Run) -> None:
             "row 56: a cell reaches below the table's end",
         ),
         (lambda page: page.replace("<td>22</td>", "<td colspan=2>22</td>"), "row 1 has 7 cells"),
-        (lambda page: page.replace("<tr><td>22</td>", "<tr><td colspan=6>macOS</td></tr><tr><td>22</td>"), "row 1: 'macOS' is no"),
+        (
+            lambda page: page.replace("<tr><td>22</td>", "<tr><td colspan=6>macOS</td></tr><tr><td>22</td>"),
+            "row 1: 'macOS' is no",
+        ),
         (lambda page: page.replace("<th>RFC", "<th>Nummer"), "the fourth of the table's columns"),
         (lambda page: page.replace("<th>Poort</th>", "<th>Poort</th><th>Nieuw</th>"), "the table has 7 columns"),
         (lambda page: page.replace("<tr><th>Poort", "<tr hidden></tr><tr><th>Poort").replace("<thead>", ""), ""),
         (lambda page: page.replace("</table></div>", "</div>"), "the page is cut off within a table"),
         (lambda page: page.replace("</html>", ""), "the page is cut off behind its tables"),
         (lambda page: page[: page.index("<td>443")], "the page is cut off within a table"),
-        (lambda page: page[: page.index("<tbody>")] + "</table></div></body></html>", "no table of ports is in the page"),
+        (
+            lambda page: page[: page.index("<tbody>")] + "</table></div></body></html>",
+            "no table of ports is in the page",
+        ),
         (lambda page: "<html><body><p>22 TCP</p></body></html>", "no table of ports is in the page, of 0 tables"),
-        (lambda page: page.replace("</table></div>", "</table></div>" + pages.table([["a"] * 6, ["1", "TCP", "", "", "", ""]], DUTCH)), "2 tables of ports are in the page, of 57 rows and 2 rows"),
-        (lambda page: page.replace("<td>smtp</td>", "<td><table><tr><td>x</td></tr></table></td>", 1), "a cell of the table of ports holds a table"),
-        (lambda page: page[: page.index("<thead>")] + page[page.index("<tbody>") :], "the table of ports has no headings"),
+        (
+            lambda page: page.replace(
+                "</table></div>", "</table></div>" + pages.table([["a"] * 6, ["1", "TCP", "", "", "", ""]], DUTCH)
+            ),
+            "2 tables of ports are in the page, of 57 rows and 2 rows",
+        ),
+        (
+            lambda page: page.replace("<td>smtp</td>", "<td><table><tr><td>x</td></tr></table></td>", 1),
+            "a cell of the table of ports holds a table",
+        ),
+        (
+            lambda page: page[: page.index("<thead>")] + page[page.index("<tbody>") :],
+            "the table of ports has no headings",
+        ),
     ],
-)  # fmt: skip
+)
 def test_page_that_is_refused(change: Callable[[str], str], message: str) -> None:
     page = change(pages.page(FACTS, DUTCH))
     assert (message in refusal(page)) if message else (outcome(page) == "same")

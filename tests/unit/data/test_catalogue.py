@@ -547,11 +547,17 @@ def repeat_row(facts: Any, traffic: Any) -> None:
         (judge_twice, "traffic.yml, products.siri[1].ports[0]: 443/tcp of siri is judged twice"),
         (
             judge_nothing,
-            "traffic.yml, rows_without_product[0].ports[2]: 54/tcp of a row without product has no row; there are 53/tcp, 53/udp, 137/udp, 445/tcp, 636/tcp, 749/tcp, 749/udp, 995/tcp, 995/udp",
+            (
+                "traffic.yml, rows_without_product[0].ports[2]: 54/tcp of a row without product has no row; there "
+                "are 53/tcp, 53/udp, 137/udp, 445/tcp, 636/tcp, 749/tcp, 749/udp, 995/tcp, 995/udp"
+            ),
         ),
         (
             change_port,
-            "traffic.yml, products.xcode-server[0].ports[0]: 22/tcp of xcode-server has no row; there are 80/tcp, 443/tcp, 3690/tcp, 3690/udp, 9418/tcp, 9418/udp",
+            (
+                "traffic.yml, products.xcode-server[0].ports[0]: 22/tcp of xcode-server has no row; there are "
+                "80/tcp, 443/tcp, 3690/tcp, 3690/udp, 9418/tcp, 9418/udp"
+            ),
         ),
         (turn_range, "apple_ports.yml, rows[55].port: 65535-49152: a range runs from a lower to a higher port"),
         (name_stranger, "apple_ports.yml, rows[0].used_by[1].product: stranger is no product"),

@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a site's own catalogue adds, judges anew and hides, and what of it is refused, where and why."""
 
+# A subclass of a plain type would not do.
+# pylint: disable=unidiomatic-typecheck
+
 from __future__ import annotations
 
 import builtins

@@ -52,7 +52,7 @@ NETWORKS = st.sampled_from(
 def rules(draw: st.DrawFn) -> list[Rule]:
     """A ruleset as the module would pass it on: checked and normalised."""
     made = []
-    for _ in range(draw(st.integers(0, 5))):
+    for _time in range(draw(st.integers(0, 5))):
         tcp, udp = draw(st.lists(RANGES, max_size=12)), draw(st.lists(RANGES, max_size=4))
         plain = {
             "name": draw(st.sampled_from(["FaceTime", "AirPlay", "Mac App Store", "Wi-Fi Calling", "a.b+c_d"])),
@@ -191,7 +191,7 @@ def test_profiles_have_at_most_fifteen_slots_a_group() -> None:
     assert [protocol for protocol, _ports in groups] == ["tcp", "tcp", "tcp", "udp"]
     assert all(ports.count(",") + ports.count(":") <= 14 for _protocol, ports in groups)
     assert ",".join(ports for protocol, ports in groups if protocol == "tcp").split(",") == [
-        str(p) for p, _ in rule.tcp
+        str(p) for p, _last in rule.tcp
     ]
 
 

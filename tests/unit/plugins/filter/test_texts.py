@@ -4,6 +4,9 @@
 
 """The filters ``to_ufw``, ``to_firewalld`` and ``to_pf``: thin ones, over what the backends' own tests prove."""
 
+# A subclass of a plain type would not do.
+# pylint: disable=unidiomatic-typecheck
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -4,6 +4,9 @@
 
 """The lookup ``ports``, through Ansible's own plugin loader and templating."""
 
+# A subclass of a plain type would not do.
+# pylint: disable=unidiomatic-typecheck
+
 from __future__ import annotations
 
 import itertools

@@ -142,7 +142,11 @@ NO_PORTS: list[Any] = [
 OUT_OF_RANGE: list[Any] = [0, "0", 65536, "65536", 99999, "99999", "0-0", "0-80", "80-65536", "65536-65537", "99999-1"]
 
 
-@pytest.mark.parametrize("value", NO_PORTS + OUT_OF_RANGE, ids=lambda value: ascii_id(value))
+def ascii_id(value: Any) -> str:
+    return "huge" if isinstance(value, int) and abs(value) > 10**100 else ascii(value)[:16]
+
+
+@pytest.mark.parametrize("value", NO_PORTS + OUT_OF_RANGE, ids=ascii_id)
 def test_parse_refuses(value: Any) -> None:
     with pytest.raises(ValueError) as caught:
         _ports.parse(value)
@@ -205,7 +209,3 @@ def shown(value: Any) -> str:
     if isinstance(value, int) and abs(value) > 10**100:
         return "huge int"
     return repr(value)[:20]
-
-
-def ascii_id(value: Any) -> str:
-    return "huge" if isinstance(value, int) and abs(value) > 10**100 else ascii(value)[:16]

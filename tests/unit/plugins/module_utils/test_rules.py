@@ -4,6 +4,9 @@
 
 """Rules: what is good comes through unchanged, what is bad is a RuleError and nothing else."""
 
+# A subclass of a plain type would not do.
+# pylint: disable=unidiomatic-typecheck
+
 from __future__ import annotations
 
 import ipaddress
@@ -174,7 +177,7 @@ def test_whatever_comes_is_a_rule_or_a_rule_error(data: dict[str, Any]) -> None:
 
 def test_a_list_in_a_list_as_deep_as_it_gets() -> None:
     deep: list[Any] = []
-    for _ in range(100_000):
+    for _time in range(100_000):
         deep = [deep]
     with pytest.raises(RuleError, match="huge list"):
         Rule.from_dict({**GOOD, "tcp": [deep]})

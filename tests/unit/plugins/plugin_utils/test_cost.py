@@ -138,7 +138,7 @@ def test_a_playbook_reads_the_catalogue_once_a_task_and_host_at_most(tmp_path: P
                     "ansible.builtin.assert": {"that": "found | length == 15"},
                     "vars": {"found": f"{{{{ {expression} }}}}"},
                 }
-                for _ in range(tasks)
+                for _time in range(tasks)
             ],
         }
     ]
