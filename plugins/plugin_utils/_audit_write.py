@@ -31,10 +31,11 @@ def to_csv(report: Mapping[str, Any]) -> str:
     writer.writerow(CSV_HEADER)
     names = {product["id"]: product["name"] for product in report["products"]}
     for host in report["hosts"]:
+        message = "; ".join(line for line in (host["message"], *host["drift"]) if line)
         first = [host["host"], host["backend"] or "", host["status"]]
         for cell in host["products"] or [{"id": "", "status": host["status"], "declared_as": [], "findings": []}]:
             row = [*first, cell["id"], names.get(cell["id"], ""), cell["status"]]
-            row += ["; ".join(cell["declared_as"]), "; ".join(cell["findings"]), host["message"]]
+            row += ["; ".join(cell["declared_as"]), "; ".join(cell["findings"]), message]
             writer.writerow([_harmless(value) for value in row])
     return stream.getvalue()
 

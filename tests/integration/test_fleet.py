@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 
 from hosts import Host, play
 
@@ -39,6 +40,7 @@ def state(host: Host) -> Any:
     return host.files("/etc/ufw", "/etc/firewalld"), host.kernel()
 
 
+@pytest.mark.timeout(600)  # seven runs of playbooks over several hosts
 def test_a_fleet(make_host: Any, tmp_path: Path) -> None:
     ufw, firewalld = make_host("bookworm", "ufw"), make_host("trixie", "firewalld")
     down, off = make_host("bookworm", "none"), make_host("bookworm", "none")
