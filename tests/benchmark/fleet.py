@@ -100,7 +100,7 @@ def main() -> None:
             "netports_become": False,
             "netports_audit_dir": str(folder / "audit"),
         }
-        hosts = {f"host-{number:04}": {} for number in range(count)}
+        hosts: dict[str, dict[str, str]] = {f"host-{number:04}": {} for number in range(count)}
         (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
         # What the audit has for each host, in ansible-core's own: a fact, a check of arguments, a task that is skipped, a
         # module, and another task that is skipped.
