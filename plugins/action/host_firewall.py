@@ -24,7 +24,7 @@ MODULE = "netports.apple.host_firewall"
 # Connections over a network, to a host that could shut them out. With the others there is nothing to confirm.
 TRANSPORTS = ("ssh", "paramiko", "paramiko_ssh", "libssh")
 # How long, in seconds, the host may take to restore once its time is over, before it is asked whether it did.
-RESTORING = 30
+RESTORING = 15
 
 
 class ActionModule(ActionBase):
@@ -77,31 +77,31 @@ class ActionModule(ActionBase):
         """
         end = time.monotonic() + waiting["seconds"]
         pause = 0.5
+        why = ""
         while True:
             answer = self._ask(task_vars, "confirm", waiting["id"])
-            if answer["state"] == "confirmed":
-                return {"confirmed": True}
-            if answer["state"] in ("restored", "gone"):
+            if answer["state"] in ("confirmed", "restored", "gone"):
                 break
-            display.v(f"{MODULE}: not confirmed yet: {answer['why']}")
+            why = answer["why"]
+            display.v(f"{MODULE}: not confirmed yet: {why}")
             if time.monotonic() + pause >= end:
                 break
             time.sleep(pause)
             pause = min(pause * 2, 5)
-        why = answer["why"]
         ask_until = end + RESTORING
-        while answer["state"] not in ("restored", "confirmed", "gone") and time.monotonic() < ask_until:
+        while answer["state"] not in ("confirmed", "restored", "gone") and time.monotonic() < ask_until:
             time.sleep(max(1.0, end - time.monotonic()))
             answer = self._ask(task_vars, "status", waiting["id"])
         if answer["state"] == "confirmed":
             return {"confirmed": True}
         if answer["state"] == "restored":
             text = f"the host restored its old rules at {answer['at']}"
-            why = answer["why"] or why
         elif answer["state"] == "gone":
             text = "the host no longer knows of the change: run this again to bring it to a known state"
         else:
             text = f"the host restores its old rules by itself, without a word from here, at {waiting['until']}"
+        # What was seen from here says more than that the time was over.
+        why = (why or answer["why"] or "no reason given").strip().rstrip(".")
         return {
             "failed": True,
             "changed": False,

@@ -222,11 +222,15 @@ def carry_out(
     except OSError as error:
         journal.close(identity, RESTORED, str(error))
         raise BackendError("no process can be started to undo the change (%s): nothing was changed" % error)
+    engaged: Any = None
     runner = backend.run if isinstance(backend.run, Runner) else None
     if runner:
         runner.lent = (lent,)
     try:
-        engaged = backend.engage(change) if seconds else backend.apply(change)
+        if seconds:
+            engaged = backend.engage(change)
+        else:
+            backend.apply(change)
     except BaseException as error:
         # Backends put back what they did. That it is so is the keeper's to see, and to mend.
         os.close(lent)
@@ -329,7 +333,7 @@ class _Keeper:
                     os.unlink(self.journal.socket)
                 server.bind(self.journal.socket)
                 server.listen(8)
-                self.record["until"] = until
+                self.record.update(until=until, keeper=os.getpid())
                 self.journal.begin(self.record)
                 there.sendall(until.encode() + b"\n")
             except OSError as error:

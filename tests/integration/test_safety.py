@@ -1,0 +1,133 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A change that is not confirmed over a new connection goes again; the present connection stays admitted."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torture import BLIND, DEADLY, WANTED, collection, install, module, settle, ssh_in_place, state
+
+from hosts import Host, play
+
+MODULE = "netports.apple.host_firewall"
+# What decides whether the present connection needs a rule of its own, and the same without it.
+GUARD = {
+    "plugins__module_utils___host_firewall": ("    guard = _management(backend, have)", "    guard: Any = None"),
+}
+
+
+def run(host: Host, fails: bool = False, **more: Any) -> dict[str, Any]:
+    """Play the module's task, and return what it returned."""
+    settings = {
+        key: more.pop(key) for key in ("check", "user", "family", "pipelining", "env", "variables") if key in more
+    }
+    task = {"name": "Run", MODULE: {"rules": WANTED, **more}}
+    return play(host, [task], fails=fails, **settings).result(host, MODULE)
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
+    host.run(["ufw", "allow", "8443/tcp", "comment", "ours"])
+    before = state(host, "ufw")
+    assert run(host, check=True)["changed"] and "confirmed" not in run(host, check=True)
+    # A controller that the rules shut out, one that died, and one that came back over the connection that it had.
+    failed = run(host, fails=True, confirm_seconds=3, env=ssh_in_place(tmp_path, BLIND))
+    assert "No route to host" in failed["msg"] and not failed["changed"] and not failed["confirmed"], failed
+    assert state(host, "ufw") == before
+    task = {"name": "Run", MODULE: {"rules": WANTED, "confirm_seconds": 3}}
+    assert play(host, [task], fails=True, env=ssh_in_place(tmp_path, DEADLY)).rc == -9
+    assert "apple" in host.run(["ls", "/var/lib/netports-apple/pending.json"]).out
+    settle(host)
+    assert state(host, "ufw") == before
+    with collection(plugins__action__host_firewall=("            self._connection.reset()\n", "")) as env:
+        kept = run(host, fails=True, confirm_seconds=3, env=env)
+    assert "over the connection that the change was made over" in kept["msg"], kept
+    assert "the host restored its old rules at" in kept["msg"]
+    assert state(host, "ufw") == before
+    # And one that did it right, through sudo, over IPv6, with files in the place of a pipe.
+    for pipelining in (True, False):
+        done = run(host, user="admin", family=6, pipelining=pipelining, confirm_seconds=30)
+        assert done["changed"] and done["confirmed"] is True
+        assert state(host, "ufw") != before
+        assert "confirmed" not in run(host), "nothing changed, so there was nothing to confirm"
+        assert run(host, state="deleted")["confirmed"]
+        assert state(host, "ufw") == before
+    assert "confirmed" not in run(host, confirm_seconds=0)
+
+
+@pytest.mark.hosts("ufw", "trixie")
+def test_while_a_change_waits(host: Host) -> None:
+    install(host)
+    before = state(host, "ufw")
+    step = {"step": "apply", "id": ""}
+    code, first = module(host, rules=WANTED, confirm_seconds=60, _confirm=step)
+    assert code == 0 and first["confirm"]["seconds"] == 60
+    waiting = state(host, "ufw")
+    assert waiting.files == before.files and waiting.kernel != before.kernel
+    # Another run waits; a confirmation with another name settles nothing; check mode says what goes on.
+    assert any("waits until" in text for text in run(host, check=True)["warnings"])
+    code, answer = module(host, _confirm={"step": "confirm", "id": "another"})
+    assert answer["confirm"]["state"] == "gone" and state(host, "ufw") == waiting
+    code, answer = module(host, _confirm={"step": "confirm", "id": first["confirm"]["id"]})
+    assert answer["confirm"]["state"] == "confirmed", answer
+    wanted = state(host, "ufw")
+    assert wanted.kernel == waiting.kernel and wanted.files != before.files
+    code, answer = module(host, _confirm={"step": "confirm", "id": first["confirm"]["id"]})
+    assert answer["confirm"]["state"] == "confirmed"
+    # Who comes too late is told so.
+    code, second = module(host, state="deleted", confirm_seconds=1, _confirm=step)
+    started = time.monotonic()
+    assert module(host, rules=WANTED[:1])[1]["changed"], "the next run waited, and went on from the old rules"
+    assert time.monotonic() - started > 0.5
+    code, answer = module(host, _confirm={"step": "confirm", "id": second["confirm"]["id"]})
+    assert answer["confirm"]["state"] in ("gone", "restored"), answer
+    module(host, rules=WANTED)
+    assert state(host, "ufw") == wanted
+    # Told to end, the keeper restores at once; killed, it leaves what the next run cleans.
+    for signal, settled in (("TERM", True), ("KILL", False)):
+        code, _result = module(host, state="deleted", confirm_seconds=60, _confirm=step)
+        host.sh(
+            f"kill -{signal} $(python3 -c 'import json; "
+            'print(json.load(open("/var/lib/netports-apple/pending.json"))["keeper"])\')'
+        )
+        settle(host)
+        assert (state(host, "ufw") == wanted) == settled
+        assert module(host, rules=WANTED)[0] == 0
+        assert state(host, "ufw") == wanted
+    # A reboot needs nobody.
+    module(host, state="deleted", confirm_seconds=600, _confirm=step)
+    host.reboot(hard=True)
+    assert state(host, "ufw").files == wanted.files
+    assert sorted(state(host, "ufw").kernel.splitlines()) == sorted(wanted.kernel.splitlines())
+    assert not run(host)["changed"]
+
+
+@pytest.mark.hosts("none", "bookworm")
+def test_switching_on_without_the_guard_locks_out(host: Host, tmp_path: Path) -> None:
+    # A port of its own, so that no rule of the distribution's is in the way.
+    host.sh("echo 'Port 22\nPort 2222' >> /etc/ssh/sshd_config; systemctl restart ssh")
+    before = state(host, "ufw")
+    over = {"variables": {"ansible_port": 2222}, "enable": True, "backend": "ufw"}
+    with collection(**GUARD) as env:
+        # Locked out indeed: nobody comes back, and the host helps itself.
+        failed = run(host, fails=True, confirm_seconds=8, env={**env, "ANSIBLE_TIMEOUT": "3"}, **over)
+        assert "the host restored its old rules at" in failed["msg"] or "restores its old rules" in failed["msg"]
+        settle(host)
+        assert state(host, "ufw") == before and host.ssh("true", port=2222).rc == 0
+        run(host, confirm_seconds=0, env=env, **over)
+        assert host.ssh("true", port=2222).rc == 255 and host.ssh("true", port=2222, family=6).rc == 255
+        host.run(["ufw", "disable"])
+        host.run(["ufw", "--force", "reset"])
+    for family in (4, 6):
+        done = run(host, user="admin", family=family, **over)
+        assert done["confirmed"] and any("2222" in text for text in done["warnings"])
+        assert host.ssh("true", port=2222, family=family).rc == 0
+        assert host.ssh("true", port=22, family=family).rc == 255
+        host.run(["ufw", "disable"])
+        host.run(["ufw", "--force", "reset"])
+        host.run(["rm", "-f", "/etc/ufw/applications.d/netports-apple"])

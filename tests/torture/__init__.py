@@ -1,0 +1,259 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults for real hosts: a module that is killed at a chosen system call, copies of the collection with a part taken
+out, a sampler of the kernel's tables. The short tests of it are in tests/integration, the long ones beside this."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hosts import Host
+from hosts.machine import CACHE, PROJECT
+
+FOLDER = "/var/tmp/netports-torture"
+PACKAGE = "ansible_collections/netports/apple/plugins/module_utils"
+DRIVER = """
+import json, os, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+sys.dont_write_bytecode = True
+from ansible_collections.netports.apple.plugins.module_utils import _backend, _confirm, _host_firewall, _rules
+asked = json.loads(sys.argv[2])
+def start(argv, data=None, pass_fds=None, **_unused):
+    done = subprocess.run(argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+                          pass_fds=pass_fds or (), env=dict(os.environ, LC_ALL="C"))
+    return done.returncode, done.stdout, done.stderr
+params = dict(ruleset="apple", state="replaced", enable=None, zone="", confirm_seconds=0, _confirm=None, backend="auto",
+              rules=[])
+params.update(asked)
+try:
+    print(json.dumps(_host_firewall.execute(params, _confirm.Runner(start), False)))
+except (_backend.BackendError, _rules.RuleError, OSError) as error:
+    print(json.dumps({"msg": str(error)}))
+    sys.exit(1)
+"""
+# The system calls at which a run is killed: each that makes, moves, removes or settles something, and each that starts
+# a process or talks to one. One kill a call.
+CALLS = (
+    *("rename", "unlink", "fsync", "fchmod", "mkdir", "rmdir", "symlink", "flock", "ftruncate"),
+    *("clone", "clone3", "vfork", "fork", "wait4", "pipe2", "socketpair", "sendto", "recvfrom", "connect"),
+)
+WATCHED = {"ufw": ("/etc/ufw", "/etc/default/ufw"), "firewalld": ("/etc/firewalld",)}
+
+
+class State(NamedTuple):
+    """Everything that a firewall keeps: files byte for byte, the kernel's tables, and whether it starts at boot."""
+
+    files: dict[str, tuple[str, bytes]]
+    kernel: str
+    enabled: str
+
+
+def state(host: Host, firewall: str) -> State:
+    """What there is now."""
+    kernel = host.kernel().replace("\\'", "")
+    if firewall == "firewalld":
+        # A reload makes the same sets and rules in another order.
+        kernel = "\n".join(sorted(re.sub(r"\s+", " ", kernel).split(";")))
+    enabled = host.run(["systemctl", "is-enabled", "firewalld", "ufw"], check=False).out
+    return State(host.files(*WATCHED[firewall]), kernel, enabled)
+
+
+@functools.cache
+def packed() -> bytes:
+    """The host code of the collection, and as much of Ansible as it takes to import it."""
+    source = PROJECT / "plugins" / "module_utils"
+    files = {f"{PACKAGE}/{path.name}": path.read_bytes() for path in source.glob("*.py")}
+    files["ansible/module_utils/basic.py"] = b"class AnsibleModule: pass\n"
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+def install(host: Host) -> None:
+    """Bring the collection's host code to a host, for L(module)."""
+    host.run(["mkdir", "-p", FOLDER])
+    host.run(["tar", "-xzf", "-", "-C", FOLDER], stdin=packed())
+
+
+def module(
+    host: Host, under: Sequence[str] = (), timeout: float = 120, env: dict[str, str] | None = None, **arguments: Any
+) -> tuple[int, dict[str, Any]]:
+    """Run the module's own code past ssh and Ansible, under another program if need be: its exit code and its result.
+
+    A run that was killed has no result.
+    """
+    done = host.run(
+        [*under, "python3", "-c", DRIVER, FOLDER, json.dumps(arguments)], check=False, timeout=timeout, env=env
+    )
+    if done.rc in (0, 1) and done.out:
+        result: dict[str, Any] = json.loads(done.out)
+        return done.rc, result
+    if "Traceback" in done.err:
+        raise AssertionError(done.err)
+    return done.rc, {}
+
+
+def settle(host: Host, seconds: float = 60) -> None:
+    """Wait until nobody holds a change any more."""
+    done = host.run(["flock", "-w", str(seconds), "/var/lib/netports-apple/lock", "true"], check=False)
+    assert done.rc == 0, "a change is still kept: " + host.sh("ps axf; cat /var/lib/netports-apple/*", check=False).out
+
+
+def counted(host: Host, **arguments: Any) -> list[tuple[str, int]]:
+    """Every point at which such a run can be killed: (system call, its number), in no order.
+
+    Makes the run. The points before the first change to the host are among them.
+    """
+    log = "/run/netports-strace"
+    code, _result = module(host, ["strace", "-o", log, "-e", f"trace=/^({'|'.join(CALLS)})$"], **arguments)
+    assert code == 0
+    names = re.findall(r"^(\w+)\(", host.read(log), re.MULTILINE)
+    return [(name, number + 1) for name in sorted(set(names)) for number in range(names.count(name))]
+
+
+def killed_at(host: Host, call: str, number: int, **arguments: Any) -> int:
+    """Run the module and have it killed when it makes a system call for the n-th time; returns its exit code."""
+    under = ["strace", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}"]
+    return module(host, under, **arguments)[0]
+
+
+@contextmanager
+def collection(**patches: tuple[str, str]) -> Iterator[dict[str, str]]:
+    """A copy of the collection in which texts of files are replaced, for what a part of it is good for.
+
+    patches: a path with / as __ and without .py -> (text, its replacement). Yields what to add to the environment.
+    """
+    folder = CACHE / f"patched-{time.monotonic_ns()}"
+    target = folder / "ansible_collections" / "netports" / "apple"
+    target.mkdir(parents=True)
+    try:
+        for name in ("plugins", "roles", "data", "meta"):
+            shutil.copytree(PROJECT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(PROJECT / "galaxy.yml", target)
+        for name, (old, new) in patches.items():
+            path = target / (name.replace("__", "/") + ".py")
+            text = path.read_text()
+            assert old in text, f"{old!r} is not in {path}"
+            path.write_text(text.replace(old, new))
+        yield {"ANSIBLE_COLLECTIONS_PATH": str(folder)}
+    finally:
+        shutil.rmtree(folder)
+
+
+# Blind from the second connection on, as a controller is that the new rules shut out; in the test's own folder, which
+# is the working directory.
+BLIND = """#!/bin/sh
+case " $* " in *" -O "*) exec ssh "$@";; esac
+[ -e used ] && { echo 'ssh: No route to host' >&2; exit 255; }
+touch used
+exec ssh "$@"
+"""
+# Kills the controller in the place of the second connection.
+DEADLY = """#!/bin/sh
+case " $* " in *" -O "*) exec ssh "$@";; esac
+if [ -e used ]; then
+    parent=$(ps -o ppid= -p "$PPID")
+    kill -KILL "$parent" "$PPID"
+    exit 255
+fi
+touch used
+exec ssh "$@"
+"""
+
+
+def ssh_in_place(folder: Path, text: str) -> dict[str, str]:
+    """An ssh of one's own; returns what to add to the environment."""
+    path = folder / "ssh"
+    path.write_text(text)
+    path.chmod(0o755)
+    return {"ANSIBLE_SSH_EXECUTABLE": str(path)}
+
+
+# Asks the kernel by nftables' own netlink, without a process a sample: dumps of chains and of rules. Prints how often,
+# and everything that was ever other than in both its first and its last sample, or in all in between.
+SAMPLER = r"""
+import ctypes, json, os, re, signal, sys, time
+nft = ctypes.CDLL("libnftables.so.1")
+nft.nft_ctx_new.restype = ctypes.c_void_p
+nft.nft_ctx_new.argtypes = [ctypes.c_uint32]
+nft.nft_ctx_buffer_output.argtypes = [ctypes.c_void_p]
+nft.nft_ctx_buffer_error.argtypes = [ctypes.c_void_p]
+nft.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+nft.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+nft.nft_ctx_get_output_buffer.argtypes = [ctypes.c_void_p]
+nft.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
+context = nft.nft_ctx_new(0)
+nft.nft_ctx_buffer_output(context)
+nft.nft_ctx_buffer_error(context)
+nft.nft_ctx_output_set_flags(context, 1 << 1)
+stop = []
+signal.signal(signal.SIGTERM, lambda *_unused: stop.append(1))
+tables = sys.argv[1:]
+seen, order, samples = {}, [], 0
+start = time.monotonic()
+print("ready", flush=True)
+while not stop:
+    text = b""
+    for table in tables:
+        nft.nft_run_cmd_from_buffer(context, ("list table " + table).encode())
+        text += nft.nft_ctx_get_output_buffer(context) or b""
+    samples += 1
+    if text not in seen:
+        seen[text] = 0
+        order.append(text)
+    seen[text] += 1
+print(json.dumps({"samples": samples, "seconds": time.monotonic() - start,
+                  "states": [one.decode() for one in order]}))
+"""
+
+
+class Sampled(NamedTuple):
+    """What the sampler saw: how often it looked, for how long, and each different state of the tables once."""
+
+    samples: int
+    seconds: float
+    states: list[str]
+
+
+@contextmanager
+def sampler(host: Host, *tables: str) -> Iterator[list[Sampled]]:
+    """Look at tables of the kernel as fast as it answers, for the length of the block."""
+    found: list[Sampled] = []
+    with subprocess.Popen(
+        host.argv(["python3", "-c", SAMPLER, *tables]), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield found
+        finally:
+            process.terminate()
+            found.append(Sampled(**json.loads(process.stdout.read())))
+
+
+def rule(name: str, direction: str = "in", **ports: Any) -> dict[str, Any]:
+    """A rule as the module takes it."""
+    return {"name": name, "direction": direction, **ports}
+
+
+WANTED = [
+    rule("FaceTime", udp=["3478-3497", "16384-16387"], sources=["10.0.0.0/8", "fd00::/8"]),
+    rule("FaceTime", "out", tcp=["80", "443", "5223"], udp=["3478-3497"]),
+    rule("Classroom", tcp=["3284", "3285"]),
+]
