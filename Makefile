@@ -10,7 +10,7 @@ ANSIBLE := PATH="$$PWD/$(RUN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$$PWD/.venv/coll
 # How many hosts' tests run at once, and extra words for pytest: make test PYTEST="-k ufw".
 JOBS ?= 2
 PYTEST ?=
-LINT ?=
+LINTERS ?=
 export SCENARIO ?=
 export MOLECULE_IMAGE ?=
 
@@ -41,16 +41,19 @@ unit: ## the fast tests, without hosts
 	@$(RUN)/python -m pytest tests/unit -n $(JOBS) $(PYTEST)
 
 test: ## everything, on real hosts; as root, installs podman and its like by apt-get
-	@tools/setup.sh test
+	@tools/setup.sh lint
 	@tools/hosts.sh install
 	@$(BUILD) build
-	@linted=yes; $(RUN)/python tools/lint.py -j $(JOBS) --only ruff --only mypy --only yamllint --only shellcheck || linted=no; \
-	$(RUN)/python -m pytest tests/unit tests/matrix tests/integration -n $(JOBS) $(PYTEST) || exit; \
-	[ $$linted = yes ] || { echo "make test: the tests passed, and the linters above did not" >&2; exit 1; }
+	@failed=; \
+	$(if $(PYTEST),echo "PYTEST is set: neither linters nor Molecule",\
+		$(RUN)/python tools/lint.py -j $(JOBS) $(LINTERS) || failed="$$failed lint"; \
+		MOLECULE_IMAGE= tools/molecule.sh || failed="$$failed molecule"); \
+	$(RUN)/python -m pytest tests/unit tests/matrix tests/integration -n $(JOBS) $(PYTEST) || failed="$$failed pytest"; \
+	[ -z "$$failed" ] || { echo "make test: failed:$$failed" >&2; exit 1; }
 
-lint: ## every linter, and ansible-test on every supported core: make lint LINT="--only ruff --only mypy"
+lint: ## every linter, and ansible-test on every supported core: make lint LINTERS="--only ruff --only mypy"
 	@tools/setup.sh lint
-	@$(RUN)/python tools/lint.py -j $(JOBS) $(LINT)
+	@$(RUN)/python tools/lint.py -j $(JOBS) $(LINTERS)
 
 molecule: ## Molecule on the test hosts, or MOLECULE_IMAGE=docker.io/... with systemd and Python; SCENARIO=ufw; as root
 	@tools/setup.sh lint

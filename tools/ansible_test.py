@@ -205,3 +205,8 @@ def runs(full: bool = False) -> dict[str, Callable[[], Outcome]]:
     for core in reversed(present[:-1]):
         found[f"ansible-test sanity {core.version}"] = functools.partial(sanity, core, full)
     return found
+
+
+def left_out() -> list[str]:
+    """For each supported core that cannot be run here, why."""
+    return [core.missing for core in cores() if core.missing]

@@ -12,7 +12,7 @@ import re
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -332,7 +332,7 @@ def test_packets_in_and_out(host: Host, peer: Host) -> None:
 
 
 @pytest.mark.hosts("firewalld")
-def test_all_products_never_change_twice(host: Host, record_property: pytest.RecordProperty) -> None:
+def test_all_products_never_change_twice(host: Host, record_property: Callable[[str, object], None]) -> None:
     listed = "{{ query('netports.apple.products') | map(attribute='id') | list }}"
     products = play(host, [{"name": "List", "ansible.builtin.debug": {"msg": listed}}]).result(host, "debug")["msg"]
     with host.processes() as seen:

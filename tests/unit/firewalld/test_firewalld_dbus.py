@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ansible_collections.netports.apple.plugins.module_utils import _firewalld_dbus as dbus
 from ansible_collections.netports.apple.plugins.module_utils._firewalld_dbus import Bus, BusError, Variant
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 FOREIGN = {"y": st.integers(0, 255), "b": st.booleans(), "i": st.integers(-(2**31), 2**31 - 1), "s": TEXT}
 
 
@@ -150,7 +150,11 @@ def test_an_error_has_its_name_and_signals_pass_by(tmp_path: Path) -> None:
     [b"REJECTED EXTERNAL\r\n", b"", b"OK 1\r\n" + b"\0" * 64, b"OK 1\r\nl\2\1\1\xff\xff\xff\xff" + b"\xff" * 8],
 )
 def test_a_bus_that_is_none_is_an_error(tmp_path: Path, answer: bytes) -> None:
-    thread = serve(tmp_path / "bus", lambda connection: (connection.recv(100), connection.sendall(answer), None)[2])
+    def reply(connection: socket.socket) -> None:
+        connection.recv(100)
+        connection.sendall(answer)
+
+    thread = serve(tmp_path / "bus", reply)
     with pytest.raises(BusError):
         Bus(str(tmp_path / "bus"), 5)
     thread.join()

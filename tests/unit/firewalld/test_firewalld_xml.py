@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -29,7 +28,7 @@ TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters
 
 
 @st.composite
-def rules(draw: Any) -> Rule:
+def rules(draw: st.DrawFn) -> Rule:
     """Any rule that there can be."""
     four, six = draw(st.lists(NETWORKS4, unique=True)), draw(st.lists(NETWORKS6, unique=True))
     return Rule.from_dict(
@@ -45,7 +44,7 @@ def rules(draw: Any) -> Rule:
 
 
 @st.composite
-def attachments(draw: Any) -> list[Attachment]:
+def attachments(draw: st.DrawFn) -> list[Attachment]:
     """Attachments of our services, each once."""
     four, six = st.one_of(st.just(""), NETWORKS4), st.one_of(st.just(""), NETWORKS6)
     one = st.one_of(st.tuples(SLUGS, four, four), st.tuples(SLUGS, six, six)).map(lambda parts: Attachment(*parts))
@@ -54,7 +53,7 @@ def attachments(draw: Any) -> list[Attachment]:
 
 
 @st.composite
-def zones(draw: Any) -> str:
+def zones(draw: st.DrawFn) -> str:
     """A zone file of somebody else's, in many hands."""
     gap = draw(st.sampled_from(["", "\n", "\n  ", "\r\n\t", " "]))
     theirs = [
