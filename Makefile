@@ -51,6 +51,12 @@ test: ## everything, on real hosts; as root, installs podman and its like by apt
 	$(RUN)/python -m pytest tests/unit tests/matrix tests/integration -n $(JOBS) $(PYTEST) || failed="$$failed pytest"; \
 	[ -z "$$failed" ] || { echo "make test: failed:$$failed" >&2; exit 1; }
 
+torture: ## kill runs at every point of theirs on real hosts; takes an hour, TORTURE_STRIDE=10 a tenth
+	@tools/setup.sh test
+	@tools/hosts.sh install
+	@$(BUILD) build
+	$(RUN)/python -m pytest tests/torture $(PYTEST)
+
 lint: ## every linter, and ansible-test on every supported core: make lint LINTERS="--only ruff --only mypy"
 	@tools/setup.sh lint
 	@$(RUN)/python tools/lint.py -j $(JOBS) $(LINTERS)

@@ -11,6 +11,7 @@ import io
 import json
 import re
 import shutil
+import socket
 import subprocess
 import tarfile
 import time
@@ -185,10 +186,9 @@ def ssh_in_place(folder: Path, text: str) -> dict[str, str]:
     return {"ANSIBLE_SSH_EXECUTABLE": str(path)}
 
 
-# Asks the kernel by nftables' own netlink, without a process a sample: dumps of chains and of rules. Prints how often,
-# and everything that was ever other than in both its first and its last sample, or in all in between.
+# Asks the kernel by nftables' own library, without a process a sample, until its file is gone.
 SAMPLER = r"""
-import ctypes, json, os, re, signal, sys, time
+import ctypes, json, os, sys, time
 nft = ctypes.CDLL("libnftables.so.1")
 nft.nft_ctx_new.restype = ctypes.c_void_p
 nft.nft_ctx_new.argtypes = [ctypes.c_uint32]
@@ -202,13 +202,13 @@ context = nft.nft_ctx_new(0)
 nft.nft_ctx_buffer_output(context)
 nft.nft_ctx_buffer_error(context)
 nft.nft_ctx_output_set_flags(context, 1 << 1)
-stop = []
-signal.signal(signal.SIGTERM, lambda *_unused: stop.append(1))
+stop = "/run/netports-sampler"
+open(stop, "w").close()
 tables = sys.argv[1:]
 seen, order, samples = {}, [], 0
 start = time.monotonic()
 print("ready", flush=True)
-while not stop:
+while os.path.exists(stop):
     text = b""
     for table in tables:
         nft.nft_run_cmd_from_buffer(context, ("list table " + table).encode())
@@ -243,7 +243,7 @@ def sampler(host: Host, *tables: str) -> Iterator[list[Sampled]]:
         try:
             yield found
         finally:
-            process.terminate()
+            host.run(["rm", "/run/netports-sampler"])
             found.append(Sampled(**json.loads(process.stdout.read())))
 
 
@@ -257,3 +257,48 @@ WANTED = [
     rule("FaceTime", "out", tcp=["80", "443", "5223"], udp=["3478-3497"]),
     rule("Classroom", tcp=["3284", "3285"]),
 ]
+
+STEP = {"step": "apply", "id": ""}
+
+
+def kill_at_points(host: Host, firewall: str, stride: int = 1) -> dict[str, int]:
+    """Kill runs that make a ruleset, make it and wait, and remove it, at every stride-th of their points.
+
+    Returns how often the host was as before and as wanted behind it, and how often it could not be reached. Raises
+    AssertionError where it was neither, where something was left lying about, and where the next run did not converge.
+    """
+    install(host)
+    ends = {"before": 0, "wanted": 0, "locked out": 0}
+    makes: list[tuple[dict[str, Any], bool]] = [
+        ({"rules": WANTED}, True),
+        ({"rules": WANTED, "confirm_seconds": 1, "_confirm": STEP}, False),
+        ({"state": "deleted"}, True),
+    ]
+    for arguments, kept in makes:
+        other: dict[str, Any] = {"state": "deleted"} if "rules" in arguments else {"rules": WANTED}
+        module(host, **other)
+        before = state(host, firewall)
+        points = counted(host, **arguments)
+        settle(host)
+        wanted = state(host, firewall) if kept else before
+        assert (wanted == before) != kept
+        for call, number in points[::stride]:
+            if state(host, firewall) != before:
+                assert module(host, **other)[0] == 0
+                assert state(host, firewall) == before, f"{call} {number}: the next run did not come back from it"
+            killed_at(host, call, number, **arguments)
+            settle(host)
+            now = state(host, firewall)
+            assert now in (before, wanted), f"killed at {call} {number} of {arguments}: between"
+            try:
+                socket.create_connection((host.address4, 22), 3).close()
+            except OSError:
+                ends["locked out"] += 1
+            ends["before" if now == before else "wanted"] += 1
+            assert host.run(
+                ["sh", "-c", "ls -A /run/netports-* /etc/ufw/.netports-* 2>/dev/null"], check=False
+            ).out in (
+                "",
+                "/run/netports-strace\n",
+            )
+    return ends

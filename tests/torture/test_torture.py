@@ -1,0 +1,33 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The long form of the tests of faults: `make torture`. TORTURE_STRIDE=10 tries every tenth point."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from torture import kill_at_points
+
+from hosts import Host
+
+STRIDE = int(os.environ.get("TORTURE_STRIDE", "1"))
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.hosts("ufw")
+def test_ufw_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    ends = kill_at_points(host, "ufw", STRIDE)
+    with capsys.disabled():
+        print(f"\n{host.suite} ufw: {ends}")
+    assert ends["locked out"] == 0
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.hosts("firewalld")
+def test_firewalld_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    ends = kill_at_points(host, "firewalld", STRIDE)
+    with capsys.disabled():
+        print(f"\n{host.suite} firewalld: {ends}")
+    assert ends["locked out"] == 0
