@@ -27,6 +27,9 @@ need mmdebstrap mmdebstrap
 need debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
 need openssh-client ssh
 need util-linux nsenter
+# For the page of the audit.
+need chromium chromium
+need fonts-dejavu-core /usr/share/fonts/truetype/dejavu
 
 if [ "$(id -u)" != 0 ]; then
     echo "make test: the test hosts are containers with systemd and firewalls of their own, which only root can start." >&2
