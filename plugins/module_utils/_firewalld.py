@@ -326,7 +326,7 @@ class Firewalld(Backend):
 
     def keep(self, change: Change, engaged: Any) -> None:
         steps: Steps = change.steps
-        self._unchanged(steps)
+        self._unchanged(steps, written=True)
         daemon = self._daemon()
         if daemon is None:
             raise BackendError("firewalld was stopped before the change was confirmed")
@@ -800,9 +800,12 @@ class Firewalld(Backend):
         for folder in ("services", "policies", "zones"):
             _files.sweep(self.path(_ETC, folder))
 
-    def _unchanged(self, steps: Steps) -> None:
+    @staticmethod
+    def _unchanged(steps: Steps, written: bool = False) -> None:
+        """See that nobody else has written the files since they were read; this change may have, with C(written)."""
         for item in steps.files:
-            if _files.read(item.path) != item.before:
+            now = _files.read(item.path)
+            if now != item.before and not (written and now == item.after):
                 raise BackendError("%s was changed by somebody else during this run: nothing was changed" % item.path)
 
     def _carry_out(self, steps: Steps) -> None:
