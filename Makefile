@@ -20,7 +20,7 @@ PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS HOSTS CONFIRM CHECK 
 as_typed = $(eval override $(1) := $$(value $(1)))$(eval export $(1))
 $(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(call as_typed,$(v))))
 
-.PHONY: bench help setup apply unit test lint molecule changelog format hosts clean-hosts clean
+.PHONY: bench help setup apply unit test torture lint molecule changelog format hosts clean-hosts clean
 .DEFAULT_GOAL := help
 
 help: ## show this list

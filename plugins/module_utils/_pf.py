@@ -62,7 +62,10 @@ class Reading(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What an apply does. ``load`` is C(main), C(anchor) or empty; ``text`` is ``None`` for a removal."""
+    """What an apply does. ``load`` is C(main), C(anchor) or empty; ``text`` is ``None`` for a removal.
+
+    ``switches``: the files of the switch at boot, by path. ``stop``: a removal gives up what holds pf on.
+    """
 
     reading: Reading
     text: Optional[str]
@@ -71,6 +74,8 @@ class Steps(NamedTuple):
     flush: bool
     now: bool
     boot: bool
+    switches: Dict[str, Optional[str]]
+    stop: bool = True
 
 
 class Pf(Backend):
@@ -80,6 +85,7 @@ class Pf(Backend):
     """
 
     name = "pf"
+    confirms = True
 
     def __init__(
         self,
@@ -207,6 +213,8 @@ class Pf(Backend):
                 files.append(FileChange(self._local(file), _files.read(self._local(file)), content))
         files = [change for change in files if change.before != change.after]
 
+        switches = {one: _files.read(self._local(one)) for one in system.switch_files} if boot else {}
+
         load, flush = "", False
         kernel = reading.kernel
         if kernel is None:
@@ -230,7 +238,7 @@ class Pf(Backend):
             ),
             after=self._view(text, main, bool(kernel) or now, reading.power.on or now, reading.boots or boot),
             warnings=self._warnings(reading, wanted, main, load),
-            steps=Steps(reading, text, files, load, flush, now, boot) if operations else None,
+            steps=Steps(reading, text, files, load, flush, now, boot, switches) if operations else None,
         )
 
     def apply(self, change: Change) -> None:
@@ -256,6 +264,59 @@ class Pf(Backend):
             if left:
                 message += ". Putting back what was there failed too: " + "; ".join(left)
             raise BackendError(message)
+
+    def live(self, change: Change) -> bool:
+        steps: Steps = change.steps
+        return bool(steps.load or steps.flush or steps.now)
+
+    def engage(self, change: Change) -> Any:
+        # What holds at the next boot, and what cannot be taken back, waits for the confirmation.
+        self.apply(change._replace(steps=change.steps._replace(boot=False, stop=False)))
+        _files.put_back(change.steps.files)
+        return None
+
+    def keep(self, change: Change, engaged: Any) -> None:
+        steps: Steps = change.steps
+        for item in steps.files:
+            if _files.read(item.path) != item.before:
+                raise BackendError("%s was changed by somebody else before the change was confirmed" % item.path)
+        kernel = self._read_kernel(None, _pf_text.parse(steps.text or "", self.options.ruleset))
+        if self._called(kernel) != bool(steps.text) or bool(kernel.rules) != bool(steps.text):
+            raise BackendError("the rules of anchor %s are no longer loaded" % self._anchor)
+        undo: _pf_system.Undo = []
+
+        def settle() -> None:
+            if steps.boot:
+                self.system.start(False, True, undo)
+            if steps.text is None:
+                self.system.stop()
+
+        folder = self._local(_pf_text.FOLDER)
+        os.makedirs(folder, 0o755, exist_ok=True)
+        try:
+            _files.apply(steps.files, settle)
+        except BaseException:
+            for step in reversed(undo):
+                step()
+            raise
+        self._tidy()
+
+    def undo(self, change: Change) -> None:
+        steps: Steps = change.steps
+        folder = self._local(_pf_text.FOLDER)
+        _files.sweep(folder)
+        _files.put_back(steps.files)
+        for file, text in steps.switches.items():
+            if _files.read(self._local(file)) != text:
+                _files.replace(self._local(file), text)
+        if (steps.load or steps.flush) and self.system.loaded():
+            before = steps.reading.kernel
+            now = self._read_kernel(steps.reading.text, steps.reading.parsed)
+            if before is None or (now.main, now.rules) != (before.main, before.rules):
+                self._restore(steps)
+        if steps.now or steps.boot:
+            self.system.unstart(steps.reading.power)
+        self._tidy()
 
     # Reading
 
@@ -418,12 +479,16 @@ class Pf(Backend):
                 kernel = self._read_kernel(None, _pf_text.parse("", self.options.ruleset))
                 if self._called(kernel) or kernel.rules:
                     raise BackendError("anchor %s is still in the kernel after its removal" % self._anchor)
-            _files.apply([change for change in steps.files if change.path != main], then=system.stop)
+            then = system.stop if steps.stop else None
+            _files.apply([change for change in steps.files if change.path != main], then)
 
         _files.apply([change for change in steps.files if change.path == main], then=unload)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove the folder of anchors where it is empty. macOS has it of its own; elsewhere it was made for them."""
         folder = self._local(_pf_text.FOLDER)
-        # macOS has the folder of its own; elsewhere it was made for such files.
-        if system.name != "macos" and os.path.isdir(folder) and not os.listdir(folder):
+        if self.system.name != "macos" and os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
 
     def _check(self, text: str) -> None:

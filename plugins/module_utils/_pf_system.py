@@ -5,7 +5,8 @@
 """What differs between the systems that have pf: how it is switched on, now and at boot, and how it prints.
 
 Each switch appends to ``undo`` what takes it back, and does nothing irrevocable before its last step.
-C(pfctl -d) is never used: on macOS it voids the holds of everybody, and elsewhere it opens the host.
+C(pfctl -d) on macOS would void the holds of everybody, and elsewhere it opens the host: it is used there alone
+where the run that is undone has switched pf on.
 """
 
 from __future__ import annotations
@@ -130,6 +131,11 @@ class System:
     def stop(self) -> None:
         """Give up what the ruleset itself holds. Never switches off what others hold on."""
 
+    def unstart(self, before: Power) -> None:
+        """Take back what L(start) did, from wherever it got to."""
+        if not before.on and self.loaded() and self.power()[0].on:
+            self.must([PFCTL, "-d"], "Switching pf off again")
+
     def _switch_boot_on(self, argv: List[str], undo: Undo) -> None:
         before = {file: _files.read(self.path(file)) for file in self.switch_files}
 
@@ -252,6 +258,10 @@ fi
         token = self.token()
         if token:
             self._release(token)
+
+    def unstart(self, before: Power) -> None:
+        if not before.held:
+            self.stop()
 
     def _forget(self) -> None:
         # It fails where launchd does not know the daemon, which is what is wanted.

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from torture import kill_at_points
 
 from hosts import Host
+from torture import kill_at_points
 
 STRIDE = int(os.environ.get("TORTURE_STRIDE", "1"))
 

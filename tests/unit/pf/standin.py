@@ -136,8 +136,13 @@ class Standin:
         return self.file(path).read_bytes().decode("utf-8", "surrogateescape")
 
     def files(self) -> dict[str, bytes]:
-        """Every file of the host."""
-        return {str(one.relative_to(self.root)): one.read_bytes() for one in self.root.rglob("*") if one.is_file()}
+        """Every file of the host, but for what the collection remembers of its last change."""
+        found = {
+            one: one.read_bytes()
+            for one in self.root.rglob("*")
+            if one.is_file() and "/netports-apple/" not in f"{one}"
+        }
+        return {str(one.relative_to(self.root)): data for one, data in found.items()}
 
     def fail(self, *words: str, code: int = 1, err: str | BaseException = "pfctl: injected") -> None:
         """Let the next process with these words fail, or raise `err`. A whole command line means just that one."""
