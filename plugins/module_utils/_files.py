@@ -99,6 +99,8 @@ def put_back(changes: List[FileChange]) -> None:
     """
     for change in reversed(changes):
         if change.before != change.after and read(change.path) == change.after:
+            if change.before is not None:
+                os.makedirs(os.path.dirname(change.path), 0o755, exist_ok=True)
             replace(change.path, change.before, change.mode)
 
 

@@ -227,7 +227,8 @@ class Standin:
 
     def _pfctl(self, words: list[str], stdin: str | None) -> Answer:
         options = self._options(words)
-        assert "d" not in options, "pfctl -d"
+        # Where holds are not counted, a run that switched pf on is undone by it.
+        assert "d" not in options or (self.system != "macos" and words == ["-d"]), "pfctl -d"
         assert "F" not in options, "pfctl -F"
         if "P" in options and self.system == "macos":
             return 1, "", "pfctl: illegal option -- P\nusage: pfctl [-AdeghmNnOqRrvz] ..."
@@ -252,6 +253,8 @@ class Standin:
                 err += "added by the system at startup.\nSee /etc/pf.conf for further details.\n"
             code, said, wrong = self._file_option(options, anchor, stdin)
             out, err = out + said, err + wrong
+        if "d" in options:
+            self.enabled = False
         if "E" in options:
             assert self.system == "macos"
             self.enabled = True
