@@ -105,8 +105,6 @@ def test_samples_are_true(
 
 def test_options_of_the_module(documentation: Documentation) -> None:
     def agree(options: dict[str, Any], arguments: dict[str, Any]) -> None:
-        # What begins with an underscore is between the collection's own parts.
-        arguments = {name: argument for name, argument in arguments.items() if not name.startswith("_")}
         assert options.keys() == arguments.keys()
         for name, argument in arguments.items():
             option = options[name]
