@@ -112,7 +112,7 @@ def test_switching_on_without_the_guard_locks_out(host: Host, tmp_path: Path) ->
     # A port of its own, so that no rule of the distribution's is in the way.
     host.sh("echo 'Port 22\nPort 2222' >> /etc/ssh/sshd_config; systemctl restart ssh")
     before = state(host, "ufw")
-    over = {"variables": {"ansible_port": 2222}, "enable": True, "backend": "ufw"}
+    over: dict[str, Any] = {"variables": {"ansible_port": 2222}, "enable": True, "backend": "ufw"}
     with collection(**GUARD) as env:
         # Locked out indeed: nobody comes back, and the host helps itself.
         failed = run(host, fails=True, confirm_seconds=8, env={**env, "ANSIBLE_TIMEOUT": "3"}, **over)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from torture import STEP, WANTED, install, kill_at_points, module, sampler, settle, state
@@ -86,8 +87,9 @@ def broken_rules(host: Host) -> Callable[[], None]:
 @pytest.mark.hosts("ufw", "bookworm")
 def test_faults_of_the_host(host: Host) -> None:
     install(host)
+    ways: list[dict[str, Any]] = [{}, {"confirm_seconds": 20, "_confirm": STEP}]
     for fault in (disk_full, read_only, lock_held, broken_profile, broken_rules):
-        for more in ({}, {"confirm_seconds": 20, "_confirm": STEP}):
+        for more in ways:
             module(host, state="deleted")
             mend = fault(host)
             before = state(host, "ufw")

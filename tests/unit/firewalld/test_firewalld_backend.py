@@ -597,10 +597,10 @@ def test_a_run_that_died_behind_its_reload(box: Box) -> None:
     def die(*_given: Any) -> None:
         raise KeyboardInterrupt
 
-    daemon._addPort = die  # type: ignore[method-assign]
+    daemon._addPort = die  # type: ignore[assignment,method-assign]
     with pytest.raises(KeyboardInterrupt):
         backend.apply(change)
-    del daemon._addPort  # type: ignore[method-assign]
+    del daemon._addPort
     assert ("7001", "tcp") not in daemon.zones["public"]["ports"]
     for _time in range(2):
         backend.undo(change)
