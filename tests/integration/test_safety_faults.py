@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
-from typing import Any
 
 import pytest
 from torture import STEP, WANTED, install, kill_at_points, module, sampler, settle, state
