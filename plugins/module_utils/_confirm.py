@@ -186,9 +186,13 @@ class Runner:
         self.lent: Tuple[int, ...] = ()
 
     def __call__(self, argv: List[str], stdin: Optional[str]) -> Tuple[int, str, str]:
-        code, out, err = self.start(
-            argv, data=stdin, binary_data=True, handle_exceptions=True, pass_fds=self.lent or None
-        )
+        # Left to itself, run_command ends the module where a program does not take its input, with nothing undone.
+        try:
+            code, out, err = self.start(
+                argv, data=stdin, binary_data=True, handle_exceptions=False, pass_fds=self.lent or None
+            )
+        except OSError as error:
+            return 127, "", "%s: %s" % (argv[0], error)
         return int(code), str(out), str(err)
 
 

@@ -463,7 +463,7 @@ def test_what_fails_half_way_is_put_back(host: Host) -> None:
     # A program that fails once: v4 is loaded by then, and has to be undone.
     host.write(
         "/usr/local/sbin/ip6tables-restore",
-        '#!/bin/sh\ncase "$*" in *--test*) exec /usr/sbin/ip6tables-restore "$@";; esac\necho no memory >&2\nexit 2\n',
+        '#!/bin/sh\ncase "$*" in *--test*) exec /usr/sbin/ip6tables-restore "$@";; esac\ncat >/dev/null\necho no memory >&2\nexit 2\n',
     )
     host.run(["chmod", "755", "/usr/local/sbin/ip6tables-restore"])
     failed = role(host, ["AirPlay"], fails=True)
