@@ -18,6 +18,12 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _ruleset  # noqa: F401
+
+# Ansible loads this plugin before it forks a worker for each host and task, each of which would have to read what the
+# lookups need by itself.
+_catalogue.load()
+
 display = Display()
 
 MODULE = "netports.apple.host_firewall"

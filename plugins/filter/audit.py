@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible.plugins.filter.core import to_json
 from ansible.plugins.loader import lookup_loader
 from ansible.utils.unsafe_proxy import wrap_var
 
@@ -42,7 +44,7 @@ def _settings() -> dict[str, Any]:
 def _record(host: str, variables: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """One host's record, from the variables that the playbook registers."""
     result = variables.get("host_firewall_result") or {}
-    declared = _audit.plain(_options.decrypted(variables.get("netports_declared") or {}))
+    declared = _plain(_options.decrypted(variables.get("netports_declared") or {}))
     if declared:
         declared["catalogues"] = declared.get("catalogues") or settings["catalogues"]
         given = declared.get("supplement", "")
@@ -50,18 +52,23 @@ def _record(host: str, variables: Mapping[str, Any], settings: Mapping[str, Any]
     foreign = variables.get("netports_foreign") or {}
     return {
         "host": host,
-        "groups": _audit.plain(variables.get("group_names") or []),
+        "groups": _plain(variables.get("group_names") or []),
         "declared": declared,
-        "result": {key: _audit.plain(result[key]) for key in _RESULT if key in result},
-        "foreign": _audit.plain(foreign.get("stdout")),
+        "result": {key: _plain(result[key]) for key in _RESULT if key in result},
+        "foreign": _plain(foreign.get("stdout")),
     }
+
+
+def _plain(value: Any) -> Any:
+    """A value in JSON's own types: Ansible's containers look at each item anew whenever it is read."""
+    return json.loads(to_json(value))
 
 
 def audit_changes(operations: Any) -> Any:
     """The filter C(audit_changes): a sentence for each operation."""
     if isinstance(operations, (str, Mapping)):
         raise AnsibleFilterError("netports.apple.audit_changes: give the operations that the module returns")
-    return wrap_var([_audit.sentence(_audit.plain(one)) for one in operations])
+    return wrap_var([_audit.sentence(_plain(one)) for one in operations])
 
 
 def _writer(name: str, write: Callable[[Mapping[str, Any]], str]) -> Callable[[Any], Any]:
@@ -69,7 +76,7 @@ def _writer(name: str, write: Callable[[Mapping[str, Any]], str]) -> Callable[[A
         """A report in another form."""
         if not isinstance(report, Mapping) or "hosts" not in report:
             raise AnsibleFilterError(f"netports.apple.{name}: give the report that netports.apple.audit returns")
-        return wrap_var(write(_audit.plain(report)))
+        return wrap_var(write(_plain(report)))
 
     return filter_function
 

@@ -363,17 +363,6 @@ def text(value: Any) -> str:
     return _CONTROL.sub("\ufffd", plain.encode("utf-8", "replace").decode("utf-8"))
 
 
-def plain(value: Any) -> Any:
-    """A value in JSON's own types; Ansible's own are subclasses of them, or not even that."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, bool):
-        return value
-    return int(value) if isinstance(value, int) else str(value)
-
-
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 

@@ -1,11 +1,12 @@
 # Copyright (c) 2026, netports.apple contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the audit of many hosts costs the controller: `python tests/benchmark/fleet.py [HOSTS]`, from the checkout.
+"""What the audit of many hosts costs: `PYTHONPATH=tests .venv/bin/python tests/benchmark/fleet.py [HOSTS [REAL]]`.
 
-The hosts are not there: a connection plugin answers for them, at once, with what the module returns on a host that is as
-declared. So the time is the controller's alone. Beside it, in the same run, stands a play that does as many tasks on as
-many hosts with a module of ansible-core, over the same connection: what is left is this collection's own cost.
+First over HOSTS that are not there: a connection plugin answers for them, at once, with what the module returns on a host
+that is as declared. So the time is the controller's alone. Beside it, in the same run, stands a play that does as many
+tasks on as many hosts with modules of ansible-core, over the same connection: what is left is this collection's own cost.
+Then over REAL test hosts with ufw, as root: apply, apply again, audit.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ sys.path.insert(0, str(COLLECTIONS))
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _ruleset
 
 FORKS = 10
+AUDIT = "netports.apple.audit"
 PRODUCTS = ["FaceTime", "AirPlay", "iCloud", "Screen Sharing", "Push Notifications", "Software Update"]
 
 CONNECTION = '''
@@ -87,9 +89,8 @@ def measure(folder: Path, playbook: str, answer: dict[str, Any]) -> tuple[float,
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 500
+def standin(count: int) -> list[str]:
+    """Measure hosts that are not there; the lines of a table."""
     with tempfile.TemporaryDirectory(prefix="netports-fleet-") as name:
         folder = Path(name)
         (folder / "standin.py").write_text(CONNECTION)
@@ -102,35 +103,77 @@ def main() -> None:
         }
         hosts: dict[str, dict[str, str]] = {f"host-{number:04}": {} for number in range(count)}
         (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
-        # What the audit has for each host, in ansible-core's own: a fact, a check of arguments, a task that is skipped, a
-        # module, and another task that is skipped.
+        # What the audit has for each host, in ansible-core's own: a fact, a check of arguments, a task that is skipped, and
+        # two modules.
         peer = [
             {"ansible.builtin.set_fact": {"declared": "{{ host_firewall_products }}"}},
             {"ansible.builtin.assert": {"that": "declared | length > 0", "quiet": True}},
             {"ansible.builtin.include_tasks": "none.yml", "when": "false"},
             {"ansible.builtin.ping": {}},
-            {"ansible.builtin.command": "none", "when": "false"},
+            {"ansible.builtin.command": "none"},
         ]
-        play = [{"hosts": "all", "gather_facts": False, "tasks": peer}]
-        (folder / "peer.json").write_text(json.dumps(play))
+        (folder / "peer.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": peer}]))
         rules, _silent = _ruleset.rules(_catalogue.select(_catalogue.load(), PRODUCTS))
-        answer = {"changed": False, "backend": "pf", "before": rules, "after": rules, "operations": [], "ping": "pong"}
+        answer = {
+            "changed": False, "backend": "ufw", "before": rules, "after": rules, "operations": [],
+            "ping": "pong", "rc": 0, "stdout": "",
+        }  # fmt: skip
         rows = []
-        for title, playbook in (
-            ("ansible-core's own tasks", "peer.json"),
-            ("netports.apple.audit", "netports.apple.audit"),
-        ):
+        for title, playbook in (("ansible-core's own tasks", "peer.json"), ("`netports.apple.audit`", AUDIT)):
             wall, cpu = measure(folder, playbook, answer)
             rows.append((title, wall, cpu))
         report = json.loads((folder / "audit" / "audit.json").read_text())
         if report["summary"]["hosts"]["compliant"] != count:
             raise SystemExit(f"the hosts were not audited: {report['summary']}")
         sizes = {path.name: path.stat().st_size for path in sorted((folder / "audit").iterdir())}
-    print(f"{count} hosts, {FORKS} forks, {len(PRODUCTS)} products each; {os.cpu_count()} processors")
-    for title, wall, cpu in rows:
-        print(f"{title:28} {wall:7.1f} s {cpu:7.1f} s of processor {1000 * cpu / count:7.1f} ms a host")
-    print(f"{'this collection alone':28} {'':19} {1000 * (rows[1][2] - rows[0][2]) / count:22.1f} ms a host")
-    print(", ".join(f"{name} {size / 1000:.0f} kB" for name, size in sizes.items()))
+    lines = [
+        f"| {count} hosts that are not there, {FORKS} forks | seconds | of processor | of processor, a host |",
+        "|---|---:|---:|---:|",
+    ]
+    lines += [f"| {title} | {wall:.1f} | {cpu:.1f} | {1000 * cpu / count:.0f} ms |" for title, wall, cpu in rows]
+    own = 1000 * (rows[1][2] - rows[0][2]) / count
+    lines.append(f"| this collection alone, the report included | | | {own:.0f} ms |")
+    return [*lines, "", "Files: " + ", ".join(f"{name} {size / 1000:.0f} kB" for name, size in sizes.items()) + "."]
+
+
+def real(count: int) -> list[str]:
+    """Measure real test hosts with ufw; the lines of a table."""
+    from hosts import Lab, play
+
+    lab = Lab()
+    lines = ["| real hosts | forks | seconds | seconds a host | remote calls a host |", "|---|---:|---:|---:|---:|"]
+    try:
+        hosts = [lab.start("bookworm", "ufw") for _number in range(count)]
+        with tempfile.TemporaryDirectory(prefix="netports-fleet-") as folder:
+            extra = {"netports_become": False, "netports_audit_dir": folder}
+            for title, name in (("apply, all new", "apply"), ("apply, nothing to change", "apply"), ("audit", "audit")):
+                started = time.monotonic()
+                run = play(
+                    hosts,
+                    playbook=json.dumps([{"import_playbook": f"netports.apple.{name}"}]),
+                    variables={"host_firewall_products": PRODUCTS},
+                    extra_vars=extra,
+                    argv=["-f", str(FORKS)],
+                    timeout=1200,
+                )
+                seconds = time.monotonic() - started
+                if run.changed != (title == "apply, all new"):
+                    raise SystemExit(f"{title}: {run.text}")
+                calls = run.remote_calls() / count
+                lines.append(
+                    f"| {title}, {count} hosts | {FORKS} | {seconds:.1f} | {seconds / count:.2f} | {calls:.1f} |"
+                )
+    finally:
+        lab.close()
+    return lines
+
+
+def main() -> None:
+    """Measure, and print tables."""
+    count, there = ([int(word) for word in sys.argv[1:]] + [500, 20][len(sys.argv) - 1 :])[:2]
+    print("\n".join(standin(count)))
+    if there:
+        print("\n" + "\n".join(real(there)))
 
 
 if __name__ == "__main__":

@@ -64,12 +64,19 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
+def _raise(limit: Path, least: int) -> None:
+    """Raises one of the kernel's limits where it is lower: each host's systemd takes some six inotify instances of 128."""
+    if int(limit.read_text()) < least and os.access(limit, os.W_OK):
+        limit.write_text(str(least))
+
+
 @cache
 def settings() -> dict[str, str]:
     """Writes podman's settings and the ssh key when they are not there; returns podman's environment."""
     require()
     containers, storage = CACHE / "containers.conf", CACHE / "storage.conf"
     networks = STORE / "networks"
+    _raise(Path("/proc/sys/fs/inotify/max_user_instances"), 2048)
     with locked("settings"):
         networks.mkdir(parents=True, exist_ok=True)
         RUN.mkdir(exist_ok=True)
