@@ -23,7 +23,7 @@ PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS HOSTS CONFIRM CHECK 
 as_typed = $(eval override $(1) := $$(value $(1)))$(eval export $(1))
 $(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(call as_typed,$(v))))
 
-.PHONY: bench help setup apply unit test torture lint molecule changelog format hosts clean-hosts clean
+.PHONY: bench help setup apply unit test torture lint docs molecule changelog format hosts clean-hosts clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -61,6 +61,10 @@ torture: ## kill runs at every point of theirs on real hosts; takes an hour, TOR
 lint: ## every linter, and ansible-test on every supported core: make lint LINTERS="--only ruff --only mypy"
 	@tools/setup.sh lint
 	@$(RUN)/python tools/lint.py -j $(JOBS) $(LINTERS)
+
+docs: ## the documentation site, into .test/site/html
+	@tools/setup.sh lint
+	@tools/site.sh
 
 molecule: ## Molecule on the test hosts, or MOLECULE_IMAGE=docker.io/... with systemd and Python; SCENARIO=ufw; as root
 	@tools/setup.sh lint

@@ -96,6 +96,7 @@ def checks(full: bool) -> dict[str, Callable[[], Result]]:
             on="changelogs",
         ),
         "ansible-builder": command(["tools/environment.sh"], on="the definition of the execution environment"),
+        "docs": command(["tools/site.sh"], on="the documentation site"),
         "zizmor": command(
             ["zizmor", "--offline", "--quiet", "--config", ".github/zizmor.yml", *workflows], on="the workflows"
         ),

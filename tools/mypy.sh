@@ -10,5 +10,5 @@ project=$(pwd)
 failed=0
 (cd .venv/collections &&
     "$project/.venv/bin/mypy" --config-file "$project/pyproject.toml" -p ansible_collections.netports.apple.plugins) || failed=1
-MYPYPATH=tests:tools:.venv/collections .venv/bin/mypy tests tools || failed=1
+MYPYPATH=tests:tools:.venv/collections .venv/bin/mypy tests tools docs/docsite || failed=1
 exit $failed

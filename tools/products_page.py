@@ -32,7 +32,7 @@ Written by tools/products_page.py from data/: change those, and run it again.
 # Products
 
 What the catalogue knows, edition `{edition}`: {products} products and {entries} entries, without the
-supplement. Ask for a product by its name in English or Dutch, an alias, or its id; [catalogue.md](catalogue.md) tells
+supplement. Ask for a product by its name in English or Dutch, an alias, or its id. [The catalogue](catalogue.md) has
 where all this comes from, and how a site adds its own.
 
 - **In**: the host listens, and needs the port open inbound. **Out**: the host connects. **In and out**: peers.

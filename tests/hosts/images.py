@@ -17,6 +17,12 @@ from pathlib import Path
 from .machine import CACHE, KEY, HostsError, locked, podman, settings
 
 SUITES = ("bullseye", "bookworm", "trixie")
+# What a suite brings, as docs/compatibility.md says; tests/integration/test_hosts.py compares the hosts with it.
+VERSIONS = {
+    "bullseye": {"debian": "11", "ufw": "0.36", "firewalld": "0.9.3", "python3": "3.9"},
+    "bookworm": {"debian": "12", "ufw": "0.36.2", "firewalld": "1.3.3", "python3": "3.11"},
+    "trixie": {"debian": "13", "ufw": "0.36.2", "firewalld": "2.3.1", "python3": "3.13"},
+}
 MIRROR = "http://deb.debian.org/debian"
 # Debian 11's security suite ended with its LTS; releases past their end move here, by the same layout.
 ARCHIVE = "http://archive.debian.org/debian"

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 
 from hosts import Host, HostsError, Lab, PlayFailed, Target, listen, play, probe, reach
+from hosts.images import VERSIONS
 
 PING = [{"name": "Ping", "ansible.builtin.ping": {}}]
 EVERY = [(family, protocol) for family in (4, 6) for protocol in ("tcp", "udp")]
@@ -29,6 +31,18 @@ def test_up_with_both_firewalls_off(host: Host, peer: Host) -> None:
         for family, protocol in EVERY
         for port in (80, 81)
     }
+
+
+@pytest.mark.hosts("none")
+def test_versions_are_those_of_the_compatibility_table(host: Host) -> None:
+    """Debian's versions without epoch and revision, of Python the first two numbers."""
+    installed = host.run(
+        ["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", "ufw", "firewalld", "python3"]
+    )
+    found = {name: re.split("[-+~]", version)[0] for name, version in map(str.split, installed.out.splitlines())}
+    found["python3"] = ".".join(found["python3"].split(".")[:2])
+    found["debian"] = re.findall(r'^VERSION_ID="(\d+)"', host.read("/etc/os-release"), re.MULTILINE)[0]
+    assert found == VERSIONS[host.suite]
 
 
 @pytest.mark.hosts("ufw")

@@ -1,0 +1,170 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guides say what is so: generated pages are current, quoted messages are the code's, links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import compatibility_page
+import pytest
+from matrix.plays import ROOT
+
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
+from hosts import images
+
+DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md") if "docsite" not in path.parts)
+TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+
+
+# --- docs/compatibility.md --------------------------------------------------------------------------------------------
+
+
+def test_compatibility_page_is_current() -> None:
+    assert compatibility_page.main(["--check"]) == 0
+
+
+def test_stale_compatibility_page_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compatibility_page, "PAGE", tmp_path / "compatibility.md")
+    assert compatibility_page.main(["--check"]) == 1
+    assert compatibility_page.main([]) == 0
+    monkeypatch.setitem(images.VERSIONS["trixie"], "ufw", "0.37")
+    assert compatibility_page.main(["--check"]) == 1
+
+
+def test_what_was_not_run_is_not_said_to_be_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "not run" in compatibility_page.page()
+    monkeypatch.setattr(compatibility_page, "NOT_RUN", "words that no workflow has")
+    assert "not run" not in compatibility_page.page().split("## Systems")[1]
+
+
+# --- docs/troubleshooting.md ------------------------------------------------------------------------------------------
+
+
+def text(node: ast.AST) -> str:
+    """A text of the source as a message, with … for what is put in."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(text(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return " ".join(re.sub(r"%[sdr]", "…", node.value).replace("%%", "%").split(" "))
+    return ""
+
+
+def trees() -> list[ast.Module]:
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "plugins").rglob("*.py"))]
+
+
+def messages() -> list[str]:
+    """All texts of the plugins and of the role's tasks."""
+    found = [text(node) for tree in trees() for node in ast.walk(tree)]
+    tasks = (ROOT / "roles" / "host_firewall" / "tasks" / "install.yml").read_text(encoding="utf-8")
+    return [*found, " ".join(re.sub(r"\{\{.*?\}\}", "…", tasks).replace("'…'", "…").split())]
+
+
+def warnings() -> set[str]:
+    """What the module and the filters may warn of: texts that go to a list of warnings, or that such a function returns."""
+    found = set()
+    for tree in trees():
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            whole = function.name.endswith("warnings") or function.name in ("_docker", "_wide", "silence")
+            for node in ast.walk(function):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "append":
+                    wanted = whole or (isinstance(node.func.value, ast.Name) and node.func.value.id == "warnings")
+                elif isinstance(node, ast.Return):
+                    wanted = whole
+                else:
+                    continue
+                # The text itself, without what is put into it.
+                inner = [text(one) for one in ast.walk(node)] if wanted else []
+                found |= {one for one in [max(inner, key=len)] if len(one) > 30} if inner else set()
+    return found
+
+
+QUOTED = [row for row in re.findall(r"^\| `(.+?)` \| (.+) \|$", TROUBLES, re.MULTILINE)]
+
+
+def bare(message: str) -> str:
+    return message.strip(" …")
+
+
+@pytest.fixture(scope="module")
+def known() -> list[str]:
+    return messages()
+
+
+@pytest.mark.parametrize("message", [message for message, _what in QUOTED])
+def test_quoted_message_is_the_codes_own(message: str, known: list[str]) -> None:
+    assert len(bare(message)) > 12
+    assert any(bare(message) in one for one in known), "no text of the code has these words in this order"
+
+
+def test_every_row_says_what_to_do() -> None:
+    rows = [line for line in TROUBLES.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(QUOTED) == len({message for message, _what in QUOTED})
+    assert all(what.strip() for _message, what in QUOTED)
+
+
+def test_every_warning_is_explained() -> None:
+    found = warnings()
+    assert len(found) >= 18
+    unexplained = [one for one in found if not any(bare(message) in one for message, _what in QUOTED)]
+    assert unexplained == []
+
+
+# --- docs/choosing.md -------------------------------------------------------------------------------------------------
+
+
+def test_names_find_what_the_page_says() -> None:
+    page = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
+    catalogue = _catalogue.load()
+    names = {product["name"]["en"] for product in catalogue.products.values()}
+    rows = re.findall(r"^\| (`.+) \| (.+) \|$", page, re.MULTILINE)
+    assert len(rows) == 4
+    for written, got in rows:
+        for term in re.findall(r"`([^`]+)`", written):
+            if got.startswith("an error: "):
+                with pytest.raises(_catalogue.CatalogueError) as caught:
+                    catalogue.resolve(term)
+                candidates = re.split(", | or ", got.removeprefix("an error: "))
+                assert set(candidates) <= names and all(one in str(caught.value) for one in candidates)
+            else:
+                assert catalogue.products[catalogue.resolve(term)]["name"]["en"] == got
+    for _host, products in re.findall(r"^\| (a .+) \| (.+) \|$", page, re.MULTILINE):
+        for term in products.split(", with")[0].split(", "):
+            catalogue.resolve(term)
+
+
+# --- Links ------------------------------------------------------------------------------------------------------------
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL), re.MULTILINE
+    )
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("roles/*/README.md")), ROOT / "data" / "README.md", *DOCS]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)]+)\)", page.read_text(encoding="utf-8")):
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+def test_the_site_and_the_readme_have_every_page() -> None:
+    contents = (ROOT / "docs" / "docsite" / "contents.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^docs/\S+$", contents, re.MULTILINE)
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT).with_suffix("")) for page in DOCS)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [str(page.relative_to(ROOT)) for page in DOCS if f"]({page.relative_to(ROOT)})" not in readme]
+    assert missing == []
