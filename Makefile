@@ -14,9 +14,6 @@ LINTERS ?=
 export SCENARIO ?=
 export MOLECULE_IMAGE ?=
 
-# The linters that need no environments of their own; make lint runs all.
-QUICK := $(addprefix --only ,ruff mypy yamllint shellcheck ansible-lint antsibull-docs)
-
 # These reach tools/apply.py through the environment as they were typed: make neither expands
 # them ($ is a plain character) nor puts them into the text of a command.
 PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS HOSTS CONFIRM CHECK BACKEND STATE
@@ -48,7 +45,8 @@ test: ## everything, on real hosts; as root, installs podman and its like by apt
 	@tools/hosts.sh install
 	@$(BUILD) build
 	@failed=; \
-	$(RUN)/python tools/lint.py -j $(JOBS) $(QUICK) || failed="$$failed lint"; \
+	$(RUN)/python tools/lint.py -j $(JOBS) || failed="$$failed lint"; \
+	tools/molecule.sh "" || failed="$$failed molecule"; \
 	$(RUN)/python -m pytest tests/unit tests/matrix tests/integration -n $(JOBS) $(PYTEST) || failed="$$failed pytest"; \
 	[ -z "$$failed" ] || { echo "make test: failed:$$failed" >&2; exit 1; }
 

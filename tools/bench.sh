@@ -21,4 +21,9 @@ if [ "$(cat $venv/.stamp 2>/dev/null)" != "$package" ]; then
     .venv/bin/uv pip install --quiet --python $venv/bin/python "$package"
     echo "$package" >$venv/.stamp
 fi
+roles=.test/bench-roles
+if [ ! -d $roles/linux-system-roles.firewall ]; then
+    timeout 60 $venv/bin/ansible-galaxy role install -p $roles linux-system-roles.firewall,1.9.1 ||
+        echo "bench: linux-system-roles.firewall cannot be installed here and is left out" >&2
+fi
 PYTHONPATH=tests exec $venv/bin/python tests/benchmark/bench.py

@@ -18,11 +18,11 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _ruleset  # noqa: F401
+from ansible_collections.netports.apple.plugins.plugin_utils import _ruleset
 
 # Ansible loads this plugin before it forks a worker for each host and task, each of which would have to read what the
 # lookups need by itself.
-_catalogue.load()
+_ruleset.prepare()
 
 display = Display()
 

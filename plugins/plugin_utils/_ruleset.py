@@ -32,6 +32,11 @@ _CHOICES = {
 }
 
 
+def prepare() -> None:
+    """Read the collection's own catalogue ahead of the first question."""
+    _catalogue.load()
+
+
 def rules(
     entries: Any,
     directions: Any = None,

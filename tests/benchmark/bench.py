@@ -25,12 +25,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmark import fleet
+
 from hosts import Host, Lab, play
 from hosts.plays import collections
 
 ROOT = Path(__file__).resolve().parents[2]
 REPEATS = int(os.environ.get("REPEATS", "3"))
 REMOVED = "AirPlay"
+# Where tools/bench.sh puts the peer that is a role, when it can be had.
+ROLES = ROOT / ".test" / "bench-roles"
+SYSTEM_ROLE = "linux-system-roles.firewall"
+FLEET = (500, 20)
 PHASES = ("first run", "second run", "one product removed")
 Tasks = list[dict[str, Any]]
 
@@ -88,6 +94,19 @@ def loop(module: str, firewall: str, full: list[dict[str, Any]], gone: list[dict
     return Way(f"loop over {module}", firewall, task("Rules", full), task("Gone", gone))
 
 
+def system_role(firewall: str, full: list[dict[str, Any]], gone: list[dict[str, Any]]) -> list[Way]:
+    """The role of linux-system-roles, with all ports in one call, as its users write it; none where it is not there."""
+    if not (ROLES / SYSTEM_ROLE).is_dir():
+        return []
+
+    def task(rows: list[dict[str, Any]]) -> Tasks:
+        ports = [row["port"] for row in rows]
+        settings = [{"port": ports, "state": rows[0]["state"], "permanent": True, "runtime": True}]
+        return [{"ansible.builtin.include_role": {"name": SYSTEM_ROLE}, "vars": {"firewall": settings}}]
+
+    return [Way(SYSTEM_ROLE, firewall, task(full), task(gone))]
+
+
 def ways() -> list[Way]:
     """Everything that is measured."""
     everything, less = entries(), entries(without=REMOVED)
@@ -117,6 +136,9 @@ def ways() -> list[Way]:
             "ansible.posix.firewalld", "firewalld",
             firewalld(everything, "enabled"), firewalld(gone or everything[:1], "disabled"),
         ),
+        *system_role(
+            "firewalld", firewalld(everything, "enabled"), firewalld(gone or everything[:1], "disabled")
+        ),
     ]  # fmt: skip
 
 
@@ -141,7 +163,7 @@ def measure(host: Host, tasks: Tasks) -> Figures:
     # Facts and the connection are there beforehand, as in a play of some length.
     with written(host) as dirty, host.processes() as seen:
         started = time.monotonic()
-        run = play(host, tasks, timeout=1200)
+        run = play(host, tasks, timeout=1200, env={"ANSIBLE_ROLES_PATH": str(ROLES)})
         total = time.monotonic() - started
     empty = time.monotonic()
     play(host, [{"name": "Nothing", "ansible.builtin.meta": "noop"}])
@@ -275,6 +297,9 @@ def main() -> int:
     from ansible.release import __version__
 
     firewalls, lookups = bench_firewalls(), bench_lookup()
+    many = [*fleet.standin(FLEET[0]), "", *fleet.real(FLEET[1])]
+    print("\n".join(many))
+    left_out = "" if (ROLES / SYSTEM_ROLE).is_dir() else f"{SYSTEM_ROLE} could not be installed and is left out."
     processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     text = textwrap.dedent(
         f"""\
@@ -287,11 +312,13 @@ def main() -> int:
         The same ports for all: {len(entries())} distinct pairs of direction and port over all products. For
         `ansible.posix.firewalld` its inbound ones alone, since it has no outbound rules. "One product removed" takes away
         {REMOVED}; for the peers, only the ports that no other product needs, which a user of a loop has to work out
-        beforehand. Seconds are the run's, less those of a run that does nothing.
+        beforehand. Seconds are the run's, less those of a run that does nothing. {left_out}
 
         """
     )
-    text += "## One host\n\n" + "\n".join(firewalls) + "\n\n## Lookup\n\n" + "\n".join(lookups) + "\n"
+    for title, lines in (("One host", firewalls), ("Lookup", lookups), ("A fleet", many)):
+        text += f"## {title}\n\n" + "\n".join(lines) + "\n\n"
+    text = text.rstrip() + "\n"
     (ROOT / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
     return 0
 
