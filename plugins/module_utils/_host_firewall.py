@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type
 
 from ansible.module_utils.basic import AnsibleModule
@@ -249,7 +250,7 @@ def _named(name: str) -> Type[Backend]:
 
 def _check_zone(zone: str) -> str:
     # firewalld's own limits are narrower still; this keeps everything out that a command line could trip over.
-    if zone and not all(letter.isalnum() or letter in "_-" for letter in zone):
+    if not re.match(r"[A-Za-z0-9_-]*\Z", zone):
         raise RuleError("%r is not a zone name: letters, digits, _ and -" % zone)
     return zone
 
