@@ -47,6 +47,12 @@ SERVICES: dict[str, dict[str, list[PortRange]]] = {
     "telnet": {"tcp": [(23, 23)]},
     "vnc-server": {"tcp": [(5900, 5903)]},
 }
+# What FreeBSD's pfctl prints for ports of these kinds: its services(5).
+NAMES = {
+    "ftp-data": 20, "ftp": 21, "telnet": 23, "netbios-ns": 137, "netbios-dgm": 138, "netbios-ssn": 139,
+    "microsoft-ds": 445, "afpovertcp": 548, "rsync": 873, "nfsd": 2049, "eppc": 3031, "net-assistant": 3283,
+    "ms-wbt-server": 3389, "rfb": 5900,
+}  # fmt: skip
 
 _LONGEST = 1_000_000
 _TUPLE = re.compile(
@@ -56,6 +62,13 @@ _TUPLE = re.compile(
 _ZONE = re.compile(r"^(\S+)(?: \(([^)]*)\))?$")
 _RICH_PORT = re.compile(r'(?<!source-)port port="([0-9-]+)" protocol="(tcp|udp)"')
 _RICH_SERVICE = re.compile(r'service name="([^"]+)"')
+_ACCEPTED_BY_DEFAULT = re.compile(r'^DEFAULT_INPUT_POLICY="?ACCEPT"?\s*$', re.MULTILINE)
+# A rule as pfctl prints it, that lets in from anywhere: protocol, lowest or only port with its operator, highest port.
+_PASS = re.compile(
+    r"^pass(?: in)?(?: log(?: \([^)]*\))?)?(?: quick)?(?: on (?:! )?\S+)?(?: inet6?)?(?: proto (\S+))?"
+    r" (?:all|from any to (?:! )?\S+(?: port (?:(=|>=|>) )?([a-z0-9-]+)(?::(\d+))?)?)(?: |$)",
+    re.MULTILINE,
+)
 
 Finding = dict[str, str]
 
@@ -77,14 +90,14 @@ def foreign(backend: str, text: Any, clean: Callable[[Any], str]) -> list[Findin
     """Findings about rules that are not of this collection.
 
     :param backend: whose text it is.
-    :param text: for ufw its rules files, for firewalld what C(firewall-cmd --list-all-zones) prints; as the host sent
-        it, so anything at all.
+    :param text: for ufw its settings and rules files, for firewalld what C(firewall-cmd --list-all-zones) prints, for
+        pf what C(pfctl -s rules) does; as the host sent it, so anything at all.
     :param clean: makes a text of the host fit for the report.
     :returns: as L(own).
     """
     if not isinstance(text, str):
         return []
-    readers = {"ufw": _ufw, "firewalld": _firewalld}
+    readers = {"ufw": _ufw, "firewalld": _firewalld, "pf": _pf}
     found = readers[backend](text[:_LONGEST], clean) if backend in readers else []
     # A rule for both IP versions stands in two files.
     return list({tuple(sorted(one.items())): one for one in found}.values())
@@ -111,6 +124,8 @@ def _findings(owner: str, rule: str, ports: Mapping[str, list[PortRange]]) -> li
 def _ufw(text: str, clean: Callable[[Any], str]) -> list[Finding]:
     """ufw's rules files: a tuple is action, protocol, port, to, source port, from, profiles if any, and direction."""
     found: list[Finding] = []
+    if _ACCEPTED_BY_DEFAULT.search(text):
+        found += _findings("foreign", "default: allow incoming", {"tcp": [EVERYTHING], "udp": [EVERYTHING]})
     for protocol, port, _to, source_port, source, profiles in _TUPLE.findall(text):
         if source not in ANYWHERE or source_port != "any" or profiles.startswith(" Apple%20"):
             continue
@@ -152,6 +167,23 @@ def _firewalld(text: str, clean: Callable[[Any], str]) -> list[Finding]:
                     found += _findings("foreign", clean(f"{told}: {rule}"), {protocol: _ranges([port])})
                 for service in _RICH_SERVICE.findall(rule):
                     found += _findings("foreign", clean(f"{told}: {rule}"), SERVICES.get(service, {}))
+    return found
+
+
+def _pf(text: str, clean: Callable[[Any], str]) -> list[Finding]:
+    """The main ruleset of pf: the ruleset's own rules are in an anchor. Whether a later rule blocks is not asked."""
+    found: list[Finding] = []
+    for rule in _PASS.finditer(text):
+        protocol, operator, first, last = rule.groups()
+        low = NAMES.get(first or "", int(first) if (first or "").isdecimal() else 0)
+        if protocol not in (None, "tcp", "udp") or (first and not low) or low > _ports.HIGHEST:
+            continue
+        high = int(last) if last else low
+        if operator in (">", ">="):
+            low, high = low + (operator == ">"), _ports.HIGHEST
+        ranges = [(low, max(low, min(high, _ports.HIGHEST)))] if first else [EVERYTHING]
+        line = rule.string[rule.start() :].partition("\n")[0]
+        found += _findings("foreign", clean(line), dict.fromkeys((protocol,) if protocol else ("tcp", "udp"), ranges))
     return found
 
 

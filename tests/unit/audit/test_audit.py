@@ -253,6 +253,36 @@ def test_foreign_rules_of_firewalld() -> None:
     ]
 
 
+def test_a_default_of_ufw_that_lets_everything_in() -> None:
+    for policy, kinds in (("ACCEPT", {"remote control", "file sharing", "wide"}), ("DROP", set()), ("REJECT", set())):
+        found = _audit_exposure.foreign("ufw", f'IPV6=yes\nDEFAULT_INPUT_POLICY="{policy}"\n', _audit.text)
+        assert {one["kind"] for one in found} == kinds
+        assert {one["rule"] for one in found} <= {"default: allow incoming"}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("pass in proto tcp from any to any port = 5900 flags S/SA keep state", [("remote control", "5900/tcp")]),
+        ("pass in log (all) quick on en0 inet proto tcp from any to 192.0.2.1 port = rfb flags S/SA",
+         [("remote control", "5900/tcp")]),
+        ("pass inet6 proto udp from any to any port 136:140", [("file sharing", "137-138/udp")]),
+        ("pass in proto udp from any to any port >= 60000", [("wide", "5536 ports")]),
+        ("pass all flags S/SA", [("remote control", ...), ("file sharing", ...), ("wide", ...)]),
+        ("pass in proto tcp from any to any port = 2300 flags S/SA", []),
+        ("pass in proto tcp from 10.0.0.0/8 to any port = 5900 flags S/SA", []),
+        ("pass in proto tcp from any port = 53 to any flags S/SA", []),
+        ("pass out all flags S/SA\nblock drop in all\npass in proto esp all", []),
+        ("pass in proto tcp from any to any port = nosuch", []),
+        ("pass in proto tcp from any to any port = 99999", []),
+    ],
+)  # fmt: skip
+def test_foreign_rules_of_pf(line: str, expected: list[tuple[str, Any]]) -> None:
+    found = _audit_exposure.foreign("pf", f"scrub in all\n{line}\n", _audit.text)
+    assert [one["kind"] for one in found] == [kind for kind, _ports in expected]
+    assert all(ports in (..., one["ports"]) and one["rule"] in line for one, (_kind, ports) in zip(found, expected))
+
+
 def test_own_rules() -> None:
     one = record("a", "Screen Sharing", before=rules("Screen Sharing", sources=["any"]))
     assert [(found["kind"], found["owner"]) for found in host(one)["exposures"]] == [("remote control", "own")]
