@@ -20,6 +20,8 @@ highlight_language = "yaml+jinja"
 # Links to headings as GitHub makes them.
 myst_heading_anchors = 4
 html_theme = "furo"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False

@@ -108,9 +108,9 @@ def examples() -> Iterator[Example]:
 EXAMPLES = list(examples())
 
 
-def of(*languages: str) -> Any:
-    """A test of the examples in these languages."""
-    chosen = [one for one in EXAMPLES if one.language in languages]
+def of(language: str) -> pytest.MarkDecorator:
+    """A test of the examples in a language."""
+    chosen = [one for one in EXAMPLES if one.language == language]
     assert chosen
     return pytest.mark.parametrize("example", chosen, ids=str)
 
@@ -269,7 +269,9 @@ def test_yaml(example: Example, runner: Callable[[Path], Runner]) -> None:
             if "hosts" in play:
                 run.play(play)
     elif what == "tasks":
-        variables = next((yaml.safe_load(one.text) for one in of_page(example.page) if is_template_variables(one)), {})
+        variables: dict[str, Any] = next(
+            (yaml.safe_load(one.text) for one in of_page(example.page) if is_template_variables(one)), {}
+        )
         for task in content:
             run.task(task, variables)
     elif what == "variables":
@@ -375,7 +377,7 @@ def check_make(words: list[str]) -> None:
     targets = [word for word in words if not re.match("[A-Z_]+=", word)]
     assert targets and set(targets) <= TARGETS.keys(), "a target that the Makefile does not have"
     for name in given:
-        named = any(name in TARGETS[target] for target in targets)
+        named = any(re.search(rf"\b{name}=", TARGETS[target]) for target in targets)
         assert named or name in (PASSED if targets == ["apply"] else SWITCHES), f"{name} is not passed on"
 
 
@@ -387,7 +389,8 @@ def check_playbook(words: list[str]) -> None:
     text = path.read_text(encoding="utf-8") + (ROOT / "playbooks" / "tasks" / "health.yml").read_text(encoding="utf-8")
     for index, word in enumerate(words):
         if word == "-e":
-            assert words[index + 1].partition("=")[0] in text, f"{path.name} has no such variable"
+            variable = words[index + 1].partition("=")[0]
+            assert re.search(rf"\b{variable}\b", text), f"{path.name} knows no {variable}"
 
 
 def check_command(line: str) -> None:
