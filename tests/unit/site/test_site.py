@@ -12,6 +12,8 @@ import builtins
 import copy
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -545,3 +547,35 @@ def test_a_file_of_100_megabytes_is_not_even_read(base: Any, tmp_path: Path) -> 
     with path.open("wb") as stream:
         stream.truncate(100 * 1024 * 1024)
     assert "larger than 1024 KiB" in refused_path(base, path)
+
+
+def test_catalogues_are_named_in_ansible_cfg(example: Any, write: Callable[..., str], tmp_path: Path) -> None:
+    settings = tmp_path / "ansible.cfg"
+    settings.write_text(f"[netports_apple]\ncatalogues = {write(example)}\nsupplement = true\n")
+    root = Path(__file__).resolve().parents[3]
+    expression = (
+        "{{ query('netports.apple.ports', 'Sync', 'AirPlay') | map(attribute='edition') | unique | join(' ') }}"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "ansible",
+            "adhoc",
+            "localhost",
+            "-m",
+            "ansible.builtin.debug",
+            "-a",
+            f"msg={expression!r}",
+        ],
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(settings),
+            "ANSIBLE_COLLECTIONS_PATH": str(root / ".venv" / "collections"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert '"msg": "example-2026 ' in done.stdout and "supplement-2026" in done.stdout, done.stdout + done.stderr
