@@ -4,8 +4,8 @@
 """Fixtures that give tests real hosts.
 
 `@pytest.mark.hosts("ufw", "bookworm", "trixie")` runs a test on a host of each suite with that firewall
-(no suite named: all of them), which it gets as `host`. `make_host` starts further ones, `peer` is a second
-host for probes. A machine that cannot run hosts is an error of every such test, never a skip.
+(no suite named: all of them), which it gets as `host`; several marks add up. `make_host` starts further ones,
+`peer` is a second host for probes. A machine that cannot run hosts is an error of every such test, never a skip.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Gives `host` its suites and firewall."""
     if "host" in metafunc.fixturenames:
-        mark = metafunc.definition.get_closest_marker("hosts")
-        firewall, *suites = mark.args if mark else ("none",)
-        cases = [(suite, firewall) for suite in suites or SUITES]
+        marks = [mark.args for mark in metafunc.definition.iter_markers("hosts")] or [("none",)]
+        cases = [(suite, firewall) for firewall, *suites in marks for suite in suites or SUITES]
         metafunc.parametrize("host", cases, indirect=True, ids=[f"{suite}-{firewall}" for suite, firewall in cases])
 
 

@@ -19,6 +19,16 @@ MODULE = "netports.apple.host_firewall"
 GUARD = {
     "plugins__module_utils___host_firewall": ("    guard = _management(backend, have)", "    guard: Any = None"),
 }
+# An administrator's own: for ufw for good, for firewalld at runtime alone, which no reload brings back by itself.
+OWN = {
+    "ufw": "ufw allow 8443/tcp comment ours",
+    "firewalld": """
+        firewall-cmd --add-port=8443/tcp
+        firewall-cmd --add-rich-rule='rule family=ipv4 source address=192.0.2.7 reject'
+        firewall-cmd --permanent --add-port=9443/tcp
+        firewall-cmd --zone=internal --add-source=198.51.100.0/24
+    """,
+}
 
 
 def run(host: Host, fails: bool = False, **more: Any) -> dict[str, Any]:
@@ -31,51 +41,53 @@ def run(host: Host, fails: bool = False, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.hosts("ufw", "bookworm")
+@pytest.mark.hosts("firewalld", "bookworm")
 def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
-    host.run(["ufw", "allow", "8443/tcp", "comment", "ours"])
-    before = state(host, "ufw")
+    host.sh(OWN[host.firewall])
+    before = state(host)
     assert run(host, check=True)["changed"] and "confirmed" not in run(host, check=True)
     # A controller that the rules shut out, one that died, and one that came back over the connection that it had.
     failed = run(host, fails=True, confirm_seconds=3, env=ssh_in_place(tmp_path, BLIND))
     assert "No route to host" in failed["msg"] and not failed["changed"] and not failed["confirmed"], failed
-    assert state(host, "ufw") == before
+    assert state(host) == before
     task = {"name": "Run", MODULE: {"rules": WANTED, "confirm_seconds": 3}}
     assert play(host, [task], fails=True, env=ssh_in_place(tmp_path, DEADLY)).rc == -9
     assert "apple" in host.run(["ls", "/var/lib/netports-apple/pending.json"]).out
     settle(host)
-    assert state(host, "ufw") == before
+    assert state(host) == before
     with collection(plugins__action__host_firewall=("            self._connection.reset()\n", "")) as env:
         kept = run(host, fails=True, confirm_seconds=3, env=env)
     assert "over the connection that the change was made over" in kept["msg"], kept
     assert "the host restored its old rules at" in kept["msg"]
-    assert state(host, "ufw") == before
+    assert state(host) == before
     # And one that did it right, through sudo, over IPv6, with files in the place of a pipe.
     for pipelining in (True, False):
         done = run(host, user="admin", family=6, pipelining=pipelining, confirm_seconds=30)
         assert done["changed"] and done["confirmed"] is True
-        assert state(host, "ufw") != before
+        assert state(host) != before
         assert "confirmed" not in run(host), "nothing changed, so there was nothing to confirm"
         assert run(host, state="deleted")["confirmed"]
-        assert state(host, "ufw") == before
+        assert state(host) == before
     assert "confirmed" not in run(host, confirm_seconds=0)
 
 
 @pytest.mark.hosts("ufw", "trixie")
+@pytest.mark.hosts("firewalld", "bookworm")
 def test_while_a_change_waits(host: Host) -> None:
     install(host)
-    before = state(host, "ufw")
+    before = state(host)
     step = {"step": "apply", "id": ""}
     code, first = module(host, rules=WANTED, confirm_seconds=60, _confirm=step)
     assert code == 0 and first["confirm"]["seconds"] == 60
-    waiting = state(host, "ufw")
+    waiting = state(host)
     assert waiting.files == before.files and waiting.kernel != before.kernel
     # Another run waits; a confirmation with another name settles nothing; check mode says what goes on.
     assert any("waits until" in text for text in run(host, check=True)["warnings"])
     code, answer = module(host, _confirm={"step": "confirm", "id": "another"})
-    assert answer["confirm"]["state"] == "gone" and state(host, "ufw") == waiting
+    assert answer["confirm"]["state"] == "gone" and state(host) == waiting
     code, answer = module(host, _confirm={"step": "confirm", "id": first["confirm"]["id"]})
     assert answer["confirm"]["state"] == "confirmed", answer
-    wanted = state(host, "ufw")
+    wanted = state(host)
     assert wanted.kernel == waiting.kernel and wanted.files != before.files
     code, answer = module(host, _confirm={"step": "confirm", "id": first["confirm"]["id"]})
     assert answer["confirm"]["state"] == "confirmed"
@@ -87,7 +99,7 @@ def test_while_a_change_waits(host: Host) -> None:
     code, answer = module(host, _confirm={"step": "confirm", "id": second["confirm"]["id"]})
     assert answer["confirm"]["state"] in ("gone", "restored"), answer
     module(host, rules=WANTED)
-    assert state(host, "ufw") == wanted
+    assert state(host) == wanted
     # Told to end, the keeper restores at once; killed, it leaves what the next run cleans.
     for signal, settled in (("TERM", True), ("KILL", False)):
         code, _result = module(host, state="deleted", confirm_seconds=60, _confirm=step)
@@ -96,14 +108,14 @@ def test_while_a_change_waits(host: Host) -> None:
             'print(json.load(open("/var/lib/netports-apple/pending.json"))["keeper"])\')'
         )
         settle(host)
-        assert (state(host, "ufw") == wanted) == settled
+        assert (state(host) == wanted) == settled
         assert module(host, rules=WANTED)[0] == 0
-        assert state(host, "ufw") == wanted
+        assert state(host) == wanted
     # A reboot needs nobody.
     module(host, state="deleted", confirm_seconds=600, _confirm=step)
     host.reboot(hard=True)
-    assert state(host, "ufw").files == wanted.files
-    assert sorted(state(host, "ufw").kernel.splitlines()) == sorted(wanted.kernel.splitlines())
+    assert state(host).files == wanted.files
+    assert sorted(state(host).kernel.splitlines()) == sorted(wanted.kernel.splitlines())
     assert not run(host)["changed"]
 
 
@@ -111,14 +123,14 @@ def test_while_a_change_waits(host: Host) -> None:
 def test_switching_on_without_the_guard_locks_out(host: Host, tmp_path: Path) -> None:
     # A port of its own, so that no rule of the distribution's is in the way.
     host.sh("echo 'Port 22\nPort 2222' >> /etc/ssh/sshd_config; systemctl restart ssh")
-    before = state(host, "ufw")
+    before = state(host)
     over: dict[str, Any] = {"variables": {"ansible_port": 2222}, "enable": True, "backend": "ufw"}
     with collection(**GUARD) as env:
         # Locked out indeed: nobody comes back, and the host helps itself.
         failed = run(host, fails=True, confirm_seconds=8, env={**env, "ANSIBLE_TIMEOUT": "3"}, **over)
         assert "the host restored its old rules at" in failed["msg"] or "restores its old rules" in failed["msg"]
         settle(host)
-        assert state(host, "ufw") == before and host.ssh("true", port=2222).rc == 0
+        assert state(host) == before and host.ssh("true", port=2222).rc == 0
         run(host, confirm_seconds=0, env=env, **over)
         assert host.ssh("true", port=2222).rc == 255 and host.ssh("true", port=2222, family=6).rc == 255
         host.run(["ufw", "disable"])

@@ -92,12 +92,12 @@ def test_faults_of_the_host(host: Host) -> None:
         for more in ways:
             module(host, state="deleted")
             mend = fault(host)
-            before = state(host, "ufw")
+            before = state(host)
             code, result = module(host, rules=WANTED, **more)
             if code == 0 and more:
                 code, result = module(host, _confirm={"step": "confirm", "id": result["confirm"]["id"]})
                 code = result["confirm"]["state"] != "confirmed"
-            now = state(host, "ufw")
+            now = state(host)
             assert (now == before) == bool(code), f"{fault.__name__}: {result}"
             assert code or fault is broken_profile, fault.__name__
             assert code == 0 or "Traceback" not in json.dumps(result)
@@ -120,10 +120,10 @@ def test_another_locale_and_five_thousand_rules(host: Host) -> None:
     text = host.read("/etc/ufw/user.rules")
     host.write("/etc/ufw/user.rules", text.replace("### RULES ###\n", "### RULES ###\n" + blocks, 1), "0640")
     host.reboot()
-    before = state(host, "ufw")
+    before = state(host)
     assert module(host, rules=WANTED)[1]["changed"]
     assert not module(host, rules=WANTED)[1]["changed"]
     assert module(host, state="deleted", confirm_seconds=1, _confirm=STEP)[1]["changed"]
     settle(host)
     assert module(host, state="deleted")[1]["changed"]
-    assert state(host, "ufw") == before
+    assert state(host) == before
