@@ -321,7 +321,10 @@ class Firewalld(Backend):
         self._carry_out(steps)
         if steps.start:
             self._switch_on(steps, ["start"])
-        _files.put_back(steps.files)
+        # New services stay, which nobody names then: firewalld watches its files, and when it sees a service go, it
+        # writes the zones that it remembers with it anew (firewall.server.config.removeService()).
+        services = self.path(_ETC, "services")
+        _files.put_back([one for one in steps.files if one.before is not None or os.path.dirname(one.path) != services])
         return None
 
     def keep(self, change: Change, engaged: Any) -> None:
@@ -875,23 +878,25 @@ class Firewalld(Backend):
 
     def _kept(self, daemon: Firewalld1, steps: Steps) -> None:
         """Have firewalld's view of its files be what they say now, and not what they said meanwhile."""
-        permanent = daemon.permanent()
-        services = {}
-        for name in steps.owned:
-            service = daemon.permanent_service(name)
-            if service:
-                services[name] = service
-        if _wrong(permanent._replace(services=services), steps.target, steps):
+        if self._remembered_wrong(daemon, steps.target, steps):
             self._reload(daemon, daemon.loaded("\0"), steps)
             self._check_loaded(daemon, steps)
         if steps.enable:
             self._systemctl(["enable"])
 
+    @staticmethod
+    def _remembered_wrong(daemon: Firewalld1, target: Target, steps: Steps) -> List[str]:
+        """In what firewalld's own memory of its files, which it brings up to date some seconds late, is not a target."""
+        services = {name: daemon.permanent_service(name) for name in steps.owned}
+        known = {name: service for name, service in services.items() if service}
+        return _wrong(daemon.permanent()._replace(services=known), target, steps)
+
     def _unload(self, daemon: Firewalld1, steps: Steps) -> None:
         """Bring the runtime back to the files as they were, and keep what others changed in it since."""
         interrupted = os.path.exists(self._reloading)
         failed = daemon.state() == "FAILED"
-        if not interrupted and not failed and not _wrong(daemon.loaded(self.options.ruleset + "-"), steps.old, steps):
+        wrong = _wrong(daemon.loaded(self.options.ruleset + "-"), steps.old, steps)
+        if not interrupted and not failed and not wrong and not self._remembered_wrong(daemon, steps.old, steps):
             return
         # A run that died behind its reload took with it what was there at runtime only: the plan has it still.
         others = steps.before if interrupted or failed else daemon.loaded("\0")

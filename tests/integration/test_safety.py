@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torture import BLIND, DEADLY, WANTED, collection, install, module, settle, ssh_in_place, state
+from torture import BLIND, DEADLY, STEP, WANTED, State, collection, install, module, settle, ssh_in_place, state
 
 from hosts import Host, play
 
@@ -38,6 +38,12 @@ def run(host: Host, fails: bool = False, **more: Any) -> dict[str, Any]:
     }
     task = {"name": "Run", MODULE: {"rules": WANTED, **more}}
     return play(host, [task], fails=fails, **settings).result(host, MODULE)
+
+
+def old(waiting: State, before: State) -> bool:
+    """Whether a reboot would bring the old rules: the files are the old ones, but for services that nobody names."""
+    new = {path for path in waiting.files.keys() - before.files.keys() if "/firewalld/services/apple-" in path}
+    return {path: one for path, one in waiting.files.items() if path not in new} == before.files
 
 
 @pytest.mark.hosts("ufw", "bookworm")
@@ -76,11 +82,10 @@ def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
 def test_while_a_change_waits(host: Host) -> None:
     install(host)
     before = state(host)
-    step = {"step": "apply", "id": ""}
-    code, first = module(host, rules=WANTED, confirm_seconds=60, _confirm=step)
+    code, first = module(host, rules=WANTED, confirm_seconds=60, _confirm=STEP)
     assert code == 0 and first["confirm"]["seconds"] == 60
     waiting = state(host)
-    assert waiting.files == before.files and waiting.kernel != before.kernel
+    assert old(waiting, before) and waiting.kernel != before.kernel
     # Another run waits; a confirmation with another name settles nothing; check mode says what goes on.
     assert any("waits until" in text for text in run(host, check=True)["warnings"])
     code, answer = module(host, _confirm={"step": "confirm", "id": "another"})
@@ -92,7 +97,7 @@ def test_while_a_change_waits(host: Host) -> None:
     code, answer = module(host, _confirm={"step": "confirm", "id": first["confirm"]["id"]})
     assert answer["confirm"]["state"] == "confirmed"
     # Who comes too late is told so.
-    code, second = module(host, state="deleted", confirm_seconds=1, _confirm=step)
+    code, second = module(host, state="deleted", confirm_seconds=1, _confirm=STEP)
     started = time.monotonic()
     assert module(host, rules=WANTED[:1])[1]["changed"], "the next run waited, and went on from the old rules"
     assert time.monotonic() - started > 0.5
@@ -102,7 +107,7 @@ def test_while_a_change_waits(host: Host) -> None:
     assert state(host) == wanted
     # Told to end, the keeper restores at once; killed, it leaves what the next run cleans.
     for signal, settled in (("TERM", True), ("KILL", False)):
-        code, _result = module(host, state="deleted", confirm_seconds=60, _confirm=step)
+        code, _result = module(host, state="deleted", confirm_seconds=60, _confirm=STEP)
         host.sh(
             f"kill -{signal} $(python3 -c 'import json; "
             'print(json.load(open("/var/lib/netports-apple/pending.json"))["keeper"])\')'
@@ -112,19 +117,27 @@ def test_while_a_change_waits(host: Host) -> None:
         assert module(host, rules=WANTED)[0] == 0
         assert state(host) == wanted
     # A reboot needs nobody.
-    module(host, state="deleted", confirm_seconds=600, _confirm=step)
+    module(host, state="deleted", confirm_seconds=600, _confirm=STEP)
     host.reboot(hard=True)
     assert state(host).files == wanted.files
     assert sorted(state(host).kernel.splitlines()) == sorted(wanted.kernel.splitlines())
     assert not run(host)["changed"]
 
 
+# What switches a firewall off again, and forgets what it was told.
+OFF = {
+    "ufw": "ufw disable; ufw --force reset; rm -f /etc/ufw/applications.d/netports-apple",
+    "firewalld": "systemctl disable --now firewalld; rm -f /etc/firewalld/*/*.xml",
+}
+
+
+@pytest.mark.parametrize("backend", ["ufw", "firewalld"])
 @pytest.mark.hosts("none", "bookworm")
-def test_switching_on_without_the_guard_locks_out(host: Host, tmp_path: Path) -> None:
+def test_switching_on_without_the_guard_locks_out(host: Host, backend: str) -> None:
     # A port of its own, so that no rule of the distribution's is in the way.
     host.sh("echo 'Port 22\nPort 2222' >> /etc/ssh/sshd_config; systemctl restart ssh")
     before = state(host)
-    over: dict[str, Any] = {"variables": {"ansible_port": 2222}, "enable": True, "backend": "ufw"}
+    over: dict[str, Any] = {"variables": {"ansible_port": 2222}, "enable": True, "backend": backend}
     with collection(**GUARD) as env:
         # Locked out indeed: nobody comes back, and the host helps itself.
         failed = run(host, fails=True, confirm_seconds=8, env={**env, "ANSIBLE_TIMEOUT": "3"}, **over)
@@ -133,13 +146,38 @@ def test_switching_on_without_the_guard_locks_out(host: Host, tmp_path: Path) ->
         assert state(host) == before and host.ssh("true", port=2222).rc == 0
         run(host, confirm_seconds=0, env=env, **over)
         assert host.ssh("true", port=2222).rc == 255 and host.ssh("true", port=2222, family=6).rc == 255
-        host.run(["ufw", "disable"])
-        host.run(["ufw", "--force", "reset"])
+        host.sh(OFF[backend])
     for family in (4, 6):
         done = run(host, user="admin", family=family, **over)
         assert done["confirmed"] and any("2222" in text for text in done["warnings"])
         assert host.ssh("true", port=2222, family=family).rc == 0
-        assert host.ssh("true", port=22, family=family).rc == 255
-        host.run(["ufw", "disable"])
-        host.run(["ufw", "--force", "reset"])
-        host.run(["rm", "-f", "/etc/ufw/applications.d/netports-apple"])
+        assert host.ssh("true", port=2222, family=10 - family).rc == 255
+        host.sh(OFF[backend])
+
+
+@pytest.mark.hosts("none", "bullseye", "trixie")
+def test_firewalld_in_short(host: Host) -> None:
+    install(host)
+    off = state(host)
+    code, _result = module(host, rules=WANTED, backend="firewalld", enable=True, confirm_seconds=1, _confirm=STEP)
+    assert code == 0 and state(host) != off
+    settle(host)
+    assert state(host) == off, "switched on and not confirmed"
+    assert module(host, rules=WANTED[1:], backend="firewalld", enable=True)[0] == 0
+    host.sh(OWN["firewalld"])
+    before = state(host)
+    assert "198.51.100.0/24" in before.kernel and "192.0.2.7" in before.kernel and "enabled" in before.enabled
+    assert module(host, rules=WANTED, confirm_seconds=1, _confirm=STEP)[0] == 0
+    waiting = state(host)
+    assert old(waiting, before) and waiting.kernel != before.kernel
+    settle(host)
+    assert state(host) == before
+    _code, result = module(host, rules=WANTED, confirm_seconds=60, _confirm=STEP)
+    _code, answer = module(host, _confirm={"step": "confirm", "id": result["confirm"]["id"]})
+    assert answer["confirm"]["state"] == "confirmed", answer
+    assert state(host).kernel == waiting.kernel and not module(host, rules=WANTED)[1]["changed"]
+    module(host, state="deleted", confirm_seconds=600, _confirm=STEP)
+    wanted = state(host).files
+    host.reboot(hard=True)
+    assert state(host).files == wanted
+    assert not module(host, rules=WANTED)[1]["changed"]

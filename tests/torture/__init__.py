@@ -50,7 +50,7 @@ CALLS = (
     *("rename", "unlink", "fsync", "fchmod", "mkdir", "rmdir", "symlink", "flock", "ftruncate"),
     *("clone", "clone3", "vfork", "fork", "wait4", "pipe2", "socketpair", "sendto", "recvfrom", "connect"),
 )
-WATCHED = {"ufw": ("/etc/ufw", "/etc/default/ufw"), "firewalld": ("/etc/firewalld",)}
+WATCHED = ("/etc/ufw", "/etc/default/ufw", "/etc/firewalld")
 
 
 class State(NamedTuple):
@@ -61,14 +61,14 @@ class State(NamedTuple):
     enabled: str
 
 
-def state(host: Host, firewall: str) -> State:
+def state(host: Host) -> State:
     """What there is now."""
     kernel = host.kernel().replace("\\'", "")
-    if firewall == "firewalld":
+    if "table inet firewalld" in kernel:
         # A reload makes the same sets and rules in another order.
         kernel = "\n".join(sorted(re.sub(r"\s+", " ", kernel).split(";")))
     enabled = host.run(["systemctl", "is-enabled", "firewalld", "ufw"], check=False).out
-    return State(host.files(*WATCHED[firewall]), kernel, enabled)
+    return State(host.files(*WATCHED), kernel, enabled)
 
 
 @functools.cache
@@ -198,28 +198,32 @@ nft.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
 nft.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
 nft.nft_ctx_get_output_buffer.argtypes = [ctypes.c_void_p]
 nft.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
+nft.nft_ctx_get_error_buffer.argtypes = [ctypes.c_void_p]
+nft.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
 context = nft.nft_ctx_new(0)
 nft.nft_ctx_buffer_output(context)
 nft.nft_ctx_buffer_error(context)
 nft.nft_ctx_output_set_flags(context, 1 << 1)
+log=[]
 stop = "/run/netports-sampler"
 open(stop, "w").close()
-tables = sys.argv[1:]
+commands = [one.encode() for one in sys.argv[1:]]
 seen, order, samples = {}, [], 0
 start = time.monotonic()
 print("ready", flush=True)
 while os.path.exists(stop):
     text = b""
-    for table in tables:
-        nft.nft_run_cmd_from_buffer(context, ("list table " + table).encode())
+    for command in commands:
+        bad = nft.nft_run_cmd_from_buffer(context, command)
         text += nft.nft_ctx_get_output_buffer(context) or b""
+        text += (nft.nft_ctx_get_error_buffer(context) or b"") if bad else b""
     samples += 1
-    if text not in seen:
-        seen[text] = 0
+    now = time.monotonic()
+    if not samples or not order or text != order[-1]:
         order.append(text)
-    seen[text] += 1
+        log.append(now-start)
 print(json.dumps({"samples": samples, "seconds": time.monotonic() - start,
-                  "states": [one.decode() for one in order]}))
+                  "states": [one.decode() for one in order], "log":log}))
 """
 
 
@@ -229,6 +233,7 @@ class Sampled(NamedTuple):
     samples: int
     seconds: float
     states: list[str]
+    log: list[float]
 
 
 @contextmanager
@@ -277,19 +282,19 @@ def kill_at_points(host: Host, firewall: str, stride: int = 1) -> dict[str, int]
     for arguments, kept in makes:
         other: dict[str, Any] = {"state": "deleted"} if "rules" in arguments else {"rules": WANTED}
         module(host, **other)
-        before = state(host, firewall)
+        before = state(host)
         points = counted(host, **arguments)
         settle(host)
-        wanted = state(host, firewall) if kept else before
+        wanted = state(host) if kept else before
         assert (wanted == before) != kept
         for call, number in points[::stride]:
-            if state(host, firewall) != before:
+            if state(host) != before:
                 assert module(host, **other)[0] == 0
-                assert state(host, firewall) == before, f"{call} {number}: the next run did not come back from it"
+                assert state(host) == before, f"{call} {number}: the next run did not come back from it"
             # A call that this run happened not to make kills nobody: the run went through.
             ends["killed"] += killed_at(host, call, number, **arguments) not in (0, 1)
             settle(host)
-            now = state(host, firewall)
+            now = state(host)
             assert now in (before, wanted), f"killed at {call} {number} of {arguments}: between"
             try:
                 socket.create_connection((host.address4, 22), 3).close()
