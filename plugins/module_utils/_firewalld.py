@@ -18,7 +18,8 @@ import ipaddress
 import os
 import re
 import time
-from typing import Any, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from contextlib import contextmanager
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files, _plan, _ports
 from ansible_collections.netports.apple.plugins.module_utils import _firewalld_dbus as _dbus
@@ -48,6 +49,24 @@ _ANY = "ANY"
 _UNIT = "firewalld.service"
 # How long firewalld may take to load its configuration when it starts, in seconds.
 _START = 30.0
+# What refuses new connections for as long as the elements of its set live, so that it opens by itself when nobody is
+# left to take it away; lo and neighbour discovery (untracked) go on. firewalld's own reload has the like of it.
+_GATE = "netports_closed"
+_CLOSE = """add table inet %(name)s
+delete table inet %(name)s
+table inet %(name)s {
+  set closed { type nf_proto; flags timeout; elements = { ipv4 timeout 30s, ipv6 timeout 30s }; }
+  chain new {
+    iif lo accept
+    oif lo accept
+    ct state established,related,untracked accept
+    meta nfproto @closed drop
+  }
+  chain input { type filter hook input priority 0; jump new; }
+  chain forward { type filter hook forward priority 0; jump new; }
+  chain output { type filter hook output priority 0; jump new; }
+}
+""" % {"name": _GATE}
 
 
 class ZoneFile(NamedTuple):
@@ -348,11 +367,11 @@ class Firewalld(Backend):
         if steps.start:
             self._systemctl(["stop"])
             return
-        daemon = self._daemon()
+        daemon = self._daemon() or (self._revived() if steps.before else None)
         if daemon is None:
             return
         try:
-            if steps.reload:
+            if steps.reload or os.path.exists(self._reloading):
                 self._unload(daemon, steps)
             for zone, attachment in steps.attach:
                 daemon.detach(zone, attachment)
@@ -829,7 +848,7 @@ class Firewalld(Backend):
             before = daemon.loaded("\0") if daemon and daemon.state() != "FAILED" else None
             _files.apply(steps.files, lambda: self._load(steps, daemon, before, loads))
         except (BackendError, BusError, OSError) as error:
-            outcome = self._put_back(daemon, before) if daemon and loads else "nothing was changed"
+            outcome = self._put_back(before) if daemon and loads else "nothing was changed"
             raise BackendError("%s: %s" % (" ".join(str(error).split()).rstrip("."), outcome))
 
     def _load(self, steps: Steps, daemon: Optional[Firewalld1], before: Optional[Loaded], loads: List[str]) -> None:
@@ -865,8 +884,9 @@ class Firewalld(Backend):
         """Reload, and bring back everything that is not ours and was there at runtime only."""
         os.makedirs(os.path.dirname(self._reloading), exist_ok=True)
         _files.replace(self._reloading, "", 0o600)
-        daemon.reload()
-        problems = daemon.restore(before, steps.owned, steps.own_policies) if before else []
+        with self._closed():
+            daemon.reload()
+            problems = daemon.restore(before, steps.owned, steps.own_policies) if before else []
         if problems:
             raise BackendError("the reload lost what was there at runtime only (%s)" % _some(problems))
         _files.replace(self._reloading, None)
@@ -901,30 +921,61 @@ class Firewalld(Backend):
         # A run that died behind its reload took with it what was there at runtime only: the plan has it still.
         others = steps.before if interrupted or failed else daemon.loaded("\0")
         problems: List[str] = []
-        try:
-            daemon.reload()
-        except BusError as error:
-            problems.append(str(error))
-        problems += daemon.restore(others, steps.owned, steps.own_policies) if others else []
+        with self._closed():
+            try:
+                daemon.reload()
+            except BusError as error:
+                problems.append(str(error))
+            problems += daemon.restore(others, steps.owned, steps.own_policies) if others else []
         wrong = _wrong(daemon.loaded(self.options.ruleset + "-"), steps.old, steps)
         if wrong:
             raise BackendError("firewalld has not loaded its old configuration (%s)" % _some(wrong + problems))
         _files.replace(self._reloading, None)
 
-    def _put_back(self, daemon: Firewalld1, before: Optional[Loaded]) -> str:
+    def _put_back(self, before: Optional[Loaded]) -> str:
         """Load the old files again, and bring back all of the runtime; returns how that went, for the message."""
         problems: List[str] = []
-        try:
-            daemon.reload()
-        except BusError as error:
-            # It loads what it can before it says so; the rest can be brought back still.
-            problems.append("firewalld could not load its old configuration again: %s" % error)
-        try:
-            problems += daemon.restore(before, frozenset(), frozenset()) if before else []
-        except BusError as error:
-            problems.append(str(error))
+        with self._closed():
+            try:
+                daemon = self._daemon() or self._revived()
+                if daemon is None:
+                    return "firewalld was stopped meanwhile, and has its old files"
+                try:
+                    daemon.reload()
+                except BusError as error:
+                    # It loads what it can before it says so; the rest can be brought back still.
+                    problems.append("firewalld could not load its old configuration again: %s" % error)
+                problems += daemon.restore(before, frozenset(), frozenset()) if before else []
+            except (BackendError, BusError) as error:
+                problems.append(str(error))
         _files.replace(self._reloading, None)
         return "not all could be put back (%s)" % _some(problems) if problems else "everything is as it was"
+
+    @contextmanager
+    def _closed(self) -> Iterator[None]:
+        """Refuse new connections for a moment.
+
+        firewalld does so itself until it has loaded its files, and then no longer; what was there at runtime only, an
+        administrator's refusal too, comes back behind that. Without C(nft) that moment stays.
+        """
+        shut = self.run(["nft", "-f", "-"], _CLOSE)[0] == 0
+        try:
+            yield
+        finally:
+            if shut:
+                self.run(["nft", "delete", "table", "inet", _GATE], None)
+
+    def _revived(self) -> Optional[Firewalld1]:
+        """firewalld again, where it died: what it leaves in the kernel then may be a host that is shut.
+
+        :returns: ``None`` when it was told to stop.
+        :raises BackendError: it does not come up.
+        """
+        if self.run(["systemctl", "--quiet", "is-failed", _UNIT], None)[0] != 0:
+            return None
+        _files.replace(self._reloading, "", 0o600)
+        self._systemctl(["start"])
+        return self._started()
 
     def _switch_on(self, steps: Steps, words: List[str]) -> None:
         """Have systemd start firewalld, now or at the next boot, and see it load what was written.
@@ -934,21 +985,24 @@ class Firewalld(Backend):
         try:
             self._systemctl(words)
             if steps.start:
-                self._check_started(steps)
+                self._check_loaded(self._started(), steps)
         except (BackendError, BusError) as error:
             _files.put_back(steps.files)
             if steps.start:
                 self.run(["systemctl", *(["disable", "--now"] if steps.enable else ["stop"]), _UNIT], None)
             raise BackendError("firewalld could not be switched on (%s): nothing was changed" % error)
 
-    def _check_started(self, steps: Steps) -> None:
+    def _started(self) -> Firewalld1:
+        """firewalld, once it has started.
+
+        :raises BackendError: it did not.
+        """
         deadline = time.monotonic() + _START
         while time.monotonic() < deadline:
             daemon = self._daemon()
             state = daemon.state() if daemon else ""
             if daemon and state == "RUNNING":
-                self._check_loaded(daemon, steps)
-                return
+                return daemon
             if state == "FAILED":
                 break
             time.sleep(0.1)

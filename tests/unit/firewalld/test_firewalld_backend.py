@@ -41,6 +41,8 @@ class Daemon:
     def __init__(self, root: Path, old: bool = False) -> None:
         self.root, self.old = root, old
         self.calls = self.reloads = 0
+        # Whether new connections are refused by a table of our own.
+        self.shut = False
         self.fail: dict[str, str] = {}
         self.log: list[str] = []
         self.state = "RUNNING"
@@ -94,6 +96,7 @@ class Daemon:
         return self.state if name == "state" else path.rpartition("/")[2]
 
     def _reload(self, _path: str) -> None:
+        assert self.shut, "what is there at runtime only is missing until it is brought back"
         self.reloads += 1
         self.zones, self.policies, self.services = self._load()
 
@@ -204,6 +207,10 @@ class Box:
 
     def backend(self, **options: Any) -> Firewalld:
         def run(argv: list[str], stdin: str | None) -> tuple[int, str, str]:
+            if argv[0] == "nft":
+                assert self.daemon and self.daemon.shut == (argv[1] == "delete")
+                self.daemon.shut = bool(stdin and "drop" in stdin)
+                return 0, "", ""
             assert stdin is None
             self.argv.append(argv)
             if argv[0] == "systemctl" and not self.answer[0]:
@@ -563,7 +570,11 @@ def test_a_change_that_waits_for_its_confirmation(box: Box) -> None:
     change = backend.plan(backend.read(), list(RULES))
     assert backend.live(change) and backend.confirms
     engaged = backend.engage(change)
-    assert box.files() == files and "apple-airplay" in daemon.zones["public"]["services"]
+    # New services stay while it waits; nobody names them.
+    new = {f"etc/firewalld/services/{name}.xml" for name in ("apple-airplay", "apple-facetime-out")}
+    waiting = box.files()
+    assert waiting.keys() - files.keys() == new and {path: waiting[path] for path in files} == files
+    assert "apple-airplay" in daemon.zones["public"]["services"]
     # What somebody else did meanwhile stays; a second time does no more.
     daemon._addPort("", "home", "7001", "tcp", 0)
     for _time in range(2):
@@ -580,6 +591,8 @@ def test_a_change_that_waits_for_its_confirmation(box: Box) -> None:
     daemon._removeService("", "public", "apple-airplay")
     with pytest.raises(BackendError, match="has not loaded what was planned"):
         backend.keep(change, engaged)
+    assert box.files() == waiting
+    backend.undo(change)
     assert box.files() == files
     daemon.state = "gone"
     with pytest.raises(BackendError, match="firewalld was stopped"):

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of firewalld and of its host end as before or as wanted; no moment of a run is open, a reload neither."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from torture import STEP, WANTED, install, module, sampler, settle, state
+
+from hosts import Host
+
+FOLDER = "/etc/firewalld"
+# An administrator's own: for good, and at runtime alone, where a reload takes it away.
+OWN = """
+    firewall-cmd --permanent --add-port=9443/tcp && firewall-cmd --reload
+    firewall-cmd --add-port=8443/tcp
+    firewall-cmd --add-rich-rule='rule family=ipv4 source address=192.0.2.7 reject'
+"""
+OWN_RULES = ("dport 9443 ", "dport 8443 ", "192.0.2.7 reject", "dport 22 ")
+
+
+def confirm(host: Host, **arguments: Any) -> dict[str, Any]:
+    """Make a change that waits, and confirm it."""
+    waiting = module(host, confirm_seconds=60, _confirm=STEP, **arguments)[1]["confirm"]
+    answer: dict[str, Any] = module(host, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]
+    return answer
+
+
+@pytest.mark.hosts("firewalld")
+def test_never_open(host: Host) -> None:
+    install(host)
+    host.sh(OWN)
+    with sampler(host) as found:
+        module(host, rules=WANTED)
+        module(host, rules=WANTED)
+        assert confirm(host, rules=WANTED[:1])["state"] == "confirmed"
+        module(host, state="deleted", confirm_seconds=1, _confirm=STEP)
+        settle(host)
+        module(host, state="deleted")
+    (seen,) = found
+    assert seen.samples / seen.seconds > 20, f"{seen.samples} samples in {seen.seconds} s are too few to say anything"
+    closed, refusal = 0, "reject with icmpx"
+    for text in seen.states:
+        # Both refuse every new connection: firewalld's own while it reloads, and ours until all is back.
+        if "table inet firewalld_policy_drop" in text or "ipv4 timeout" in text:
+            closed += 1
+            continue
+        missing = [one for one in OWN_RULES if one not in text]
+        assert not missing, f"{missing} in {text}"
+        assert text.count(refusal) == seen.states[0].count(refusal) > 1, text
+    assert closed > 4 and "netports_closed" not in state(host).kernel
+
+
+@pytest.mark.hosts("firewalld", "bookworm")
+def test_firewalld_writes_nothing_of_its_own(host: Host) -> None:
+    # It brings its memory of its files up to date five seconds after they changed, and may write them then.
+    install(host)
+    before = state(host)
+    assert module(host, rules=WANTED, confirm_seconds=7, _confirm=STEP)[0] == 0
+    settle(host)
+    time.sleep(7)
+    assert state(host) == before
+    waiting = module(host, rules=WANTED, confirm_seconds=60, _confirm=STEP)[1]["confirm"]
+    time.sleep(7)
+    assert module(host, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]["state"] == "confirmed"
+    wanted = state(host).files
+    time.sleep(7)
+    assert state(host).files == wanted
+    host.sh("firewall-cmd --permanent --add-port=7000/tcp && firewall-cmd --reload")
+    assert not module(host, rules=WANTED)[1]["changed"]
+    assert confirm(host, state="deleted")["state"] == "confirmed"
+    time.sleep(7)
+    text = host.read(f"{FOLDER}/zones/public.xml")
+    assert "7000" in text and "apple" not in text
+    assert host.run(["firewall-cmd", "--check-config"]).out == "success\n"
+
+
+def disk_full(host: Host) -> Callable[[], None]:
+    host.sh(
+        f"mkdir -p /run/small; mount -t tmpfs -o size=200k none /run/small; cp -a {FOLDER}/. /run/small;"
+        f"mount --bind /run/small {FOLDER}; dd if=/dev/zero of=/run/small/fill bs=1k 2>/dev/null || true"
+    )
+    return lambda: host.sh(f"umount {FOLDER}; umount /run/small") and None
+
+
+def read_only(host: Host) -> Callable[[], None]:
+    host.sh("mount --bind /etc /etc; mount -o remount,ro,bind /etc")
+    return lambda: host.sh("umount /etc") and None
+
+
+def broken(kind: str) -> Callable[[Host], Callable[[], None]]:
+    def fault(host: Host) -> Callable[[], None]:
+        host.write(f"{FOLDER}/{kind}/broken.xml", "<?xml version='1.0'?>\n<zone><short>Theirs</zo\x01")
+        return lambda: host.sh(f"rm {FOLDER}/{kind}/broken.xml") and None
+
+    fault.__name__ = f"broken_{kind}"
+    return fault
+
+
+def dies_reloading(host: Host) -> Callable[[], None]:
+    # The first thing that a reload of ours calls: firewalld dies a moment behind it.
+    host.write(
+        "/usr/local/sbin/nft",
+        '#!/bin/sh\n[ "$1" = -f ] && ! [ -e /run/fault ] && {\n'
+        "touch /run/fault; (while ! /usr/sbin/nft list tables | grep -q firewalld_policy_drop; do :; done;\n"
+        f'{KILL}) >/run/fault 2>&1 &\n}}\nexec /usr/sbin/nft "$@"\n',
+        "0755",
+    )
+    return lambda: host.sh("rm /usr/local/sbin/nft /run/fault") and None
+
+
+WAYS: list[dict[str, Any]] = [{}, {"confirm_seconds": 20, "_confirm": STEP}]
+KILL = "kill -KILL $(systemctl show -P MainPID firewalld)"
+
+
+@pytest.mark.hosts("firewalld", "bookworm")
+def test_faults_of_the_host(host: Host) -> None:
+    install(host)
+    host.sh(OWN)
+    for fault in (disk_full, read_only, broken("services"), broken("zones"), broken("policies"), dies_reloading):
+        for more in WAYS:
+            module(host, state="deleted")
+            before = state(host)
+            mend = fault(host)
+            there = state(host).files
+            code, result = module(host, rules=WANTED, **more)
+            # Nobody of a run that failed is at work behind its end: what it left is what stays.
+            settle(host, 0)
+            now = state(host)
+            assert code == 1 and "Traceback" not in json.dumps(result), f"{fault.__name__}: {result}"
+            assert now == before._replace(files=there), f"{fault.__name__}: {result}"
+            assert (fault is dies_reloading) == ("disconnected from message bus" in result["msg"]), result
+            mend()
+            assert module(host, rules=WANTED)[0] == 0
+            assert not module(host, rules=WANTED)[1]["changed"], f"{fault.__name__}: the next run did not converge"
+
+
+@pytest.mark.hosts("firewalld", "bookworm")
+def test_faults_while_a_change_waits(host: Host) -> None:
+    install(host)
+    host.sh(OWN)
+    module(host, rules=WANTED[:1])
+    before = state(host)
+    own = f"{FOLDER}/services/apple-facetime.xml"
+    # Told to stop or to start anew it takes its runtime along, as whoever did that wanted; killed it is brought back.
+    for fault, expected in (("systemctl restart firewalld", False), (KILL, True)):
+        waiting = module(host, rules=WANTED, confirm_seconds=60, _confirm=STEP)[1]["confirm"]
+        host.sh(fault)
+        answer = module(host, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]
+        assert answer["state"] == "restored" and "firewalld" in answer["why"], answer
+        settle(host)
+        now = state(host)
+        assert now.files == before.files and (now == before) == expected, fault
+        assert all(one in now.kernel for one in OWN_RULES[:1])
+        host.sh(OWN)
+        assert state(host) == before
+    for more in WAYS:
+        module(host, rules=WANTED)
+        wanted = state(host)
+        host.write(own, host.read(own)[:-8])
+        code, result = module(host, rules=WANTED, **more)
+        assert code == 0 and result["changed"], result
+        if more:
+            module(host, _confirm={"step": "confirm", "id": result["confirm"]["id"]})
+        assert state(host) == wanted and not module(host, rules=WANTED)[1]["changed"]
