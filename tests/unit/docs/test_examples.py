@@ -347,7 +347,7 @@ def test_template_gives_what_the_page_shows(example: Example, runner: Callable[[
     (run.folder / "example.j2").write_text(example.text, encoding="utf-8")
     # The lookup renders as the module ansible.builtin.template does, and starts no process for it.
     made = run.template("{{ lookup('ansible.builtin.template', 'example.j2') }}", yaml.safe_load(given.text))
-    language, _, shown = example.result.partition("\n")
+    language, shown = example.result.split("\n", 1)
     assert made == shown
     if language == "json":
         assert json.loads(shown)
@@ -362,7 +362,7 @@ def test_there_are_five_uses() -> None:
 # --- Commands ---------------------------------------------------------------------------------------------------------
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-TARGETS = {name: text for name, text in re.findall(r"^([a-z-]+):(?: .*?)?## (.*)$", MAKEFILE, re.MULTILINE)}
+TARGETS = dict(re.findall(r"^([a-z-]+):(?: .*?)?## (.*)$", MAKEFILE, re.MULTILINE))
 SWITCHES = {*re.findall(r"^(?:export )?([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)}
 PASSED = set(re.findall(r"^PASSED := (.*)$", MAKEFILE, re.MULTILINE)[0].split())
 

@@ -84,7 +84,7 @@ def warnings() -> set[str]:
     return found
 
 
-QUOTED = [row for row in re.findall(r"^\| `(.+?)` \| (.+) \|$", TROUBLES, re.MULTILINE)]
+QUOTED = re.findall(r"^\| `(.+?)` \| (.+) \|$", TROUBLES, re.MULTILINE)
 
 
 def bare(message: str) -> str:
@@ -155,7 +155,7 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("roles/*/README.md")), ROOT / "da
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)]+)\)", page.read_text(encoding="utf-8")):
-        path, _, anchor = target.partition("#")
+        path, anchor = target.split("#") if "#" in target else (target, "")
         there = (page.parent / path).resolve() if path else page
         assert there.exists(), target
         assert not anchor or anchor in anchors(there), target
