@@ -28,7 +28,7 @@ MIRROR = "http://deb.debian.org/debian"
 ARCHIVE = "http://archive.debian.org/debian"
 
 PACKAGES = (
-    "conntrack,dbus,firewalld,iproute2,iptables,kmod,libpam-systemd,nftables,openssh-server,procps,"
+    "conntrack,dbus,firewalld,iproute2,iptables,kmod,libpam-systemd,locales,nftables,openssh-server,procps,"
     "python3,strace,sudo,systemd,systemd-sysv,ufw"
 )
 
@@ -46,6 +46,7 @@ chroot "$1" systemctl mask systemd-sysctl.service systemd-binfmt.service systemd
     systemd-journal-catalog-update.service systemd-update-done.service systemd-timesyncd.service \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
     logrotate.timer man-db.timer getty.target console-getty.service systemd-firstboot.service
+chroot "$1" localedef -i de_DE -f UTF-8 de_DE.UTF-8
 chroot "$1" useradd --create-home --shell /bin/bash admin
 printf 'admin ALL=(ALL) NOPASSWD: ALL\n' >"$1/etc/sudoers.d/admin"
 chmod 0440 "$1/etc/sudoers.d/admin"

@@ -181,3 +181,30 @@ def test_firewalld_in_short(host: Host) -> None:
     host.reboot(hard=True)
     assert state(host).files == wanted
     assert not module(host, rules=WANTED)[1]["changed"]
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+@pytest.mark.hosts("firewalld", "bookworm")
+def test_a_host_that_speaks_german(host: Host) -> None:
+    for path in ("/etc/default/locale", "/etc/locale.conf"):
+        host.write(path, "LANG=de_DE.UTF-8\nLC_ALL=de_DE.UTF-8\n")
+    host.reboot()
+    assert "nicht gefunden" in host.ssh("ls /nowhere").err and "nicht gefunden" in host.ssh("sudo ls /x", "admin").err
+    before = state(host)
+    for user in ("root", "admin"):
+        assert run(host, user=user)["confirmed"] and not run(host, user=user)["changed"]
+        assert run(host, user=user, state="deleted")["confirmed"]
+        assert state(host) == before
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_logind_kills_what_a_session_leaves_behind(host: Host, tmp_path: Path) -> None:
+    host.write("/etc/systemd/logind.conf.d/kill.conf", "[Login]\nKillUserProcesses=yes\n")
+    host.sh("systemctl restart systemd-logind")
+    host.ssh("sudo setsid sleep 987 >/dev/null 2>&1 </dev/null &", user="admin")
+    host.sh("while pgrep -f 'sleep 98[7]'; do sleep 0.1; done")
+    before = state(host)
+    run(host, user="admin", fails=True, confirm_seconds=4, env=ssh_in_place(tmp_path, BLIND))
+    settle(host)
+    assert state(host) == before
+    assert run(host, user="admin")["confirmed"]

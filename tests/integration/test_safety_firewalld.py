@@ -169,3 +169,25 @@ def test_faults_while_a_change_waits(host: Host) -> None:
         if more:
             module(host, _confirm={"step": "confirm", "id": result["confirm"]["id"]})
         assert state(host) == wanted and not module(host, rules=WANTED)[1]["changed"]
+
+
+@pytest.mark.hosts("firewalld", "bookworm")
+def test_a_thousand_rules(host: Host) -> None:
+    install(host)
+    rules = "".join(
+        f'<rule family="ipv4"><source address="192.0.2.{port % 250}"/><port port="{port}" protocol="tcp"/><accept/></rule>'
+        for port in range(20000, 21000)
+    )
+    text = host.read("/usr/lib/firewalld/zones/public.xml").replace("</zone>", rules + "</zone>")
+    host.write(f"{FOLDER}/zones/public.xml", text)
+    host.sh("firewall-cmd --reload")
+    host.sh(OWN)
+    before = state(host)
+    assert before.kernel.count("192.0.2.") > 1000
+    assert module(host, rules=WANTED, confirm_seconds=1, _confirm=STEP)[0] == 0
+    settle(host)
+    assert state(host) == before
+    assert confirm(host, rules=WANTED)["state"] == "confirmed"
+    assert not module(host, rules=WANTED)[1]["changed"]
+    assert confirm(host, state="deleted")["state"] == "confirmed"
+    assert state(host) == before

@@ -207,7 +207,7 @@ nft.nft_ctx_buffer_error(context)
 nft.nft_ctx_output_set_flags(context, 1 << 2)
 stop = "/run/netports-sampler"
 open(stop, "w").close()
-seen, order, samples = set(), [], 0
+order, samples = [], 0
 start = time.monotonic()
 print("ready", flush=True)
 while os.path.exists(stop):
@@ -217,8 +217,7 @@ while os.path.exists(stop):
     assert not bad, nft.nft_ctx_get_error_buffer(context)
     text = re.sub(rb" expires \w+", b"", text)
     samples += 1
-    if text not in seen:
-        seen.add(text)
+    if not order or text != order[-1]:
         order.append(text)
 print(json.dumps({"samples": samples, "seconds": time.monotonic() - start,
                   "states": [one.decode() for one in order]}))
@@ -226,7 +225,7 @@ print(json.dumps({"samples": samples, "seconds": time.monotonic() - start,
 
 
 class Sampled(NamedTuple):
-    """What the sampler saw: how often it looked, for how long, and each different state of the tables once."""
+    """What the sampler saw: how often it looked, for how long, and the states of the tables, one after the other."""
 
     samples: int
     seconds: float
