@@ -93,5 +93,5 @@ clean-hosts: ## remove the test hosts and their images
 	@$(BUILD) clean
 
 clean: ## remove the test hosts and what setup made
-	@if [ -d .test ]; then $(BUILD) clean; fi
+	@if ls -d .test/store-* >/dev/null 2>&1; then $(BUILD) clean; fi
 	rm -rf .venv .test .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -48,8 +48,8 @@ Supported is more than proven. This page says what is proven, and by what:
 
 ## The controller
 
-ansible-core {requires}. `make test` installs the built collection with each of these and plays every use of the lookups, the
-filters and the module's rendering, on one of the Pythons that the machine has; a core for which it has none is named at
+ansible-core {requires}. `make test` installs the built collection with each of these and plays a playbook of the lookups,
+the filters and the module's rendering, on one of the Pythons that the machine has; a core for which it has none is named at
 the end and left out.
 
 | ansible-core | its Pythons | here | workflow |

@@ -20,4 +20,10 @@ ANSIBLE_COLLECTIONS_PATH="$PWD/.venv/collections" ANSIBLE_HOME="$PWD/.test/ansib
 cp -R docs "$source/docs"
 cat README.md docs/docsite/contents.md >"$source/index.md"
 sphinx-build --fail-on-warning --keep-going --quiet --conf-dir docs/docsite "$source" "$site/html"
+# A page is read without a network: it loads nothing from a server.
+if grep -rnE '<(script|link|img|iframe)[^>]*(src|href)="(https?:)?//' "$site/html" --include='*.html' ||
+    grep -rnE '(@import|url\()[^;]{0,8}(https?:)?//' "$site/html" --include='*.css' -o; then
+    echo "site: the pages above would load something from a server" >&2
+    exit 1
+fi
 echo "The site is in $site/html/index.html"
