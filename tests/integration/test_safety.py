@@ -105,6 +105,12 @@ def test_while_a_change_waits(host: Host) -> None:
     assert answer["confirm"]["state"] in ("gone", "restored"), answer
     module(host, rules=WANTED)
     assert state(host) == wanted
+    # A run over no network, which the plugin does not ask to wait, leaves nobody behind.
+    code, local = module(host, rules=WANTED[:1], confirm_seconds=60)
+    assert code == 0 and local["changed"] and "confirm" not in local
+    settle(host, 0)
+    assert host.run(["pgrep", "-f", "netports-torture"], check=False).out == ""
+    module(host, rules=WANTED)
     # Told to end, the keeper restores at once; killed, it leaves what the next run cleans.
     for signal, settled in (("TERM", True), ("KILL", False)):
         code, _result = module(host, state="deleted", confirm_seconds=60, _confirm=STEP)

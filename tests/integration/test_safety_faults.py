@@ -17,6 +17,8 @@ from hosts import Host
 
 # What is tried here, of all that `make torture` tries: every so many.
 STRIDE = 31
+# A change that is kept at once, and one that waits.
+WAYS: list[dict[str, Any]] = [{}, {"confirm_seconds": 20, "_confirm": STEP}]
 
 
 @pytest.mark.hosts("ufw", "bookworm", "trixie")
@@ -77,9 +79,8 @@ def broken_rules(host: Host) -> Callable[[], None]:
 @pytest.mark.hosts("ufw", "bookworm")
 def test_faults_of_the_host(host: Host) -> None:
     install(host)
-    ways: list[dict[str, Any]] = [{}, {"confirm_seconds": 20, "_confirm": STEP}]
     for fault in (disk_full, read_only, broken_profile, broken_rules):
-        for more in ways:
+        for more in WAYS:
             module(host, state="deleted")
             mend = fault(host)
             before = state(host)
@@ -111,7 +112,7 @@ def test_a_lock_of_iptables(host: Host) -> None:
             "while flock -n /run/xtables.lock true; do sleep 0.05; done"
         )
 
-    for more in ({}, {"confirm_seconds": 20, "_confirm": STEP}):
+    for more in WAYS:
         hold(600)
         code, result = module(host, rules=WANTED, **more)
         assert code == 1 and "xtables lock" in result["msg"] and state(host) == before, result

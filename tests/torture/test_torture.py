@@ -22,6 +22,8 @@ def test_ufw_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str
     with capsys.disabled():
         print(f"\n{host.suite} ufw: {ends}")
     assert ends["locked out"] == 0
+    # A run makes some calls more or fewer than the one that was counted: nearly each kill hit.
+    assert ends["killed"] >= 0.9 * (ends["before"] + ends["wanted"])
 
 
 @pytest.mark.timeout(7200)
@@ -31,3 +33,5 @@ def test_firewalld_killed_at_every_point(host: Host, capsys: pytest.CaptureFixtu
     with capsys.disabled():
         print(f"\n{host.suite} firewalld: {ends}")
     assert ends["locked out"] == 0
+    # A run makes some calls more or fewer than the one that was counted: nearly each kill hit.
+    assert ends["killed"] >= 0.9 * (ends["before"] + ends["wanted"])

@@ -1,0 +1,126 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the action plugin asks of a host, step by step, and what it makes of the answers."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+WAITS = {"changed": True, "confirm": {"id": "abc", "seconds": 60, "until": "12:00"}}
+
+
+class Stage:
+    """A controller with a clock of its own, and a host that gives its answers in turn, the last one again and again."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Any, transport: str = "ssh", **args: Any) -> None:
+        from ansible.errors import AnsibleConnectionFailure
+
+        from ansible_collections.netports.apple.plugins.action import host_firewall
+
+        self.answers = list(answers)
+        self.asked: list[tuple[str, str]] = []
+        self.now = 0.0
+        monkeypatch.setattr(host_firewall, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep))
+        self.resets = 0
+        self.fails: list[str] = []
+
+        def reset() -> None:
+            self.resets += 1
+            if self.fails:
+                raise AnsibleConnectionFailure(self.fails.pop(0))
+
+        task = SimpleNamespace(args=args, async_val=0, check_mode=False, diff=False, action="host_firewall")
+        connection = SimpleNamespace(transport=transport, reset=reset, _shell=SimpleNamespace(tmpdir=None))
+        self.plugin = host_firewall.ActionModule(
+            task=task, connection=connection, play_context=None, loader=None, templar=None, shared_loader_obj=None
+        )
+        monkeypatch.setattr(self.plugin, "_execute_module", self._execute)
+
+    def _sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+    def _execute(self, module_name: str, module_args: dict[str, Any], **_more: Any) -> dict[str, Any]:
+        assert module_name == "netports.apple.host_firewall"
+        step = module_args.pop("_confirm", {"step": "", "id": ""})
+        assert module_args == {"rules": [1]}, "every call has the task's arguments"
+        self.asked.append((step["step"], step["id"]))
+        self.now += 0.1
+        answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
+        return dict(answer)
+
+    def run(self) -> dict[str, Any]:
+        result: dict[str, Any] = self.plugin.run(None, {})
+        return result
+
+
+def answer(state: str, why: str = "", at: str = "12:01") -> dict[str, Any]:
+    return {"changed": False, "confirm": {"state": state, "why": why, "at": at}}
+
+
+@pytest.mark.parametrize("transport", ["local", "community.docker.docker", "containers.podman.podman", "sshx", "winrm"])
+def test_without_a_network_nothing_has_to_be_confirmed(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    # What a task gives for the plugin's own option is taken away, also here.
+    args = {"rules": [1], "_confirm": {"step": "apply", "id": ""}}
+    stage = Stage(monkeypatch, {"changed": True}, transport=transport, **args)
+    assert stage.run() == {"changed": True}
+    assert stage.asked == [("", "")] and stage.resets == 0
+
+
+@pytest.mark.parametrize("transport", ["ssh", "ansible.builtin.ssh", "paramiko_ssh", "ansible.netcommon.libssh"])
+def test_over_a_network_a_new_connection_confirms(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
+    stage = Stage(monkeypatch, WAITS, answer("confirmed"), transport=transport, rules=[1])
+    assert stage.run() == {"changed": True, "confirmed": True}
+    assert stage.asked == [("apply", ""), ("confirm", "abc")] and stage.resets == 1 and stage.now < 1
+
+
+@pytest.mark.parametrize("result", [{"changed": False}, {"changed": True}, {"failed": True, "msg": "no"}])
+def test_where_nothing_waits_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, result: dict[str, Any]) -> None:
+    # So it is in check mode, without a change, with confirm_seconds 0, and where the run failed.
+    stage = Stage(monkeypatch, result, rules=[1])
+    assert stage.run() == result
+    assert stage.asked == [("apply", "")] and stage.resets == 0
+
+
+def test_what_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = answer("refused", "it came over the kept connection")
+    stage = Stage(
+        monkeypatch, WAITS, {"unreachable": True, "msg": "timed out"}, refused, answer("confirmed"), rules=[1]
+    )
+    stage.fails = ["cannot reset"]
+    assert stage.run()["confirmed"] is True
+    assert stage.asked == [("apply", "")] + [("confirm", "abc")] * 3 and stage.resets == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (answer("restored", "time is over"), r"\(time is over\): the host restored its old rules at 12:01\."),
+        (answer("gone"), r"\(no reason given\): the host no longer knows of the change: run this again"),
+        ({"failed": True, "msg": "No route."}, r"\(No route\): the host restores its old rules by itself.* at 12:00\."),
+        ({"confirm": "yes"}, r"\(\{'confirm': 'yes'\}\): the host restores"),
+        ({}, r"\(\{\}\): the host restores"),
+    ],
+)
+def test_what_is_not_confirmed_fails(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], said: str) -> None:
+    stage = Stage(monkeypatch, WAITS, given, rules=[1])
+    result = stage.run()
+    assert result["failed"] and not result["changed"] and result["confirmed"] is False
+    with pytest.raises(AssertionError, match=said):
+        raise AssertionError(result["msg"])
+    # As long as the host waits and a little longer, and not for ever.
+    assert stage.now < 60 + 15 + 3
+    assert {step for step, _identity in stage.asked[1:]} <= {"confirm", "status"}
+
+
+def test_who_was_shut_out_hears_how_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    shut = [{"unreachable": True, "msg": "No route to host"}] * 16
+    stage = Stage(monkeypatch, WAITS, *shut, answer("waiting"), answer("restored", "time is over"), rules=[1])
+    result = stage.run()
+    assert "(No route to host): the host restored its old rules at 12:01" in result["msg"]
+    assert stage.asked[-1] == ("status", "abc")
