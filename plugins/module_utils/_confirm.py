@@ -253,7 +253,6 @@ def carry_out(
         os.close(lent)
         here.close()
         return None
-    os.close(lent)
     try:
         here.sendall(("wait %d %s\n" % (seconds, json.dumps(engaged))).encode())
         answer = _line(here)
@@ -264,6 +263,8 @@ def carry_out(
         why = "the process that was to wait for the confirmation is gone"
         backend.undo(change)
         journal.close(identity, RESTORED, why)
+    os.close(lent)
+    if not answer:
         raise BackendError("%s: the old rules were restored; run this again" % why)
     return {"id": identity, "seconds": seconds, "until": answer}
 
@@ -293,7 +294,8 @@ class _Keeper:
                 os.setsid()
                 if os.fork() == 0:
                     _detach([self.lock, there.fileno(), alive])
-                    self._run(there, alive)
+                    if self._watched(there, alive):
+                        self._run(there, alive)
             except BaseException as error:  # noqa: BLE001
                 syslog.syslog(syslog.LOG_ERR, "netports.apple: %s" % error)
             finally:
@@ -306,9 +308,29 @@ class _Keeper:
             raise OSError(errno.ECHILD, "it ended at once")
         return here, lent
 
-    def _run(self, there: socket.socket, alive: int) -> None:
+    def _watched(self, there: socket.socket, alive: int) -> bool:
+        """Split off the keeper proper, and undo the change in its place where it is killed.
+
+        :returns: whether this is the keeper; its watcher comes back when there is nothing left to do.
+        """
         for one in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(one, signal.SIG_IGN)
+        keeper = os.fork()
+        if keeper == 0:
+            return True
+        there.close()
+        os.waitpid(keeper, 0)
+        if self._pending():
+            # A run that is still at it undoes the change by itself when it finds nobody to hand it to.
+            select.select([alive], [], [], _ORPHANS)
+        if self._pending():
+            self._undo("the process that kept it was killed")
+        return False
+
+    def _pending(self) -> bool:
+        return bool((self.journal.pending() or {}).get("id") == self.record["id"])
+
+    def _run(self, there: socket.socket, alive: int) -> None:
         if isinstance(self.backend.run, Runner):
             self.backend.run.lent = ()
         there.sendall(b"ready\n")

@@ -91,7 +91,8 @@ class Steps(NamedTuple):
     """What is to be done: files in order, restore input by IP version, and whether to start ufw.
 
     ``undo`` takes ``restore`` back. ``before`` and ``kernel`` are the user chains before and after, ``tables``
-    the whole filter tables before, ``nft`` the tables of nftables before, where ufw is to start.
+    the whole filter tables before; ``nft`` the tables of nftables and ``sysctls`` the kernel's parameters (by path)
+    before, where ufw is to start.
     """
 
     files: List[FileChange]
@@ -104,6 +105,7 @@ class Steps(NamedTuple):
     profiles: List[str]
     start: bool
     nft: Set[str]
+    sysctls: Dict[str, str]
 
 
 class Ufw(Backend):
@@ -228,6 +230,7 @@ class Ufw(Backend):
                 sorted(profiles),
                 enable and not have.active,
                 self._nft_tables() if enable and not have.active else set(),
+                self._sysctls() if enable and not have.active else {},
             ),
         )
 
@@ -554,6 +557,10 @@ class Ufw(Backend):
         code, out, err = self.run(["ufw", "disable"], None)
         if code != 0:
             raise BackendError("'ufw disable' failed: %s" % (err.strip() or out.strip()))
+        for path, value in steps.sysctls.items():
+            if _files.read(path) != value:
+                with open(path, "w") as stream:
+                    stream.write(value)
         for family, before in steps.tables.items():
             now = self._table(family)
             text = cleared(before, now)
@@ -565,6 +572,15 @@ class Ufw(Backend):
                 rest = [line for line in self._table(family).splitlines() if line.startswith((":", "-"))]
                 if all(re.match(r":(INPUT|FORWARD|OUTPUT) ACCEPT ", line) for line in rest):
                     self.run(["nft", "delete"] + mine.split(), None)
+
+    def _sysctls(self) -> Dict[str, str]:
+        """The kernel's parameters that ufw sets when it starts (IPT_SYSCTL in /etc/default/ufw), by their path."""
+        named = re.search(r'^IPT_SYSCTL="?/?([^"\s]+)', _files.read(self.path("etc/default/ufw")) or "", re.MULTILINE)
+        text = (_files.read(self.path(named.group(1))) if named else None) or ""
+        keys = re.findall(r"^\s*-?([a-z][\w./-]*)\s*=", text, re.MULTILINE)
+        paths = [self.path("proc/sys", key if "/" in key else key.replace(".", "/")) for key in keys]
+        values = ((path, _files.read(path)) for path in paths if os.path.isfile(path))
+        return {path: value for path, value in values if value is not None}
 
     def _nft_tables(self) -> Set[str]:
         """The tables of nftables, which those of iptables are where it is built on it. Empty without ``nft``."""

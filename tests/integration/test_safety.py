@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -108,18 +109,16 @@ def test_while_a_change_waits(host: Host) -> None:
     # A run over no network, which the plugin does not ask to wait, leaves nobody behind.
     code, local = module(host, rules=WANTED[:1], confirm_seconds=60)
     assert code == 0 and local["changed"] and "confirm" not in local
-    settle(host, 0)
+    settle(host, 5)
     assert host.run(["pgrep", "-f", "netports-torture"], check=False).out == ""
     module(host, rules=WANTED)
-    # Told to end, the keeper restores at once; killed, it leaves what the next run cleans.
-    for signal, settled in (("TERM", True), ("KILL", False)):
-        code, _result = module(host, state="deleted", confirm_seconds=60, _confirm=STEP)
-        host.sh(
-            f"kill -{signal} $(python3 -c 'import json; "
-            'print(json.load(open("/var/lib/netports-apple/pending.json"))["keeper"])\')'
-        )
+    # Told to end, or killed, the keeper has the old rules restored at once; killed with its watcher, by the next run.
+    for words, settled in (("-TERM $1", True), ("-KILL $1", True), ("-KILL $(ps -o ppid= -p $1) $1", False)):
+        module(host, state="deleted", confirm_seconds=60, _confirm=STEP)
+        keeper = json.loads(host.read("/var/lib/netports-apple/pending.json"))["keeper"]
+        host.sh(f"set -- {keeper}; kill {words}")
         settle(host)
-        assert (state(host) == wanted) == settled
+        assert (state(host) == wanted) == settled, words
         assert module(host, rules=WANTED)[0] == 0
         assert state(host) == wanted
     # A reboot needs nobody.
@@ -142,6 +141,8 @@ OFF = {
 def test_switching_on_without_the_guard_locks_out(host: Host, backend: str) -> None:
     # A port of its own, so that no rule of the distribution's is in the way.
     host.sh("echo 'Port 22\nPort 2222' >> /etc/ssh/sshd_config; systemctl restart ssh")
+    redirects = "net.ipv4.conf.all.accept_redirects"
+    host.sh(f"sysctl -w {redirects}=1")
     before = state(host)
     over: dict[str, Any] = {"variables": {"ansible_port": 2222}, "enable": True, "backend": backend}
     with collection(**GUARD) as env:
@@ -150,8 +151,10 @@ def test_switching_on_without_the_guard_locks_out(host: Host, backend: str) -> N
         assert "the host restored its old rules at" in failed["msg"] or "restores its old rules" in failed["msg"]
         settle(host)
         assert state(host) == before and host.ssh("true", port=2222).rc == 0
+        assert host.run(["sysctl", "-n", redirects]).out == "1\n"
         run(host, confirm_seconds=0, env=env, **over)
         assert host.ssh("true", port=2222).rc == 255 and host.ssh("true", port=2222, family=6).rc == 255
+        assert host.run(["sysctl", "-n", redirects]).out == ("0\n" if backend == "ufw" else "1\n")
         host.sh(OFF[backend])
     for family in (4, 6):
         done = run(host, user="admin", family=family, **over)

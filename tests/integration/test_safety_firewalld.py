@@ -131,7 +131,7 @@ def test_faults_of_the_host(host: Host) -> None:
             there = state(host).files
             code, result = module(host, rules=WANTED, **more)
             # Nobody of a run that failed is at work behind its end: what it left is what stays.
-            settle(host, 0)
+            settle(host, 5)
             now = state(host)
             assert code == 1 and "Traceback" not in json.dumps(result), f"{fault.__name__}: {result}"
             assert now == before._replace(files=there), f"{fault.__name__}: {result}"
