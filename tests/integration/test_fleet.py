@@ -102,17 +102,16 @@ def test_a_fleet(make_host: Any, tmp_path: Path) -> None:
         assert not [path for path, item in state(host)[0].items() if "Apple" in str(item) or "apple" in path]
 
 
-def test_a_batch_that_fails_stops_the_next(make_host: Any) -> None:
-    first, second = make_host("bookworm", "ufw"), make_host("bookworm", "ufw")
-    before = state(second)
-    stopped = run(
-        "apply",
-        [first, second],
-        fails=True,
-        netports_serial=1,
-        netports_max_fail_percentage=0,
-        netports_health_ports=[4],
-        netports_health_timeout=1,
-    )
-    assert stopped.of(first, task="Make the firewall allow")[0].changed
-    assert not stopped.of(second) and state(second) == before
+def test_a_failure_in_a_batch_stops_the_next(make_host: Any) -> None:
+    bad, good, following = make_host("bookworm", "none"), make_host("bookworm", "ufw"), make_host("bookworm", "ufw")
+    before = state(following)
+    stopped = run("apply", [bad, good, following], fails=True, netports_serial=2)
+    assert [one.status for one in stopped.of(bad, task="Make the firewall allow")] == ["failed"]
+    assert stopped.of(good, task="Make the firewall allow")[0].changed
+    assert not stopped.of(following) and state(following) == before
+    # A host that changed and cannot be reached behind that is a failure too; and it can be asked to go on.
+    asked = {"netports_serial": 1, "netports_health_ports": [4], "netports_health_timeout": 1}
+    stopped = run("apply", [following, good], fails=True, **asked)
+    assert stopped.of(following, task="Make the firewall allow")[0].changed and not stopped.of(good)
+    went_on = run("apply", [bad, good, following], fails=True, netports_serial=2, netports_max_fail_percentage=50)
+    assert went_on.of(following, task="Make the firewall allow")
