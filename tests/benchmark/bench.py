@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmark import fleet
+from benchmark.fleet import LOCAL_NETWORKS
 
 from hosts import Host, Lab, play
 from hosts.plays import collections
@@ -59,17 +60,30 @@ class Way(NamedTuple):
     less: Tasks
 
 
-def entries(*, without: str = "") -> list[tuple[str, str, str]]:
-    """Every distinct (direction, protocol, port) of the catalogue's products, without those that only one needs."""
+class Opening(NamedTuple):
+    """One thing that a loop has to open: a port in a direction, inbound from one network or, "", from anywhere."""
+
+    direction: str
+    protocol: str
+    port: str
+    network: str
+
+
+def openings(*, without: str = "") -> list[Opening]:
+    """Everything that the catalogue's products need, each once, with the role's own defaults for who may come in.
+
+    :param without: a product; what it alone needs is left out.
+    """
     catalogue = json.loads((ROOT / "data" / "catalogue.json").read_text(encoding="utf-8"))
     name = {identifier: product["name"]["en"] for identifier, product in catalogue["products"].items()}
     return sorted(
         {
-            (direction, entry["protocol"], entry["port"])
+            Opening(direction, entry["protocol"], entry["port"], network)
             for entry in catalogue["entries"]
             if entry["product"] and name[entry["product"]] != without
             for direction in ("in", "out")
             if entry["direction"] in (direction, "both")
+            for network in (LOCAL_NETWORKS if (direction, entry["scope"]) == ("in", "local") else ("",))
         }
     )
 
@@ -78,7 +92,7 @@ def ours(name: str, firewall: str, products: str) -> Way:
     """The module, with all of the given products and then without one."""
 
     def task(expression: str) -> Tasks:
-        rules = f"{{{{ query('netports.apple.ports', *({expression})) | netports.apple.rules(sources=['any']) }}}}"
+        rules = f"{{{{ query('netports.apple.ports', *({expression})) | netports.apple.rules }}}}"
         return [{"name": "Rules", "netports.apple.host_firewall": {"rules": rules, "backend": firewall}}]
 
     return Way(name, firewall, task(products), task(f"{products} | difference(['{REMOVED}'])"))
@@ -100,8 +114,11 @@ def system_role(firewall: str, full: list[dict[str, Any]], gone: list[dict[str, 
         return []
 
     def task(rows: list[dict[str, Any]]) -> Tasks:
-        ports = [row["port"] for row in rows]
-        settings = [{"port": ports, "state": rows[0]["state"], "permanent": True, "runtime": True}]
+        settings = [
+            {key: found, "state": rows[0]["state"], "permanent": True, "runtime": True}
+            for key in ("port", "rich_rule")
+            if (found := [row[key] for row in rows if key in row])
+        ]
         return [{"ansible.builtin.include_role": {"name": SYSTEM_ROLE}, "vars": {"firewall": settings}}]
 
     return [Way(SYSTEM_ROLE, firewall, task(full), task(gone))]
@@ -109,37 +126,46 @@ def system_role(firewall: str, full: list[dict[str, Any]], gone: list[dict[str, 
 
 def ways() -> list[Way]:
     """Everything that is measured."""
-    everything, less = entries(), entries(without=REMOVED)
+    everything, less = openings(), openings(without=REMOVED)
     gone = [one for one in everything if one not in less]
     names = "query('netports.apple.products') | map(attribute='name') | list"
 
-    def ufw(rows: list[tuple[str, str, str]], **more: Any) -> list[dict[str, Any]]:
+    def ufw(items: list[Opening], **more: Any) -> list[dict[str, Any]]:
         return [
-            {"rule": "allow", "direction": way, "proto": protocol, "to_port": port.replace("-", ":"), **more}
-            for way, protocol, port in rows
+            {
+                "rule": "allow",
+                "direction": one.direction,
+                "proto": one.protocol,
+                "to_port": one.port.replace("-", ":"),
+                **({"from_ip": one.network} if one.network else {}),
+                **more,
+            }
+            for one in items
         ]
 
-    def firewalld(rows: list[tuple[str, str, str]], state: str) -> list[dict[str, Any]]:
-        # Inbound alone: the module has no outbound rules.
+    def firewalld(items: list[Opening], state: str) -> list[dict[str, Any]]:
+        # Inbound alone: neither peer has outbound rules.
         return [
-            {"port": f"{port}/{protocol}", "permanent": True, "immediate": True, "state": state}
-            for way, protocol, port in rows
-            if way == "in"
+            {**({"rich_rule": _rich(one)} if one.network else {"port": f"{one.port}/{one.protocol}"}), "state": state}
+            | {"permanent": True, "immediate": True}
+            for one in items
+            if one.direction == "in"
         ]
 
     return [
         ours("netports.apple, all products", "ufw", names),
         ours("netports.apple, two products", "ufw", "['FaceTime', 'AirPlay']"),
-        loop("community.general.ufw", "ufw", ufw(everything), ufw(gone or everything[:1], delete=True)),
+        loop("community.general.ufw", "ufw", ufw(everything), ufw(gone, delete=True)),
         ours("netports.apple, all products", "firewalld", names),
-        loop(
-            "ansible.posix.firewalld", "firewalld",
-            firewalld(everything, "enabled"), firewalld(gone or everything[:1], "disabled"),
-        ),
-        *system_role(
-            "firewalld", firewalld(everything, "enabled"), firewalld(gone or everything[:1], "disabled")
-        ),
-    ]  # fmt: skip
+        loop("ansible.posix.firewalld", "firewalld", firewalld(everything, "enabled"), firewalld(gone, "disabled")),
+        *system_role("firewalld", firewalld(everything, "enabled"), firewalld(gone, "disabled")),
+    ]
+
+
+def _rich(one: Opening) -> str:
+    family = "ipv6" if ":" in one.network else "ipv4"
+    port = f'port port="{one.port}" protocol="{one.protocol}"'
+    return f'rule family="{family}" source address="{one.network}" {port} accept'
 
 
 @contextmanager
@@ -299,6 +325,7 @@ def main() -> int:
     firewalls, lookups = bench_firewalls(), bench_lookup()
     many = [*fleet.standin(FLEET[0]), "", *fleet.real(FLEET[1])]
     print("\n".join(many))
+    inbound = sum(one.direction == "in" for one in openings())
     left_out = "" if (ROLES / SYSTEM_ROLE).is_dir() else f"{SYSTEM_ROLE} could not be installed and is left out."
     processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     text = textwrap.dedent(
@@ -309,10 +336,11 @@ def main() -> int:
         a fresh Debian 12 host; ansible-core {__version__} on Python {platform.python_version()}, {os.cpu_count()} cores of
         {processor.group(1) if processor else platform.machine()}.
 
-        The same ports for all: {len(entries())} distinct pairs of direction and port over all products. For
-        `ansible.posix.firewalld` its inbound ones alone, since it has no outbound rules. "One product removed" takes away
-        {REMOVED}; for the peers, only the ports that no other product needs, which a user of a loop has to work out
-        beforehand. Seconds are the run's, less those of a run that does nothing. {left_out}
+        The same for all: what the role opens by default for all products, {len(openings())} openings of one port or range in
+        one direction, inbound from one network or from anywhere. On firewalld the peers open the inbound ones alone,
+        {inbound}, since they have no outbound rules. "One product removed" takes away {REMOVED}; for the peers, only what no
+        other product needs, which a user of a loop has to work out beforehand. Seconds are the run's, less those of a run
+        that does nothing; processes are all that were started on the host, the login's own among them. {left_out}
 
         """
     )

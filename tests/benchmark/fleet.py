@@ -27,6 +27,7 @@ sys.path.insert(0, str(COLLECTIONS))
 
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _ruleset
 
+LOCAL_NETWORKS = _ruleset.LOCAL_NETWORKS
 FORKS = 10
 AUDIT = "netports.apple.audit"
 PRODUCTS = ["FaceTime", "AirPlay", "iCloud", "Screen Sharing", "Push Notifications", "Software Update"]
