@@ -208,6 +208,42 @@ class Host:
         for neighbour in neighbours:
             neighbour.run(["ip", version, "route", "replace", f"{address}/{length}", "dev", "eth0"])
 
+    def inner(self, family: int) -> tuple[str, str, str]:
+        """The network behind this host when it is a gateway, its own address there, and that of the one host in it."""
+        number = int(self.address4.rpartition(".")[2])
+        if family == 4:
+            return f"172.31.{number}.0/24", f"172.31.{number}.1", f"172.31.{number}.2"
+        return f"fd00:0:0:{number:x}::/64", f"fd00:0:0:{number:x}::1", f"fd00:0:0:{number:x}::2"
+
+    def behind(self, gateway: Host, *servers: Host) -> None:
+        """Moves this host into a network of its own behind `gateway`, which forwards IPv4 and IPv6 from then on.
+
+        All that this host has left is a cable to the gateway, eth1 at both ends, with default routes; its addresses
+        are those of `inner` from then on, and `servers` answer by way of the gateway. A reboot of either of the two
+        pulls the cable out: call it again.
+        """
+        self.run(["ip", "link", "delete", "eth1"], check=False)
+        self.run(["ip", "link", "set", "eth0", "down"])
+        subprocess.run(
+            [
+                *("ip", "link", "add", "eth1", "netns", str(self._pid), "type", "veth"),
+                *("peer", "name", "eth1", "netns", str(gateway._pid)),
+            ],
+            check=True,
+        )
+        for family in (4, 6):
+            network, *addresses = gateway.inner(family)
+            for host, address in zip((gateway, self), addresses, strict=True):
+                length = network.rpartition("/")[2]
+                host.run(["ip", f"-{family}", "address", "add", f"{address}/{length}", "dev", "eth1"])
+                host.run(["ip", "link", "set", "eth1", "up"])
+            self.run(["ip", f"-{family}", "route", "replace", "default", "via", addresses[0]])
+            for server in servers:
+                route = ["ip", f"-{family}", "route", "replace", network, "via", gateway.address(family)]
+                server.run(route)
+        self.address4, self.address6 = gateway.inner(4)[2], gateway.inner(6)[2]
+        gateway.run(["sysctl", "-q", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
+
     # Commands and files
 
     def argv(self, argv: Sequence[str]) -> list[str]:
