@@ -16,7 +16,7 @@ export MOLECULE_IMAGE ?=
 
 # These reach tools/apply.py through the environment as they were typed: make neither expands
 # them ($ is a plain character) nor puts them into the text of a command.
-PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS INTERFACE ZONE RULESET HOSTS CONFIRM CHECK BACKEND ENABLE STATE
+PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS INTERFACE OUT_INTERFACE ZONE RULESET HOSTS CONFIRM CHECK BACKEND ENABLE STATE
 as_typed = $(eval override $(1) := $$(value $(1)))$(eval export $(1))
 $(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(call as_typed,$(v))))
 

@@ -8,6 +8,7 @@ Everything comes by the environment, so that no shell ever reads a user's words:
     PRODUCTS="FaceTime, AirPlay"  SERVICES=ldaps   what to allow, separated by commas
     SOURCES= DESTINATIONS=                         networks, separated by commas
     DIRECTIONS="in, out"  INTERFACE=  ZONE=        as the role's variables of these names
+    DIRECTIONS=forward  OUT_INTERFACE=             on a gateway
     STATE=absent                                   remove all of it again
     BACKEND=ufw|firewalld|pf  ENABLE=yes           which firewall; switch it on
     HOSTS=inventory.yml                            other machines than this one
@@ -30,7 +31,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ("PRODUCTS", "SERVICES", "SOURCES", "DESTINATIONS", "DIRECTIONS")
-WORDS = ("INTERFACE", "ZONE", "STATE", "BACKEND", "RULESET", "ENABLE")
+WORDS = ("INTERFACE", "OUT_INTERFACE", "ZONE", "STATE", "BACKEND", "RULESET", "ENABLE")
 BACKENDS = ("ufw", "firewalld", "pf")
 # How the module's message for a host without a firewall begins: module_utils/_host_firewall.py, choose().
 NO_FIREWALL = "no firewall that this collection manages"
@@ -113,6 +114,7 @@ def describe(rule: Result) -> str:
     ends = [f"from {', '.join(rule['sources'])}"] if rule["sources"] else []
     ends += [f"to {', '.join(rule['destinations'])}"] if rule["destinations"] else []
     ends += [f"on {rule['interface']}"] if rule["interface"] else []
+    ends += [f"out on {rule['out_interface']}"] if rule["out_interface"] else []
     return " ".join([f"{rule['name']} {rule['direction']}:", "; ".join(ports), *ends])
 
 
@@ -149,6 +151,8 @@ def render(variables: dict[str, Any]) -> int:
             },
         }
         for backend in BACKENDS
+        # pf has no forward rules.
+        if backend != "pf" or "forward" not in variables.get("host_firewall_directions", [])
     ]
     text = [
         {

@@ -28,15 +28,16 @@ def rules(
     local_networks: Any = None,
     destinations: Any = None,
     interface: Any = None,
+    out_interface: Any = None,
 ) -> list[dict[str, Any]]:
     """The filter C(rules): see C(_ruleset.rules). Bad input is an AnsibleFilterError."""
     try:
-        options = _options.decrypted([directions, sources, local_networks, destinations, interface])
+        options = _options.decrypted([directions, sources, local_networks, destinations, interface, out_interface])
         made, silent = _ruleset.rules(entries, *options)
     except ValueError as error:
         raise AnsibleFilterError(f"netports.apple.rules: {error}") from error
-    if silent:
-        Display().warning(_ruleset.silence(silent))
+    for warning in _ruleset.silence(silent):
+        Display().warning(warning)
     return made
 
 

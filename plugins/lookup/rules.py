@@ -20,7 +20,8 @@ options:
   _terms:
     description:
       - Sets, as dictionaries with the keys C(products), C(services), C(directions), C(sources),
-        C(local_networks), C(destinations) and C(interface). C(products) or C(services) has to name something.
+        C(local_networks), C(destinations), C(interface) and C(out_interface). C(products) or C(services) has to name
+        something.
       - C(services) are labels or full names of services, for rows that name no product.
       - The other keys are the options of P(netports.apple.rules#filter).
       - A list among the terms stands for its members.
@@ -71,6 +72,16 @@ EXAMPLES = r"""
       products: [iCloud]
       services: [domain]
       directions: [out]
+
+- name: Let the devices behind a gateway out to what they need
+  netports.apple.host_firewall:
+    rules: "{{ query('netports.apple.rules', behind) }}"
+  vars:
+    behind:
+      products: [iCloud, FaceTime, Software Update]
+      directions: [forward]
+      sources: [10.30.0.0/16]
+      out_interface: eth0
 """
 
 RETURN = r"""
@@ -102,6 +113,6 @@ class LookupModule(LookupBase):
             rules, silent = _ruleset.compile_sets(catalogue, sets, kwargs.get("defaults"))
         except ValueError as error:
             raise AnsibleError(str(error)) from error
-        if silent:
-            Display().warning(_ruleset.silence(silent))
+        for warning in _ruleset.silence(silent):
+            Display().warning(warning)
         return rules

@@ -4,9 +4,9 @@
 
 """The firewalld backend.
 
-A rule is a service of its own, ``/etc/firewalld/services/<ruleset>-<name>[-out].xml``, whose description
+A rule is a service of its own, ``/etc/firewalld/services/<ruleset>-<name>[-out|-forward].xml``, whose description
 says whose it is. Inbound ones are let through in a zone, plainly or by rich rules for each source; outbound
-ones in a policy of the ruleset's, HOST to ANY. Files are edited by hand, so that the administrator's part of
+ones in a policy of the ruleset's, HOST to ANY, and what is forwarded in another, ANY to ANY. Files are edited by hand, so that the administrator's part of
 a zone stays byte for byte; the running firewalld is asked and told over D-Bus.
 """
 
@@ -43,9 +43,10 @@ _LIB = "usr/lib/firewalld"
 # Before -1, which policies of the administrator's get unless told otherwise, and after anything that was put in
 # front on purpose. firewalld.policies(5), "Policy priorities".
 _PRIORITY = -10
-# firewall.functions.max_policy_name_len() is 17; this leaves "-out" and "-9" behind it.
+# firewall.functions.max_policy_name_len() is 17; this leaves "-out" or "-fwd" and "-9" behind it.
 _STEM = 11
-_ANY = "ANY"
+_KINDS = {"out": "out", "forward": "fwd"}
+_ENDINGS = {"in": "", "out": "-out", "forward": "-forward"}
 _UNIT = "firewalld.service"
 # How long firewalld may take to load its configuration when it starts, in seconds.
 _START = 30.0
@@ -254,12 +255,13 @@ class Firewalld(Backend):
         warnings: List[str] = []
         wanted = normalise(_reduced(rule) for rule in wanted)
         if not native.has_policies:
-            left_out = sorted({rule.name for rule in wanted if rule.direction == "out"})
-            if left_out:
-                warnings.append(
-                    "this firewalld is older than 0.9 and has no policies, so that it cannot filter outbound "
-                    "connections: left out the outbound rules of %s" % ", ".join(left_out)
-                )
+            for direction, word in (("out", "outbound"), ("forward", "forwarded")):
+                left_out = sorted({rule.name for rule in wanted if rule.direction == direction})
+                if left_out:
+                    warnings.append(
+                        "this firewalld is older than 0.9 and has no policies, so that it cannot filter %s "
+                        "connections: left out the %s rules of %s" % (word, word, ", ".join(left_out))
+                    )
             wanted = [rule for rule in wanted if rule.direction == "in"]
         target = self._target(native, wanted)
         owned = native.owned | frozenset(target.services)
@@ -387,17 +389,19 @@ class Firewalld(Backend):
     def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
         rendered: Dict[str, str] = {}
         zones: Dict[str, List[Attachment]] = {}
-        policies: Dict[str, List[Attachment]] = {}
+        policies: Dict[Tuple[str, str], List[Attachment]] = {}
         names = allocate(rules, ruleset, {}, frozenset())
         for rule in normalise(_reduced(rule) for rule in rules):
             name = names[rule.key]
             rendered["/%s/services/%s.xml" % (_ETC, name)] = _xml.service_text(_xml.service_of(rule, ruleset))
-            place = "<zone of %s>" % rule.interface if rule.interface else "<zone>"
-            side = zones if rule.direction == "in" else policies
-            side.setdefault(place, []).extend(_xml.attachments_of(rule, name))
-        for number, (place, attachments) in enumerate(sorted(policies.items())):
-            policy = _xml.policy_of(ruleset, _ANY if place == "<zone>" else place, _PRIORITY, attachments)
-            name = _policy_names(ruleset)[number]
+            place, out = ("<zone of %s>" % one if one else "" for one in (rule.interface, rule.out_interface))
+            attachments = _xml.attachments_of(rule, name)
+            if rule.direction == "in":
+                zones.setdefault(place or "<zone>", []).extend(attachments)
+            else:
+                ends = (_xml.HOST, place) if rule.direction == "out" else (place or _xml.ANY, out)
+                policies.setdefault((ends[0], ends[1] or _xml.ANY), []).extend(attachments)
+        for name, policy in _policies(ruleset, policies, {}, frozenset()).items():
             rendered["/%s/policies/%s.xml" % (_ETC, name)] = _xml.policy_text(policy)
         for place, attachments in sorted(zones.items()):
             lines = [line for one in attachments for line in one.lines()]
@@ -480,14 +484,17 @@ class Firewalld(Backend):
         """The ruleset's rules as the files have them, and the service that each of them is."""
         rules: List[Rule] = []
         places: Dict[Any, str] = {}
-        let_out = [one for _text, policy in native.policies.values() if policy for one in policy.attachments]
-        let_in = [one for item in native.zones.values() for one in item.zone.attachments]
+        let = {"in": [one for item in native.zones.values() for one in item.zone.attachments]}
+        for _text, policy in native.policies.values():
+            if policy:
+                direction = "out" if policy.ingress == (_xml.HOST,) else "forward"
+                let.setdefault(direction, []).extend(policy.attachments)
         for name, (_text, service) in sorted(native.services.items()):
             if service is None or service.owner is None:
                 continue
             owner = service.owner
-            mine = [one for one in (let_in if owner.direction == "in" else let_out) if one.service == name]
-            if not mine or not owner.direction:
+            mine = [one for one in let.get(owner.direction, []) if one.service == name]
+            if not mine:
                 continue
             anywhere = any(not one.source and not one.destination for one in mine)
             try:
@@ -502,6 +509,7 @@ class Firewalld(Backend):
                         if anywhere
                         else sorted({one.destination for one in mine if one.destination}),
                         "interface": owner.interface,
+                        "out_interface": owner.out_interface,
                     }
                 )
             except RuleError:
@@ -517,74 +525,86 @@ class Firewalld(Backend):
         names = allocate(wanted, self.options.ruleset, native.places, native.taken)
         services: Dict[str, Service] = {}
         zones: Dict[str, List[Attachment]] = {}
-        outbound: Dict[str, List[Attachment]] = {}
+        through: Dict[Tuple[str, str], List[Attachment]] = {}
         for rule in wanted:
             name = names[rule.key]
             services[name] = _xml.service_of(rule, self.options.ruleset)
-            place = self._place(native, rule)
-            (zones if rule.direction == "in" else outbound).setdefault(place, []).extend(
-                _xml.attachments_of(rule, name)
-            )
-        policies: Dict[str, Policy] = {}
-        foreign = set(native.foreign_policies) | set(native.zones)
-        free = [name for name in _policy_names(self.options.ruleset) if name not in foreign]
-        has = {old.egress: name for name, (_text, old) in native.policies.items() if old and name in free}
-        kept = {has[(egress,)] for egress in outbound if (egress,) in has}
-        for egress in sorted(outbound, key=lambda one: (one != _ANY, one)):
-            name = has.get((egress,)) or next((one for one in free if one not in kept and one not in policies), "")
-            if not name:
-                raise BackendError(
-                    "no name is left for the policy to %s: %s are all taken"
-                    % (egress, ", ".join(_policy_names(self.options.ruleset)))
-                )
-            policies[name] = _xml.policy_of(self.options.ruleset, egress, _PRIORITY, outbound[egress])
+            attachments = _xml.attachments_of(rule, name)
+            if rule.direction == "in":
+                zones.setdefault(self._place(native, rule), []).extend(attachments)
+            else:
+                through.setdefault(self._ends(native, rule), []).extend(attachments)
+        has = {}
+        for name, (_text, old) in native.policies.items():
+            if old and len(old.ingress) == len(old.egress) == 1:
+                has[old.ingress[0], old.egress[0]] = name
+        taken = frozenset(native.foreign_policies) | frozenset(native.zones)
+        policies = _policies(self.options.ruleset, through, has, taken)
         return Target(list(wanted), names, services, zones, policies)
 
-    def _place(self, native: Native, rule: Rule) -> str:
-        """The zone that an inbound rule goes to, or the one that an outbound rule leads to.
+    def _asked_zone(self, native: Native) -> str:
+        """The zone that the run was asked for, which may be empty.
 
-        :raises BackendError: no zone holds for exactly what the rule says.
+        :raises BackendError: there is none of that name.
         """
-        if rule == self.options.guard:
-            return self._zone_of_address(native, rule.sources[0])
         asked = self.options.zone
         if asked and asked not in native.zones:
             raise BackendError(
                 "firewalld has no zone %r: choose one of %s, or make it first (firewall-cmd --permanent --new-zone=%s)"
                 % (asked, ", ".join(sorted(native.zones)), asked)
             )
-        if not rule.interface:
-            if rule.direction == "out":
-                return _ANY
-            zone = asked or native.default_zone
-            if zone not in native.zones:
-                raise BackendError(
-                    "firewalld's default zone %r has no file: choose another (firewall-cmd --set-default-zone), or set "
-                    "the zone (host_firewall_zone) to one of %s" % (zone, ", ".join(sorted(native.zones)))
-                )
-            return zone
-        return self._zone_of_interface_alone(native, rule, asked)
+        return asked
 
-    def _zone_of_interface_alone(self, native: Native, rule: Rule, asked: str) -> str:
+    def _place(self, native: Native, rule: Rule) -> str:
+        """The zone that an inbound rule goes to.
+
+        :raises BackendError: no zone holds for exactly what the rule says.
+        """
+        if rule == self.options.guard:
+            return self._zone_of_address(native, rule.sources[0])
+        asked = self._asked_zone(native)
+        if rule.interface:
+            return self._zone_of_interface_alone(native, rule, rule.interface, asked)
+        zone = asked or native.default_zone
+        if zone not in native.zones:
+            raise BackendError(
+                "firewalld's default zone %r has no file: choose another (firewall-cmd --set-default-zone), or set "
+                "the zone (host_firewall_zone) to one of %s" % (zone, ", ".join(sorted(native.zones)))
+            )
+        return zone
+
+    def _ends(self, native: Native, rule: Rule) -> Tuple[str, str]:
+        """What the policy of an outbound or a forward rule leads from and to: C(HOST), zones, C(ANY).
+
+        :raises BackendError: no zone holds for exactly what the rule says.
+        """
+        asked = self._asked_zone(native)
+        zone = self._zone_of_interface_alone(native, rule, rule.interface, asked) if rule.interface else ""
+        if rule.direction == "out":
+            return _xml.HOST, zone or _xml.ANY
+        out = self._zone_of_interface_alone(native, rule, rule.out_interface, "") if rule.out_interface else ""
+        return zone or asked or _xml.ANY, out or _xml.ANY
+
+    def _zone_of_interface_alone(self, native: Native, rule: Rule, interface: str, asked: str) -> str:
         bound = {name: _bound(native, name) for name in native.zones}
-        zone = next((name for name, (interfaces, _sources) in bound.items() if rule.interface in interfaces), "")
+        zone = next((name for name, (interfaces, _sources) in bound.items() if interface in interfaces), "")
         why = ""
         if not zone or zone == native.default_zone:
             why = "it is in the default zone, %s, with every interface that no other zone has" % native.default_zone
-        elif bound[zone][0] != {rule.interface}:
-            why = "its zone %s has %s as well" % (zone, ", ".join(sorted(bound[zone][0] - {rule.interface})))
+        elif bound[zone][0] != {interface}:
+            why = "its zone %s has %s as well" % (zone, ", ".join(sorted(bound[zone][0] - {interface})))
         elif bound[zone][1]:
             why = "its zone %s has the sources %s as well" % (zone, ", ".join(sorted(bound[zone][1])))
         elif asked and asked != zone:
             raise BackendError(
                 "rule %r is for interface %s, which is in zone %s, not in zone %s: leave the zone "
-                "(host_firewall_zone) unset or set it to %s" % (rule.name, rule.interface, zone, asked, zone)
+                "(host_firewall_zone) unset or set it to %s" % (rule.name, interface, zone, asked, zone)
             )
         if why:
             raise BackendError(
                 "firewalld cannot hold rule %r to interface %s: rules hold for a whole zone, and %s. Give the "
                 "interface a zone of its own (firewall-cmd --permanent --new-zone=NAME, then --zone=NAME "
-                "--add-interface=%s), or leave the interface out" % (rule.name, rule.interface, why, rule.interface)
+                "--add-interface=%s), or leave the interface out" % (rule.name, interface, why, interface)
             )
         return zone
 
@@ -681,17 +701,17 @@ class Firewalld(Backend):
     ) -> List[Dict[str, Any]]:
         """What is mended beside the operations on rules: differences in services that no operation is about."""
         touched: Set[str] = set()
-        outbound = False
+        kinds: Set[str] = set()
         for operation in operations:
             for data in (operation["rule"], operation.get("was")):
                 if data:
                     key = Rule.from_dict(data).key
                     touched.update(names[key] for names in (target.names, native.places) if key in names)
-                    outbound = outbound or data["direction"] == "out"
+                    kinds.add(_KINDS.get(data["direction"], ""))
         return [
             {"action": "mend", "what": one.what}
             for one in differences
-            if one.service not in touched and not (outbound and one.policy)
+            if one.service not in touched and not (one.policy and _kind(one.policy) in kinds)
         ]
 
     # Telling
@@ -709,31 +729,67 @@ class Firewalld(Backend):
 
     def _zone_warnings(self, native: Native, target: Target) -> List[str]:
         warnings: List[str] = []
-        for name in sorted(target.zones):
-            if native.zones[name].zone.target == "ACCEPT":
+        forwarding = [policy for policy in target.policies.values() if policy.ingress != (_xml.HOST,)]
+        ends = {zone for policy in forwarding for zone in policy.ingress + policy.egress if zone != _xml.ANY}
+        for name in sorted({*target.zones, *ends}):
+            if name in target.zones and native.zones[name].zone.target == "ACCEPT":
                 warnings.append("zone %s accepts everything: its rules add nothing" % name)
-            elif native.runtime and not any(_bound(native, name)) and not self._catches(native, name):
+            elif native.runtime and not any(_bound(native, name)) and (name in ends or not self._catches(native, name)):
                 warnings.append(
                     "zone %s has no interface and no source: its rules let nothing in (set host_firewall_zone, or "
                     "bind an interface to it)" % name
                 )
+        warnings += self._forward_warnings(native, forwarding)
         for name, policy in sorted(native.foreign_policies.items()):
-            refuses = policy.target in ("DROP", "REJECT") and "HOST" in policy.ingress
-            if target.policies and refuses and policy.priority <= _PRIORITY:
+            early = policy.target in ("DROP", "REJECT") and policy.priority <= _PRIORITY
+            if early and len(forwarding) < len(target.policies) and _xml.HOST in policy.ingress:
                 warnings.append(
                     "policy %s refuses outbound connections before the ruleset's policy is asked: give it a priority "
                     "above %d" % (name, _PRIORITY)
+                )
+            if early and any(
+                _meet(policy.ingress, one.ingress) and _meet(policy.egress, one.egress) for one in forwarding
+            ):
+                warnings.append(
+                    "policy %s refuses forwarded connections before the ruleset's policy is asked: give it a priority "
+                    "above %d" % (name, _PRIORITY)
+                )
+        return warnings
+
+    def _forward_warnings(self, native: Native, policies: Sequence[Policy]) -> List[str]:
+        """Where packets pass by the policies for what is forwarded, as measured on firewalld 0.9 to 2.3."""
+        if not native.runtime or not policies:
+            return []
+        warnings: List[str] = []
+        anywhere = any(policy.ingress == policy.egress == (_xml.ANY,) for policy in policies)
+        if anywhere and not any(any(_bound(native, name)) for name in native.zones):
+            warnings.append(
+                "no zone has an interface or a source: firewalld 2 asks no policy about packets between interfaces "
+                "that are in the default zone for being in no other, so that the forward rules may let nothing "
+                "through: bind the interfaces to zones"
+            )
+        for name, settings in sorted(native.runtime.zones.items()):
+            bound = _bound(native, name)[0] if name in native.zones else set()
+            interfaces = bound | (self._unbound(native) if name == native.default_zone else set())
+            inside = any(_meet((name,), one.ingress) and _meet((name,), one.egress) for one in policies)
+            if inside and bound and len(interfaces) > 1 and settings.get("forward"):
+                warnings.append(
+                    "zone %s forwards everything between its interfaces (%s) that leaves by %s, so that the forward "
+                    "rules add nothing there: give them zones of their own, or take that away (firewall-cmd "
+                    "--permanent --zone=%s --remove-forward)"
+                    % (name, ", ".join(sorted(interfaces)), " or ".join(sorted(bound)), name)
                 )
         return warnings
 
     def _catches(self, native: Native, name: str) -> bool:
         """Say whether an interface that is there falls to a zone for being in no other: to the default zone."""
-        if name != native.default_zone:
-            return False
+        return name == native.default_zone and bool(self._unbound(native))
+
+    def _unbound(self, native: Native) -> Set[str]:
+        """The interfaces that no zone has, and which are in the default zone therefore."""
         folder = self.path("sys/class/net")
         present = {one for one in os.listdir(folder) if one != "lo"} if os.path.isdir(folder) else set()
-        bound = {one for zone in native.zones for one in _bound(native, zone)[0]}
-        return bool(present - bound)
+        return present - {one for zone in native.zones for one in _bound(native, zone)[0]}
 
     def _difference_warnings(
         self, native: Native, owned: FrozenSet[str], own_policies: FrozenSet[str], reload: bool
@@ -1043,15 +1099,15 @@ class Firewalld(Backend):
 class _Difference(NamedTuple):
     """One thing in which a host is not the target.
 
-    ``definition``: only a reload brings it to the runtime. ``loaded``: it is about the runtime. ``policy``: it
-    is about a whole policy.
+    ``definition``: only a reload brings it to the runtime. ``loaded``: it is about the runtime. ``policy``: the
+    policy as a whole that it is about, if any.
     """
 
     service: str
     what: str
     definition: bool
     loaded: bool
-    policy: bool = False
+    policy: str = ""
 
 
 _SINGULAR = {"services": "service", "policies": "policy", "zones": "zone"}
@@ -1061,7 +1117,7 @@ def allocate(wanted: Iterable[Rule], ruleset: str, places: Dict[Any, str], taken
     """Give each rule the name of its service.
 
     A rule keeps the name that it has; one whose networks changed keeps that of the rule of its name and
-    direction. The rest get C(<ruleset>-<name>[-out]), with a number behind it where that is taken.
+    direction. The rest get C(<ruleset>-<name>[-out|-forward]), with a number behind it where that is taken.
 
     :param places: the names that rules have, by their key.
     :param taken: names of other people's services.
@@ -1076,7 +1132,7 @@ def allocate(wanted: Iterable[Rule], ruleset: str, places: Dict[Any, str], taken
         if like:
             names[rule.key] = like[0]
         else:
-            base = "%s-%s%s" % (ruleset, _xml.slug(rule.name), "-out" if rule.direction == "out" else "")
+            base = "%s-%s%s" % (ruleset, _xml.slug(rule.name), _ENDINGS[rule.direction])
             number = 1
             name = base
             # Names of rules that go in this run stay theirs: a definition never changes hands in one step.
@@ -1088,12 +1144,53 @@ def allocate(wanted: Iterable[Rule], ruleset: str, places: Dict[Any, str], taken
     return names
 
 
-def _policy_names(ruleset: str) -> List[str]:
-    """The names that a ruleset's policies may have, in the order in which they are given."""
+def _policies(
+    ruleset: str,
+    through: Dict[Tuple[str, str], List[Attachment]],
+    has: Dict[Tuple[str, str], str],
+    taken: FrozenSet[str],
+) -> Dict[str, Policy]:
+    """The ruleset's policies by name: one for each pair of ends.
+
+    :param through: what they let through, by what they lead from and to.
+    :param has: the names that policies of such ends have already.
+    :param taken: names of other people's policies and of zones.
+    :raises BackendError: there are more pairs than names.
+    """
+    policies: Dict[str, Policy] = {}
+    kept = {has[ends] for ends in through if ends in has}
+    for ends in sorted(through, key=lambda one: [(end != _xml.ANY, end) for end in one]):
+        names = _policy_names(ruleset, "out" if ends[0] == _xml.HOST else "forward")
+        free = [one for one in names if one not in taken]
+        name = has.get(ends, "")
+        if name not in free:
+            name = next((one for one in free if one not in kept and one not in policies), "")
+        if not name:
+            raise BackendError(
+                "no name is left for the policy from %s to %s: %s are all taken" % (*ends, ", ".join(names))
+            )
+        policies[name] = _xml.policy_of(ruleset, *ends, _PRIORITY, through[ends])
+    return policies
+
+
+def _kind(policy: str) -> str:
+    """What a policy of the ruleset's is for, from its name: one of C(_KINDS)."""
+    return "fwd" if re.search(r"-fwd(?:-\d)?\Z", policy) else "out"
+
+
+def _meet(zones: Iterable[str], others: Iterable[str]) -> bool:
+    """Say whether two ends of policies for forwarded packets have a zone in common."""
+    mine, theirs = set(zones) - {_xml.HOST}, set(others)
+    return bool(mine and (_xml.ANY in mine | theirs or mine & theirs))
+
+
+def _policy_names(ruleset: str, direction: str) -> List[str]:
+    """The names that a ruleset's policies of a direction may have, in the order in which they are given."""
     stem = ruleset
     if len(stem) > _STEM:
         stem = "%s-%s" % (ruleset[: _STEM - 5].rstrip("-"), hashlib.sha256(ruleset.encode()).hexdigest()[:4])
-    return ["%s-out" % stem] + ["%s-out-%d" % (stem, number) for number in range(2, 10)]
+    stem = "%s-%s" % (stem, _KINDS[direction])
+    return [stem] + ["%s-%d" % (stem, number) for number in range(2, 10)]
 
 
 def _reduced(rule: Rule) -> Rule:
@@ -1196,26 +1293,26 @@ def _compare_attachments(
 
 def _compare_policy(name: str, have: Optional[Policy], want: Optional[Policy]) -> List[_Difference]:
     if want is None:
-        return [_Difference("", "policy %s left over" % name, True, False, True)]
+        return [_Difference("", "policy %s left over" % name, True, False, name)]
     if have is None:
-        return [_Difference("", "policy %s missing" % name, True, False, True)]
+        return [_Difference("", "policy %s missing" % name, True, False, name)]
     found = _compare_attachments("policy " + name, have.attachments, want.attachments, False)
     if not have._replace(attachments=()).same(want._replace(attachments=())):
-        found.append(_Difference("", "policy %s differs" % name, True, False, True))
+        found.append(_Difference("", "policy %s differs" % name, True, False, name))
     return found
 
 
 def _compare_loaded_policy(name: str, have: Optional[Dict[str, Any]], want: Optional[Policy]) -> List[_Difference]:
     if want is None:
-        return [_Difference("", "policy %s left over at runtime" % name, True, True, True)] if have else []
+        return [_Difference("", "policy %s left over at runtime" % name, True, True, name)] if have else []
     if have is None:
-        return [_Difference("", "policy %s missing at runtime" % name, True, True, True)]
+        return [_Difference("", "policy %s missing at runtime" % name, True, True, name)]
     there = sorted(_runtime.policy_attachments(have))
     found = _compare_attachments("policy " + name, there, want.attachments, True)
     if _runtime.policy_shape_differs(have, want):
-        found.append(_Difference("", "policy %s differs at runtime" % name, True, True, True))
+        found.append(_Difference("", "policy %s differs at runtime" % name, True, True, name))
     elif _runtime.policy_more(have, want):
-        found.append(_Difference("", "policy %s has more at runtime" % name, False, True, True))
+        found.append(_Difference("", "policy %s has more at runtime" % name, False, True, name))
     return found
 
 

@@ -23,10 +23,14 @@ from ansible_collections.netports.apple.plugins.module_utils._rules import Rule,
 
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 _OWNER = re.compile(
-    r"(?:, (?P<direction>inbound|outbound)(?: on interface (?P<interface>[A-Za-z0-9_.-]{1,15}))?\. )?"
+    r"(?:, (?P<direction>inbound|outbound|forwarded)(?: (?:on|from) interface (?P<interface>[A-Za-z0-9_.-]{1,15}))?"
+    r"(?: to interface (?P<out_interface>[A-Za-z0-9_.-]{1,15}))?\. )?"
     r"Owned by ruleset (?P<ruleset>[a-z][a-z0-9-]{0,23}) of netports\.apple\b"
 )
-_WORD = {"in": "inbound", "out": "outbound"}
+_WORD = {"in": "inbound", "out": "outbound", "forward": "forwarded"}
+# A policy's ingress zone for what the host itself sends, and either end for all zones.
+HOST = "HOST"
+ANY = "ANY"
 _COPY = "<!-- netports.apple copied this file from %s to add to it. -->\n"
 # How firewalld writes such a rule at runtime (str of its Rich_Rule), 0.4 to 2.3.
 _RICH = re.compile(
@@ -83,6 +87,7 @@ class Owner(NamedTuple):
     ruleset: str
     direction: str
     interface: str
+    out_interface: str
 
 
 class Service(NamedTuple):
@@ -166,13 +171,15 @@ def owner(description: str) -> Optional[Owner]:
     match = _OWNER.search(description)
     if not match:
         return None
-    direction = {"inbound": "in", "outbound": "out"}.get(match.group("direction") or "", "")
-    return Owner(match.group("ruleset"), direction, match.group("interface") or "")
+    direction = next((key for key, word in _WORD.items() if word == match.group("direction")), "")
+    return Owner(match.group("ruleset"), direction, match.group("interface") or "", match.group("out_interface") or "")
 
 
 def service_of(rule: Rule, ruleset: str) -> Service:
     """The service that a rule becomes."""
-    interface = " on interface %s" % rule.interface if rule.interface else ""
+    word = "from" if rule.direction == "forward" else "on"
+    interface = " %s interface %s" % (word, rule.interface) if rule.interface else ""
+    interface += " to interface %s" % rule.out_interface if rule.out_interface else ""
     description = "What %s needs, %s%s. Owned by ruleset %s of netports.apple, which undoes edits at its next run." % (
         rule.name,
         _WORD[rule.direction],
@@ -191,13 +198,25 @@ def service_text(service: Service) -> str:
     return _HEAD + "\n".join(lines + ["</service>", ""])
 
 
-def policy_of(ruleset: str, egress: str, priority: int, attachments: Sequence[Attachment]) -> Policy:
-    """The policy that lets the host's own connections out to a zone, or to C(ANY)."""
-    description = (
-        "Outbound connections of this host%s. Owned by ruleset %s of netports.apple, which undoes edits at "
-        "its next run." % ("" if egress == "ANY" else " to zone " + egress, ruleset)
+def policy_of(ruleset: str, ingress: str, egress: str, priority: int, attachments: Sequence[Attachment]) -> Policy:
+    """The policy that lets connections through: from C(HOST) the host's own, else what it forwards.
+
+    :param ingress: C(HOST), a zone, or C(ANY), which is every zone and not the host.
+    :param egress: a zone, or C(ANY).
+    """
+    what, word = "Outbound connections of this host", "outbound"
+    if ingress != HOST:
+        what, word = (
+            "Connections that this host forwards" + ("" if ingress == ANY else " from zone " + ingress),
+            "forwarded",
+        )
+    description = "%s%s. Owned by ruleset %s of netports.apple, which undoes edits at its next run." % (
+        what,
+        "" if egress == ANY else " to zone " + egress,
+        ruleset,
     )
-    return Policy("%s, outbound" % ruleset, description, "CONTINUE", priority, ("HOST",), (egress,), tuple(attachments))
+    short = "%s, %s" % (ruleset, word)
+    return Policy(short, description, "CONTINUE", priority, (ingress,), (egress,), tuple(attachments))
 
 
 def policy_text(policy: Policy) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netports.apple.plugins.module_utils import _confirm, _guard, _plan, _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils import _confirm, _files, _guard, _plan, _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils._backend import (
     Backend,
     BackendError,
@@ -38,12 +38,13 @@ ARGUMENTS: Dict[str, Any] = {
         "default": [],
         "options": {
             "name": {"type": "str", "required": True},
-            "direction": {"type": "str", "required": True, "choices": ["in", "out"]},
+            "direction": {"type": "str", "required": True, "choices": ["in", "out", "forward"]},
             "tcp": {"type": "list", "elements": "str", "default": []},
             "udp": {"type": "list", "elements": "str", "default": []},
             "sources": {"type": "list", "elements": "str", "default": []},
             "destinations": {"type": "list", "elements": "str", "default": []},
             "interface": {"type": "str", "default": ""},
+            "out_interface": {"type": "str", "default": ""},
         },
     },
     "ruleset": {"type": "str", "default": "apple"},
@@ -65,6 +66,12 @@ ARGUMENTS: Dict[str, Any] = {
         },
     },
 }
+
+# The kernel's own switches for forwarding, by IP version: their files and their names.
+_FORWARDING = (
+    (4, "proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward"),
+    (6, "proc/sys/net/ipv6/conf/all/forwarding", "net.ipv6.conf.all.forwarding"),
+)
 
 # A day: more is a mistake in the unit.
 LONGEST = 86400
@@ -144,7 +151,7 @@ def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> D
         finally:
             os.close(lock)
     stamp = journal.stamp()
-    planned = _planned(params["state"], backend, options, wanted)
+    planned = _planned(params["state"], backend, options, wanted, root)
     waiting = None
     if planned.change.operations and not check and not backend.confirms:
         backend.apply(planned.change)
@@ -153,7 +160,7 @@ def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> D
         try:
             if journal.recover() or journal.stamp() != stamp:
                 # Another run's change came or went in the meantime.
-                planned = _planned(params["state"], backend, options, wanted)
+                planned = _planned(params["state"], backend, options, wanted, root)
             if planned.change.operations:
                 waiting = _confirm.carry_out(journal, lock, backend, planned.change, seconds, _origin())
         finally:
@@ -172,12 +179,12 @@ def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> D
     return result
 
 
-def _planned(state: str, backend: Backend, options: Options, wanted: List[Rule]) -> Planned:
+def _planned(state: str, backend: Backend, options: Options, wanted: List[Rule], root: str) -> Planned:
     """Read the host and work out what leads to what is wanted."""
     backend.options = options
     have = backend.read()
     target = _plan.target(state, [rule for rule in have.rules if rule.name != _guard.GUARD_NAME], wanted)
-    warnings = _wide(target)
+    warnings = _wide(target) + _forwarding(target, root)
     guard = _management(backend, have)
     if guard:
         warnings.append(
@@ -275,6 +282,19 @@ def _wide(rules: Sequence[Rule]) -> List[str]:
         ports = _ports.size(rule.tcp) + _ports.size(rule.udp)
         if rule.direction == "in" and not rule.sources and ports > WIDE:
             warnings.append("rule %r lets anywhere reach %d ports: set sources" % (rule.name, ports))
+    return warnings
+
+
+def _forwarding(rules: Sequence[Rule], root: str) -> List[str]:
+    """Warn where the kernel forwards nothing, whatever the rules say."""
+    wanted = {family for rule in rules if rule.direction == "forward" for family in _rules.families(rule)}
+    warnings = []
+    for family, path, switch in _FORWARDING:
+        if family in wanted and (_files.read(os.path.join(root, path)) or "").strip() == "0":
+            warnings.append(
+                "this host forwards no IPv%d (%s is 0): the forward rules let nothing through there until it is 1, "
+                "in a file of /etc/sysctl.d; or give sources of the other IP version alone" % (family, switch)
+            )
     return warnings
 
 

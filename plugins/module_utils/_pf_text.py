@@ -98,10 +98,18 @@ def is_guard(rule: Rule) -> bool:
 def arrange(rules: Iterable[Rule]) -> List[Rule]:
     """The rules in the one order in which they are written: all are quick passes, so order changes nothing.
 
-    :raises RuleError: an interface that pf would take for a word of its own language.
+    :raises RuleError: an interface that pf would take for a word of its own language, or a forward rule: pf looks at
+        a forwarded packet as one that comes in and as one that goes out, so that a rule which lets it in would open
+        the host itself too.
     """
     arranged = sorted(_rules.normalise(rules), key=lambda rule: (not is_guard(rule), rule.key))
     for rule in arranged:
+        if rule.direction == "forward":
+            raise RuleError(
+                "rule %r is a forward rule, which pf cannot have without opening the host itself: leave 'forward' out "
+                "of the directions of this host, and write rules for what it forwards into its pf.conf yourself, with "
+                "the ports that query('netports.apple.ports', ...) gives" % rule.name
+            )
         if rule.interface and (rule.interface in RESERVED or not _INTERFACE.match(rule.interface)):
             raise RuleError(
                 "interface %r of rule %r cannot be written for pf, which reads it as something else:"

@@ -19,7 +19,8 @@ from ansible_collections.netports.apple.plugins.module_utils import _ports
 
 _shown = _ports.shown
 
-DIRECTIONS = ("in", "out")
+# Host to another, another to host, one through the host to another.
+DIRECTIONS = ("in", "out", "forward")
 ANY = "any"
 
 # 48 leaves room for a ruleset of 24 characters and a suffix in ufw's 64 and in pf's labels of 63.
@@ -31,7 +32,7 @@ _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")
 # Python before 3.9.5 reads 010.0.0.1 as 10.0.0.1, other tools as 8.0.0.1; and so with a prefix of 010.
 _LEADING_ZERO = re.compile(r"(?=[0-9A-Fa-f:./]+\Z).*?(?:(?:\A|:)0[0-9]+\.|\.0[0-9]|/0[0-9])")
 
-_KEYS = ("name", "direction", "tcp", "udp", "sources", "destinations", "interface")
+_KEYS = ("name", "direction", "tcp", "udp", "sources", "destinations", "interface", "out_interface")
 
 
 class RuleError(ValueError):
@@ -42,7 +43,8 @@ class Rule(NamedTuple):
     """Ports that one name needs in one direction.
 
     ``tcp`` and ``udp`` are merged ranges ``(first, last)``; ``sources`` and ``destinations`` are canonical
-    networks or addresses, IPv4 first, empty for anywhere; ``interface`` is empty for every interface.
+    networks or addresses, IPv4 first, empty for anywhere; ``interface`` is empty for every interface. Forwarded
+    packets come in by ``interface`` and leave by ``out_interface``, which other rules do not have.
     """
 
     name: str
@@ -52,18 +54,19 @@ class Rule(NamedTuple):
     sources: Tuple[str, ...] = ()
     destinations: Tuple[str, ...] = ()
     interface: str = ""
+    out_interface: str = ""
 
     @property
-    def key(self) -> Tuple[str, str, Tuple[str, ...], Tuple[str, ...], str]:
+    def key(self) -> Tuple[str, str, Tuple[str, ...], Tuple[str, ...], str, str]:
         """What makes two rules the same rule with other ports."""
-        return self.name, self.direction, self.sources, self.destinations, self.interface
+        return self.name, self.direction, self.sources, self.destinations, self.interface, self.out_interface
 
     @classmethod
     def from_dict(cls, data: Any) -> Rule:
         """Check one rule and bring it to its canonical form.
 
         :param data: a mapping with ``name``, ``direction``, ``tcp`` and/or ``udp`` (lists of ports), and
-            optionally ``sources``, ``destinations`` (lists of networks) and ``interface``.
+            optionally ``sources``, ``destinations`` (lists of networks), ``interface`` and ``out_interface``.
         :raises RuleError: anything that is not a rule.
         """
         if not isinstance(data, dict):
@@ -74,7 +77,7 @@ class Rule(NamedTuple):
         name = check_name(data.get("name"))
         direction = data.get("direction")
         if direction not in DIRECTIONS:
-            raise RuleError("direction %s of rule %r: give 'in' or 'out'" % (_shown(direction), name))
+            raise RuleError("direction %s of rule %r: give 'in', 'out' or 'forward'" % (_shown(direction), name))
         tcp = _port_list(data.get("tcp"), "tcp", name)
         udp = _port_list(data.get("udp"), "udp", name)
         if not tcp and not udp:
@@ -87,7 +90,13 @@ class Rule(NamedTuple):
             sources=networks(data.get("sources"), "sources"),
             destinations=networks(data.get("destinations"), "destinations"),
             interface=check_interface(data.get("interface")),
+            out_interface=check_interface(data.get("out_interface")),
         )
+        if rule.out_interface and direction != "forward":
+            raise RuleError(
+                "rule %r has the out_interface %s and the direction %r: only what is forwarded leaves by another "
+                "interface than it came in by; give the interface in interface" % (name, rule.out_interface, direction)
+            )
         if not families(rule):
             raise RuleError(
                 "rule %r can never match: its sources (%s) and destinations (%s) share no IP version"
@@ -105,6 +114,7 @@ class Rule(NamedTuple):
             "sources": list(self.sources),
             "destinations": list(self.destinations),
             "interface": self.interface,
+            "out_interface": self.out_interface,
         }
 
 

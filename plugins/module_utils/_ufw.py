@@ -42,7 +42,10 @@ _SLOTS = 15
 _NAME_LENGTH = 64
 _VALUE_LENGTH = 1024
 _ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
-_CHAINS = {"in": "user-input", "out": "user-output"}
+_CHAINS = {"in": "user-input", "out": "user-output", "forward": "user-forward"}
+# What parts the profiles of rules of one name.
+_ENDINGS = {"in": "", "out": " out", "forward": " forward"}
+_WORDS = {"in": "Inbound", "out": "Outbound", "forward": "Forwarded"}
 _RULES_FILES = {4: "etc/ufw/user.rules", 6: "etc/ufw/user6.rules"}
 _TUPLE = "### tuple ###"
 _BEGIN = "### RULES ###\n"
@@ -59,7 +62,10 @@ _XTABLES_WAIT = "10"
 
 
 class Block(NamedTuple):
-    """One tuple of a rules file: its fields, its text, and the numbers of its first line and the one behind."""
+    """One tuple of a rules file: its fields, its text, and the numbers of its first line and the one behind.
+
+    A route rule has the direction C(forward), and no C(route:) in its action.
+    """
 
     text: str
     start: int
@@ -72,6 +78,7 @@ class Block(NamedTuple):
     profile: str
     direction: str
     interface: str
+    out_interface: str
 
 
 class Native(NamedTuple):
@@ -660,17 +667,17 @@ def profile_prefix(ruleset: str) -> str:
 
 
 def allocate(rules: Sequence[Rule], ruleset: str) -> Dict[str, Rule]:
-    """Give each rule its profile: rules of one name, direction and ports share one.
+    """Give each rule its profile: rules of one identity share one.
 
     :returns: a rule by profile name, in the order of the rules.
     :raises BackendError: a name would be longer than ufw takes.
     """
     profiles: Dict[str, Rule] = {}
     for rule in rules:
-        base = "%s%s%s" % (profile_prefix(ruleset), rule.name, " out" if rule.direction == "out" else "")
+        base = "%s%s%s" % (profile_prefix(ruleset), rule.name, _ENDINGS[rule.direction])
         name = base
         number = 1
-        while name in profiles and (profiles[name].tcp, profiles[name].udp) != (rule.tcp, rule.udp):
+        while name in profiles and _identity(profiles[name]) != _identity(rule):
             number += 1
             name = "%s %d" % (base, number)
         if len(name) > _NAME_LENGTH:
@@ -713,12 +720,8 @@ def profile_text(rules: Sequence[Rule], ruleset: str) -> str:
         "# 'state: deleted' of netports.apple.host_firewall removes this file and its rules.",
     ]
     profiles = allocate(rules, ruleset)
-    names = {(rule.name, rule.direction, rule.tcp, rule.udp): name for name, rule in profiles.items()}
-    lines.extend(
-        "# %s" % command
-        for rule in rules
-        for command in commands(rule, names[rule.name, rule.direction, rule.tcp, rule.udp])
-    )
+    names = {_identity(rule): name for name, rule in profiles.items()}
+    lines.extend("# %s" % command for rule in rules for command in commands(rule, names[_identity(rule)]))
     for name, rule in profiles.items():
         ports = "|".join("%s/%s" % (group, protocol) for protocol, group in port_groups(rule))
         if len(ports) > _VALUE_LENGTH:
@@ -730,7 +733,7 @@ def profile_text(rules: Sequence[Rule], ruleset: str) -> str:
             "",
             "[%s]" % name,
             "title=%s" % rule.name,
-            "description=%s ports of %s" % ("Inbound" if rule.direction == "in" else "Outbound", rule.name),
+            "description=%s ports of %s" % (_WORDS[rule.direction], rule.name),
             "ports=%s" % ports,
         ]
     return "\n".join(lines) + "\n"
@@ -739,10 +742,13 @@ def profile_text(rules: Sequence[Rule], ruleset: str) -> str:
 def commands(rule: Rule, profile: str) -> List[str]:
     """The ufw commands that allow a profile as its rule says."""
     interface = " on %s" % rule.interface if rule.interface else ""
+    way = "allow %s%s" % (rule.direction, interface)
+    if rule.direction == "forward":
+        way = "route allow%s" % (" in" + interface if interface else "")
+        way += " out on %s" % rule.out_interface if rule.out_interface else ""
     plain = not rule.sources and not rule.destinations
     return [
-        "ufw allow %s%s from %s to %s app '%s'"
-        % (rule.direction, interface, source or "any", destination or "any", profile)
+        "ufw %s from %s to %s app '%s'" % (way, source or "any", destination or "any", profile)
         for family in ((4,) if plain else (4, 6))
         for source, destination in pairs(rule, family)
     ]
@@ -750,10 +756,10 @@ def commands(rule: Rule, profile: str) -> List[str]:
 
 def wanted_blocks(rules: Sequence[Rule], profiles: Dict[str, Rule], family: int) -> List[str]:
     """The texts of all blocks that the rules need in one IP version, each once, in the rules' order."""
-    names = {(rule.name, rule.direction, rule.tcp, rule.udp): name for name, rule in profiles.items()}
+    names = {_identity(rule): name for name, rule in profiles.items()}
     blocks: Dict[str, None] = {}
     for rule in rules:
-        profile = names[rule.name, rule.direction, rule.tcp, rule.udp]
+        profile = names[_identity(rule)]
         for source, destination in pairs(rule, family):
             for protocol, ports in port_groups(rule):
                 blocks[block_text(rule, profile, family, source, destination, protocol, ports)] = None
@@ -766,8 +772,9 @@ def block_text(rule: Rule, profile: str, family: int, source: str, destination: 
     escaped = profile.replace(" ", "%20")
     multi = "," in ports or ":" in ports
     line = ["-A ufw%s-%s" % ("6" if family == 6 else "", _CHAINS[rule.direction])]
-    if rule.interface:
-        line.append("-%s %s" % ("i" if rule.direction == "in" else "o", rule.interface))
+    ways = [("out" if rule.direction == "out" else "in", rule.interface), ("out", rule.out_interface)]
+    ways = [(way, interface) for way, interface in ways if interface]
+    line.extend("-%s %s" % (way[0], interface) for way, interface in ways)
     line.append("-p %s%s" % (protocol, " -m multiport --dports %s" % ports if multi else ""))
     if destination and destination != anywhere:
         line.append("-d %s" % destination)
@@ -776,15 +783,15 @@ def block_text(rule: Rule, profile: str, family: int, source: str, destination: 
     if source and source != anywhere:
         line.append("-s %s" % source)
     line.append("-j ACCEPT -m comment --comment 'dapp_%s'" % escaped)
-    return "%s allow %s %s %s any %s %s - %s%s\n%s\n" % (
+    return "%s %sallow %s %s %s any %s %s - %s\n%s\n" % (
         _TUPLE,
+        "route:" if rule.direction == "forward" else "",
         protocol,
         ports,
         destination or anywhere,
         source or anywhere,
         escaped,
-        rule.direction,
-        "_%s" % rule.interface if rule.interface else "",
+        "!".join("%s_%s" % way for way in ways) or ("out" if rule.direction == "out" else "in"),
         " ".join(line),
     )
 
@@ -808,14 +815,16 @@ def parse_blocks(text: str) -> Iterable[Block]:
             continue
         way = fields[-1] if len(fields) in (7, 9) else "in"
         profile = fields[6] if len(fields) >= 8 and fields[6] != "-" else ""
-        direction, _unused, interface = way.partition("_")
+        ways = [one.partition("_")[::2] for one in way.split("!")]
+        direction, interface = ways[0]
+        out_interface = ""
         if fields[0].startswith("route:"):
-            direction = "route"
+            direction, interface, out_interface = "forward", dict(ways).get("in", ""), dict(ways).get("out", "")
         yield Block(
             text="".join(lines[start:number]),
             start=start,
             end=number,
-            action=fields[0],
+            action=fields[0].split(":")[-1],
             protocol=fields[1],
             ports=fields[2],
             destination=fields[3],
@@ -823,6 +832,7 @@ def parse_blocks(text: str) -> Iterable[Block]:
             profile=profile.replace("%20", " "),
             direction=direction,
             interface=interface,
+            out_interface=out_interface,
         )
 
 
@@ -885,24 +895,24 @@ def rules_of(owned: Dict[int, List[Block]], titles: Dict[str, str], prefix: str,
     :param titles: rule names by profile.
     :param ipv6: whether ufw does IPv6; where it does not, an IPv4 block alone is the whole of a rule.
     """
-    ports: Dict[Tuple[str, str, str], Dict[Tuple[str, str], Dict[str, List[_ports.PortRange]]]] = {}
+    ports: Dict[Tuple[str, str, str, str], Dict[Tuple[str, str], Dict[str, List[_ports.PortRange]]]] = {}
     for family in (4, 6):
         for block in owned[family]:
             if block.action != "allow" or block.direction not in _CHAINS or block.protocol not in ("tcp", "udp"):
                 continue
-            ends = ports.setdefault((block.profile, block.direction, block.interface), {})
+            ends = ports.setdefault((block.profile, block.direction, block.interface, block.out_interface), {})
             held = ends.setdefault((block.source, block.destination), {"tcp": [], "udp": []})
             held[block.protocol].extend(_block_ports(block))
     rules: List[Rule] = []
-    for (profile, direction, interface), ends in ports.items():
-        name = titles.get(profile) or re.sub(r" out\Z", "", profile[len(prefix) :])
+    for (profile, direction, interface, out_interface), ends in ports.items():
+        name = titles.get(profile) or re.sub(_ENDINGS[direction] + r"\Z", "", profile[len(prefix) :])
         alike: Dict[Any, List[Tuple[str, str]]] = {}
         for end, held in ends.items():
             shape = (tuple(_ports.merge(held["tcp"])), tuple(_ports.merge(held["udp"])))
             alike.setdefault(shape, []).append(end)
         for (tcp, udp), members in alike.items():
             for sources, destinations in _sides(members, ipv6):
-                rules.append(Rule(name, direction, tcp, udp, sources, destinations, interface))
+                rules.append(Rule(name, direction, tcp, udp, sources, destinations, interface, out_interface))
     return normalise(rules)
 
 
@@ -930,7 +940,13 @@ def _candidates(addresses: List[str]) -> List[Tuple[str, ...]]:
 
 def _place(block: Block) -> Tuple[str, ...]:
     """What a block is for, whatever its ports."""
-    return block.profile, block.direction, block.interface, block.source, block.destination, block.protocol
+    ends = (block.interface, block.out_interface, block.source, block.destination)
+    return (block.profile, block.direction, *ends, block.protocol)
+
+
+def _identity(rule: Rule) -> Tuple[Any, ...]:
+    """What a profile says of a rule."""
+    return rule.name, rule.direction, rule.tcp, rule.udp
 
 
 def _block_ports(block: Block) -> List[_ports.PortRange]:

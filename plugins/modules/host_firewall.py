@@ -19,7 +19,7 @@ description:
   - Rules usually come from P(netports.apple.ports#lookup) by way of P(netports.apple.rules#filter); the role
     C(netports.apple.host_firewall) puts the three together.
   - A ruleset lives in the firewall's own objects, so that it shows in the firewall's own tools - application
-    profiles of ufw (C(Apple FaceTime)), services and a policy of firewalld, an anchor of pf.
+    profiles of ufw (C(Apple FaceTime)), services and policies of firewalld, an anchor of pf.
   - All changes are made in one run, validated by the firewall's own parser beforehand, and put back when they
     fail half-way. No command is used that opens the firewall for a moment (C(ufw reload), C(ufw default), a
     flush).
@@ -46,10 +46,12 @@ options:
         type: str
         required: true
       direction:
-        description: Whether the host is connected to (V(in)) or connects (V(out)).
+        description:
+          - Whether the host is connected to (V(in)), connects (V(out)), or lets others connect through it
+            (V(forward)). The last is for V(ufw) and V(firewalld); V(pf) refuses it.
         type: str
         required: true
-        choices: [in, out]
+        choices: [in, out, forward]
       tcp:
         description: TCP ports and ranges of ports, such as V(443) and V(8000-8999).
         type: list
@@ -75,8 +77,14 @@ options:
         default: []
       interface:
         description:
-          - The interface that packets come in by (O(rules[].direction=in)) or go out by
-            (O(rules[].direction=out)). Unset, every interface.
+          - The interface that packets come in by (O(rules[].direction=in), O(rules[].direction=forward)) or go out
+            by (O(rules[].direction=out)). Unset, every interface.
+        type: str
+        default: ''
+      out_interface:
+        description:
+          - The interface that forwarded packets leave by. Unset, every interface. Only with
+            O(rules[].direction=forward).
         type: str
         default: ''
   ruleset:
@@ -111,6 +119,7 @@ options:
   zone:
     description:
       - The zone of firewalld that inbound rules go to. Unset, the default zone.
+      - Forward rules without an interface let in from this zone. Unset, from any.
     type: str
     default: ''
   confirm_seconds:
@@ -213,6 +222,7 @@ before:
       sources: []
       destinations: []
       interface: ""
+      out_interface: ""
 after:
   description: The ruleset's rules after the run; in check mode, those that a real run would leave.
   returned: when O(state) is V(replaced), V(merged) or V(deleted)
@@ -244,7 +254,15 @@ operations:
   elements: dict
   sample:
     - action: remove
-      rule: {name: AirPlay, direction: out, tcp: ["80", "443"], udp: [], sources: [], destinations: [], interface: ""}
+      rule:
+        name: AirPlay
+        direction: out
+        tcp: ["80", "443"]
+        udp: []
+        sources: []
+        destinations: []
+        interface: ""
+        out_interface: ""
 gathered:
   description: The ruleset's rules on the host.
   returned: when O(state) is V(gathered)

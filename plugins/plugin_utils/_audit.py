@@ -36,7 +36,9 @@ _OFF = re.compile(r"ufw is inactive|firewalld is not running|pf is off on this h
 _UNSUPPORTED = re.compile(
     r"no firewall that this collection manages|both in use on this host|is not installed on this host"
 )
-_LEFT_OUT = re.compile(r"left out the outbound rules of (.+)\Z", re.DOTALL)
+_LEFT_OUT = re.compile(r"left out the (outbound|forwarded) rules of (.+)\Z", re.DOTALL)
+# A rule's direction in words.
+_WAYS = {"in": "inbound", "out": "outbound", "forward": "forwarded"}
 
 
 class Policy:
@@ -255,7 +257,7 @@ class Auditor:
             if rule is None:
                 continue
             state = states.setdefault(policy.base(rule.name), {})
-            where = f"{rule.direction}bound"
+            where = _WAYS[rule.direction]
             if action == "add":
                 rows[rule.key] = {"rule": self._rule(policy, rule), "state": "missing"}
                 state.setdefault("missing", []).append(f"{where} {_told(rule)} is missing")
@@ -295,10 +297,12 @@ class Auditor:
         for warning in host["warnings"]:
             left_out = _LEFT_OUT.search(warning)
             if left_out:
-                for name in left_out.group(1).split(", "):
+                for name in left_out.group(2).split(", "):
                     base = policy.base(name.strip())
                     if base in states:
-                        states[base].setdefault("unsupported", []).append("this firewall cannot filter outbound")
+                        states[base].setdefault("unsupported", []).append(
+                            f"this firewall cannot filter {left_out.group(1)}"
+                        )
             if _OFF.search(warning):
                 self._off(host, states, warning)
 
@@ -353,7 +357,7 @@ def sentence(operation: Any) -> str:
     except (ValueError, KeyError) as error:
         return text(f"no operation: {error}")
     rule = one["rule"]
-    words = one["what"] if rule is None else f"{rule.name} {rule.direction}bound {_told(rule)}"
+    words = one["what"] if rule is None else f"{rule.name} {_WAYS[rule.direction]} {_told(rule)}"
     return f"{one['action']} {words}" + (f" (was {_told(one['was'])})" if one["was"] else "")
 
 
@@ -408,7 +412,9 @@ def _entry_key(entry: Entry) -> tuple[str | None, str, str]:
 
 def _used(entry: Entry, rule: Rule, whole: bool) -> bool:
     """Say whether an entry is in a rule (or, not whole, shares a port with it) in the rule's direction."""
-    if entry["direction"] not in (rule.direction, "both"):
+    if entry["direction"] not in (_ruleset.use_of(rule.direction), "both"):
+        return False
+    if rule.direction == "forward" and not _ruleset.forwarded(entry, rule.destinations):
         return False
     first, last = entry["first"], entry["last"]
     ranges = rule.tcp if entry["protocol"] == "tcp" else rule.udp
@@ -424,7 +430,8 @@ def _told(rule: Rule) -> str:
         if networks:
             more = f" and {len(networks) - 2} more" if len(networks) > 2 else ""
             words += f" {preposition} {', '.join(networks[:2])}{more}"
-    return words + (f" on {rule.interface}" if rule.interface else "")
+    words += f" on {rule.interface}" if rule.interface else ""
+    return words + (f" out on {rule.out_interface}" if rule.out_interface else "")
 
 
 def _apart(rule: Rule, other: Rule) -> str:
@@ -444,6 +451,8 @@ def _listed(tcp: Iterable[_ports.PortRange], udp: Iterable[_ports.PortRange]) ->
 def _names(what: str, base: str) -> bool:
     """Say whether a text of the firewall's own names a product: as ufw's profile, or as firewalld's service."""
     for form in (f"Apple {base}", f"apple-{re.sub(r'[^a-z0-9]+', '-', base.lower()).strip('-')}"):
-        if re.search(rf"(?<![A-Za-z0-9-]){re.escape(form)}(?: local)?(?: out)?(?![\w-]| [A-Z])", unquote(what)):
+        if re.search(
+            rf"(?<![A-Za-z0-9-]){re.escape(form)}(?:[ -]local)?(?:[ -](?:out|forward))?(?![\w-]| [A-Z])", unquote(what)
+        ):
             return True
     return False

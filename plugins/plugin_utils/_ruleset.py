@@ -19,7 +19,10 @@ from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import C
 # Private (RFC 1918, RFC 4193) and link-local (RFC 3927, RFC 4291) networks.
 LOCAL_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 
-SET_KEYS = ("products", "services", "directions", "sources", "local_networks", "destinations", "interface")
+SET_KEYS = (
+    *("products", "services", "directions", "sources", "local_networks", "destinations"),
+    *("interface", "out_interface"),
+)
 
 # A rule name takes 48 characters, and " local" may come behind it.
 _NAME_LENGTH = 42
@@ -44,17 +47,21 @@ def rules(
     local_networks: Any = None,
     destinations: Any = None,
     interface: Any = None,
-) -> tuple[list[dict[str, Any]], list[str]]:
+    out_interface: Any = None,
+) -> tuple[list[dict[str, Any]], dict[str, bool]]:
     """Turn entries into rules: a product's ports of one direction, merged to the fewest ranges.
 
     :param entries: what the lookup ``ports`` returns, not merged.
-    :param directions: ``in``, ``out`` or both (the default).
-    :param sources: networks that inbound rules accept from. Unset, entries of local scope accept from
-        ``local_networks`` and the others from anywhere. ``["any"]``: from anywhere, whatever the scope.
+    :param directions: ``in``, ``out`` (both are the default) and ``forward``: on a gateway, what devices behind it
+        use outward. An entry of local scope is forwarded to ``destinations`` alone, not to anywhere.
+    :param sources: networks that inbound and forward rules accept from. Unset, inbound entries of local scope and all
+        that is forwarded accept from ``local_networks`` and the others from anywhere. ``["any"]``: from anywhere.
     :param local_networks: what counts as local; LOCAL_NETWORKS when unset.
     :param destinations: where packets may go; unset, anywhere.
-    :param interface: the interface; unset, every one.
-    :returns: rules as plain dicts, and the names of what has no rule in the directions asked for.
+    :param interface: the interface; unset, every one. What is forwarded comes in by it.
+    :param out_interface: the interface that forwarded packets leave by, for forward rules alone; unset, every one.
+    :returns: rules as plain dicts, and the names of what has no rule in the directions asked for, each with whether
+        it only has local entries that nothing was forwarded of.
     :raises RuleError: a value that no rule may have.
     :raises CatalogueError: ``entries`` are not entries.
     """
@@ -65,14 +72,20 @@ def rules(
         "destinations": () if destinations is None else _networks(destinations, "destinations"),
         "interface": _rules.check_interface(interface),
     }
+    leaving = {**shared, "out_interface": _rules.check_interface(out_interface)}
     made: list[Rule] = []
-    silent: list[str] = []
+    silent: dict[str, bool] = {}
     for name, own in _grouped(entries).items():
         before = len(made)
+        kept = False
         for direction in wanted:
-            used = [entry for entry in own if entry["direction"] in (direction, "both")]
+            used = [entry for entry in own if entry["direction"] in (use_of(direction), "both")]
             if direction == "out":
                 made.extend(_rule(name, direction, used, (), shared))
+            elif direction == "forward":
+                passed = [entry for entry in used if forwarded(entry, leaving["destinations"])]
+                kept = bool(used)
+                made.extend(_rule(name, direction, passed, local if given is None else given, leaving))
             elif given is not None:
                 made.extend(_rule(name, direction, used, given, shared))
             else:
@@ -82,19 +95,19 @@ def rules(
                 # Two rules of one direction need two names in the firewall; ports decide which is which.
                 made.extend(_rule(f"{name} local" if far else name, direction, near, local, shared))
         if len(made) == before:
-            silent.append(name)
+            silent[name] = kept
     # The same checks as on the host, before anything travels.
     return [Rule.from_dict(rule.to_dict()).to_dict() for rule in _rules.normalise(made)], silent
 
 
 def compile_sets(
     catalogue: Catalogue, sets: Sequence[Any], defaults: Any = None
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[dict[str, Any]], dict[str, bool]]:
     """Turn sets of products and services into the rules of one ruleset.
 
     :param sets: mappings with the keys SET_KEYS, of which ``products`` or ``services`` has to name something.
     :param defaults: a mapping with values for the keys that a set does not have.
-    :returns: rules as plain dicts, and the names of what has no rule in the directions asked for.
+    :returns: as L(rules).
     :raises RuleError: a value that no rule may have.
     :raises CatalogueError: a set without products and services, an unknown product or service.
     """
@@ -104,7 +117,7 @@ def compile_sets(
             "host_firewall_rules), or remove the ruleset (host_firewall_state: absent)"
         )
     made: list[Rule] = []
-    silent: list[str] = []
+    silent: dict[str, bool] = {}
     for given in sets:
         if not isinstance(given, Mapping) or not isinstance(defaults or {}, Mapping):
             wrong = given if not isinstance(given, Mapping) else defaults
@@ -126,16 +139,40 @@ def compile_sets(
             ]
         found, without = rules(entries, *(one.get(key) for key in SET_KEYS[2:]))
         made += [Rule.from_dict(rule) for rule in found]
-        silent += without
-    return [rule.to_dict() for rule in _rules.normalise(made)], list(dict.fromkeys(silent))
+        for name, kept in without.items():
+            silent[name] = kept or silent.get(name, False)
+    return [rule.to_dict() for rule in _rules.normalise(made)], silent
 
 
-def silence(names: Sequence[str]) -> str:
-    """The warning for products that have no rule in the directions asked for."""
-    return (
-        f"no rule for {', '.join(names)}: not used in the directions asked for, so that nothing is opened for "
-        f"{'it' if len(names) == 1 else 'them'}"
-    )
+def use_of(direction: str) -> str:
+    """The direction in which a device uses the entries of a rule: a gateway forwards what goes outward."""
+    return "out" if direction == "forward" else direction
+
+
+def forwarded(entry: Mapping[str, Any], destinations: Sequence[str]) -> bool:
+    """Say whether a gateway forwards an entry that devices use outward: what is local, to named networks alone."""
+    return bool(destinations) or entry["scope"] != "local"
+
+
+def silence(silent: Mapping[str, bool]) -> list[str]:
+    """The warnings for products that have no rule in the directions asked for.
+
+    :param silent: what L(rules) returns.
+    """
+    warnings = []
+    unused = [name for name, kept in silent.items() if not kept]
+    local = [name for name, kept in silent.items() if kept]
+    if unused:
+        warnings.append(
+            f"no rule for {', '.join(unused)}: not used in the directions asked for, so that nothing is opened for "
+            f"{'it' if len(unused) == 1 else 'them'}"
+        )
+    if local:
+        warnings.append(
+            f"no rule for {', '.join(local)}: connects to local networks alone, and what is local is forwarded only to "
+            f"networks that destinations names, so that nothing is opened for {'it' if len(local) == 1 else 'them'}"
+        )
+    return warnings
 
 
 def rule_name(name: str) -> str:
@@ -161,9 +198,9 @@ def _directions(value: Any) -> list[str]:
     if value is None:
         return list(_catalogue.DIRECTIONS)
     given = [value] if isinstance(value, str) else value
-    if not isinstance(given, (list, tuple)) or not given or not all(one in _catalogue.DIRECTIONS for one in given):
-        raise CatalogueError(f"directions is {value!r}: give a list of 'in' and 'out'")
-    return [direction for direction in _catalogue.DIRECTIONS if direction in given]
+    if not isinstance(given, (list, tuple)) or not given or not all(one in _rules.DIRECTIONS for one in given):
+        raise CatalogueError(f"directions is {value!r}: give a list of 'in', 'out' and 'forward'")
+    return [direction for direction in _rules.DIRECTIONS if direction in given]
 
 
 def _networks(value: Any, what: str) -> tuple[str, ...]:

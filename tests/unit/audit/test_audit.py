@@ -112,7 +112,8 @@ def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
     utils = ROOT / "plugins" / "module_utils"
     said = {name: (utils / name).read_text() for name in ("_ufw.py", "_firewalld.py", "_pf.py", "_host_firewall.py")}
     assert "ufw is inactive" in said["_ufw.py"] and "firewalld is not running" in said["_firewalld.py"]
-    assert "pf is off on this host" in said["_pf.py"] and "left out the outbound rules of %s" in said["_firewalld.py"]
+    assert "pf is off on this host" in said["_pf.py"] and "left out the %s rules of %s" in said["_firewalld.py"]
+    assert '("out", "outbound"), ("forward", "forwarded")' in said["_firewalld.py"]
     for words in (
         "no firewall that this collection manages",
         "installed and neither is in use",
@@ -126,7 +127,10 @@ def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
     [
         ("comment dapp_Apple%20iCloud%20Mail%20out -j", ["iCloud Mail"]),
         ("comment dapp_Apple%20iCloud -j", ["iCloud"]),
+        ("comment dapp_Apple%20iCloud%20forward -j", ["iCloud"]),
         ("service apple-icloud-mail missing", ["iCloud Mail"]),
+        ("service apple-icloud-mail-forward missing", ["iCloud Mail"]),
+        ("service apple-icloud-out differs at runtime", ["iCloud"]),
         ("zone public: service apple-icloud left over", ["iCloud"]),
         ("pineapple-icloud", []),
     ],

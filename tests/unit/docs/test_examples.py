@@ -186,7 +186,13 @@ class Runner:
         """What rules are in the files of a firewall, or of each."""
         parameters = {name: argument.get("default") for name, argument in _host_firewall.ARGUMENTS.items()}
         result: dict[str, Any] = {}
-        for name in [backend] if backend else ["ufw", "firewalld", "pf"]:
+        # pf has no forward rules, and says so.
+        kinds = (
+            ["ufw", "firewalld"]
+            if any(rule["direction"] == "forward" for rule in rules)
+            else ["ufw", "firewalld", "pf"]
+        )
+        for name in [backend] if backend else kinds:
             asked = {**parameters, "state": "rendered", "backend": name, "rules": rules}
             result = _host_firewall.execute(asked, None, check=True)
             assert not rules or "".join(result["rendered"].values())

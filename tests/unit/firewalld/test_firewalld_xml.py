@@ -31,14 +31,16 @@ TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters
 def rules(draw: st.DrawFn) -> Rule:
     """Any rule that there can be."""
     four, six = draw(st.lists(NETWORKS4, unique=True)), draw(st.lists(NETWORKS6, unique=True))
+    direction = draw(st.sampled_from(["in", "out", "forward"]))
     return Rule.from_dict(
         {
             "name": draw(NAMES),
-            "direction": draw(st.sampled_from(["in", "out"])),
+            "direction": direction,
             "tcp": draw(st.lists(PORTS, min_size=1, max_size=6)),
             "udp": draw(st.lists(PORTS, max_size=6)),
             "sources": four + six,
             "interface": draw(st.sampled_from(["", "eth0", "br-lan.7"])),
+            "out_interface": draw(st.sampled_from(["", "eth1", "to"])) if direction == "forward" else "",
         }
     )
 
@@ -78,7 +80,7 @@ def test_a_service_is_read_back(rule: Rule, ruleset: str) -> None:
     service = xml.service_of(rule, ruleset)
     read = xml.parse_service(xml.service_text(service))
     assert read == service and read.same(service)
-    assert read.owner == (ruleset, rule.direction, rule.interface)
+    assert read.owner == (ruleset, rule.direction, rule.interface, rule.out_interface)
     assert read.short == rule.name
     # ASCII only, one element a line, and nothing that would change the tree.
     text = xml.service_text(service)
@@ -86,11 +88,12 @@ def test_a_service_is_read_back(rule: Rule, ruleset: str) -> None:
     assert {element.tag for element in ElementTree.fromstring(text)} == {"short", "description", "port"}
 
 
-@given(attachments(), RULESETS)
-def test_a_policy_is_read_back(wanted: list[Attachment], ruleset: str) -> None:
-    policy = xml.policy_of(ruleset, "ANY", -10, wanted)
+@given(attachments(), RULESETS, st.sampled_from(["HOST", "ANY", "internal"]), st.sampled_from(["ANY", "external"]))
+def test_a_policy_is_read_back(wanted: list[Attachment], ruleset: str, ingress: str, egress: str) -> None:
+    policy = xml.policy_of(ruleset, ingress, egress, -10, wanted)
     read = xml.parse_policy(xml.policy_text(policy))
-    assert read.same(policy) and read.owner == (ruleset, "", "")
+    assert read.same(policy) and read.owner == (ruleset, "", "", "")
+    assert (read.target, read.ingress, read.egress) == ("CONTINUE", (ingress,), (egress,))
 
 
 @given(zones(), attachments(), attachments())

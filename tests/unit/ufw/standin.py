@@ -95,7 +95,9 @@ class Host:
     def reboot(self) -> None:
         """Load the kernel from the files, as ufw does at boot."""
         for family in (4, 6):
-            lines = re.findall(r"^-A ufw6?-user-(?:input|output) .*", self.file(family).read_text(), re.MULTILINE)
+            lines = re.findall(
+                r"^-A ufw6?-user-(?:input|output|forward) .*", self.file(family).read_text(), re.MULTILINE
+            )
             self.chains[family] = [saved(line) for line in lines]
 
     def run(self, argv: list[str], stdin: str | None = None) -> tuple[int, str, str]:

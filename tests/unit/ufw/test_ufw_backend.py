@@ -37,6 +37,14 @@ ADMIN = {
             "-A ufw-user-input -p tcp -m multiport --dports 80,443 -j ACCEPT -m comment --comment 'dapp_Nginx%20Full'\n"
         ),
         "### tuple ### deny udp 53 192.0.2.1 any 0.0.0.0/0 out\n-A ufw-user-output -p udp -d 192.0.2.1 --dport 53 -j DROP\n",
+        (
+            "### tuple ### route:allow tcp 80 198.51.100.1 any 0.0.0.0/0 in_eth1!out_eth0\n"
+            "-A ufw-user-forward -i eth1 -o eth0 -p tcp -d 198.51.100.1 --dport 80 -j ACCEPT\n"
+        ),
+        (
+            "### tuple ### route:deny udp 53 0.0.0.0/0 any 0.0.0.0/0 DNS - out_eth0\n"
+            "-A ufw-user-forward -o eth0 -p udp --dport 53 -j DROP -m comment --comment 'dapp_DNS'\n"
+        ),
     ],
     6: ["### tuple ### allow tcp 22 ::/0 any ::/0 in\n-A ufw6-user-input -p tcp --dport 22 -j ACCEPT\n"],
 }
@@ -56,13 +64,15 @@ def rules(draw: st.DrawFn) -> list[Rule]:
         tcp, udp = draw(st.lists(RANGES, max_size=12)), draw(st.lists(RANGES, max_size=4))
         plain = {
             "name": draw(st.sampled_from(["FaceTime", "AirPlay", "Mac App Store", "Wi-Fi Calling", "a.b+c_d"])),
-            "direction": draw(st.sampled_from(["in", "out"])),
+            "direction": draw(st.sampled_from(_rules.DIRECTIONS)),
             "tcp": [f"{first}-{last}" for first, last in tcp] or ["1"],
             "udp": [f"{first}-{last}" for first, last in udp],
             "sources": draw(st.lists(NETWORKS, max_size=3, unique=True)),
             "destinations": draw(st.lists(NETWORKS, max_size=2, unique=True)),
             "interface": draw(st.sampled_from(["", "eth0"])),
         }
+        if plain["direction"] == "forward":
+            plain["out_interface"] = draw(st.sampled_from(["", "eth1", "br_lan"]))
         try:
             made.append(Rule.from_dict(plain))
         except _rules.RuleError:
@@ -138,14 +148,15 @@ def test_what_is_read_back_makes_the_same_ruleset(wanted: list[Rule]) -> None:
 
 
 def opened(made: list[Rule]) -> set[tuple[object, ...]]:
-    """Every (direction, interface, source, destination, protocol, range) that rules open, as a set."""
+    """Every (direction, interfaces, source, destination, protocol, range) that rules open, as a set."""
     found: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for rule in made:
         for family in (4, 6):
             for source, destination in _rules.pairs(rule, family):
                 ends = (source or _ufw._ANYWHERE[family], destination or _ufw._ANYWHERE[family])
                 for protocol, ranges in (("tcp", rule.tcp), ("udp", rule.udp)):
-                    found.setdefault((rule.direction, rule.interface, *ends, protocol), []).extend(ranges)
+                    ways = (rule.direction, rule.interface, rule.out_interface)
+                    found.setdefault((*ways, *ends, protocol), []).extend(ranges)
     return {(*key, tuple(_ports.merge(ranges))) for key, ranges in found.items() if ranges}
 
 
@@ -193,6 +204,57 @@ def test_profiles_have_at_most_fifteen_slots_a_group() -> None:
     assert ",".join(ports for protocol, ports in groups if protocol == "tcp").split(",") == [
         str(p) for p, _last in rule.tcp
     ]
+
+
+# Each as `ufw route allow …` of ufw 0.36 and 0.36.2 wrote it.
+ROUTES = [
+    ({}, 4, "0.0.0.0/0 any 0.0.0.0/0", "in", "-p udp --dport 53"),
+    ({"sources": ["10.0.0.0/8"], "interface": "eth1"}, 4, "0.0.0.0/0 any 10.0.0.0/8", "in_eth1",
+     "-i eth1 -p udp --dport 53 -s 10.0.0.0/8"),
+    ({"sources": ["10.0.0.0/8"], "destinations": ["1.2.3.4"], "out_interface": "eth0"}, 4, "1.2.3.4 any 10.0.0.0/8",
+     "out_eth0", "-o eth0 -p udp -d 1.2.3.4 --dport 53 -s 10.0.0.0/8"),
+    ({"sources": ["fd00::/8"], "interface": "eth1", "out_interface": "eth0"}, 6, "::/0 any fd00::/8",
+     "in_eth1!out_eth0", "-i eth1 -o eth0 -p udp --dport 53 -s fd00::/8"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "family", "ends", "way", "line"), ROUTES, ids=[one[3] for one in ROUTES])
+def test_a_route_rule_is_written_as_ufw_writes_it(
+    options: dict[str, object], family: int, ends: str, way: str, line: str
+) -> None:
+    rule = Rule.from_dict({"name": "X", "direction": "forward", "udp": ["53"], **options})
+    (text,) = _ufw.wanted_blocks([rule], _ufw.allocate([rule], "apple"), family)
+    assert text == (
+        f"### tuple ### route:allow udp 53 {ends} Apple%20X%20forward - {way}\n"
+        f"-A ufw{'6' if family == 6 else ''}-user-forward {line} -j ACCEPT -m comment "
+        "--comment 'dapp_Apple%20X%20forward'\n"
+    )
+    (block,) = _ufw.parse_blocks(text)
+    assert (block.action, block.direction, block.profile) == ("allow", "forward", "Apple X forward")
+    assert (block.interface, block.out_interface) == (rule.interface, rule.out_interface)
+
+
+def test_the_commands_of_a_route_rule_are_ufws() -> None:
+    rule = Rule("X", "forward", (), ((53, 53),), ("10.0.0.0/8", "fd00::/8"), (), "eth1", "eth0")
+    assert _ufw.commands(rule, "Apple X forward") == [
+        f"ufw route allow in on eth1 out on eth0 from {source} to any app 'Apple X forward'"
+        for source in ("10.0.0.0/8", "fd00::/8")
+    ]
+    plain = Rule("X", "forward", (), ((53, 53),))
+    assert _ufw.commands(plain, "Apple X forward") == ["ufw route allow from any to any app 'Apple X forward'"]
+
+
+def test_rules_whose_profiles_would_have_one_name_have_two() -> None:
+    """A name may end like what parts the profiles of one name."""
+    ports = ((1, 1),)
+    wanted = [
+        Rule(name, direction, ports, ())
+        for name, direction in (("X", "forward"), ("X forward", "in"), ("X", "out"), ("X out", "in"), ("X", "in"))
+    ]
+    with fresh() as host:
+        make(host, wanted)
+        assert make(host, wanted) == []
+        assert sorted(backend(host).read().rules) == sorted(wanted)
 
 
 def test_too_many_ports_for_a_profile_are_refused() -> None:

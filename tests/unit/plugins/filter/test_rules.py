@@ -29,7 +29,7 @@ Ask = Callable[..., list[dict[str, Any]]]
 
 rules: Callable[..., list[dict[str, Any]]] = FilterModule().filters()["rules"]
 
-KEYS = ["name", "direction", "tcp", "udp", "sources", "destinations", "interface"]
+KEYS = ["name", "direction", "tcp", "udp", "sources", "destinations", "interface", "out_interface"]
 LOCAL = ["10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"]
 
 
@@ -59,7 +59,7 @@ def numbers(ports: list[str]) -> set[int]:
 def test_facetime(ask: Ask, warnings: list[str], plain: Callable[[Any], bool]) -> None:
     made = rules(ask("ports", "FaceTime"))
     media = ["3478-3497", "16384-16387", "16393-16402"]
-    nowhere = {"sources": [], "destinations": [], "interface": ""}
+    nowhere = {"sources": [], "destinations": [], "interface": "", "out_interface": ""}
     assert made == [
         {"name": "FaceTime", "direction": "in", "tcp": [], "udp": media, **nowhere},
         {"name": "FaceTime", "direction": "out", "tcp": ["80", "443", "5223"], "udp": media, **nowhere},
@@ -362,7 +362,7 @@ def test_entries_that_were_tampered_with(key: str, value: Any) -> None:
     "value", [[], "", "both", ["both"], ["in", "both"], ["IN"], 5, True, {"in": 1}, [None], [["in"]], "in,out"], ids=str
 )
 def test_bad_directions(value: Any) -> None:
-    assert f"directions is {value!r}: give a list of 'in' and 'out'" in refused([entry()], directions=value)
+    assert f"directions is {value!r}: give a list of 'in', 'out' and 'forward'" in refused([entry()], directions=value)
 
 
 @pytest.mark.parametrize("what", ["sources", "local_networks", "destinations"])

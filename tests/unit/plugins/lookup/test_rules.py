@@ -35,6 +35,7 @@ def test_one_set(ask: Ask, warnings: list[str], plain: Callable[[Any], bool]) ->
             "sources": [],
             "destinations": [],
             "interface": "",
+            "out_interface": "",
         },
         {
             "name": "Screen Sharing",
@@ -44,6 +45,7 @@ def test_one_set(ask: Ask, warnings: list[str], plain: Callable[[Any], bool]) ->
             "sources": LOCAL,
             "destinations": [],
             "interface": "",
+            "out_interface": "",
         },
     ]
     assert plain(rules) and warnings == []
@@ -91,6 +93,7 @@ def test_defaults_as_the_role_gives_them(ask: Ask) -> None:
         "sources": None,
         "destinations": None,
         "interface": None,
+        "out_interface": None,
     }
     for products in (["FaceTime"], ["Screen Sharing", "AirPlay"], ["iCloud"]):
         assert ask("rules", {"products": products, "services": []}, defaults=defaults) == ask(

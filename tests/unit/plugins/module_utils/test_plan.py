@@ -29,6 +29,18 @@ RULES = st.lists(
         sources=st.sampled_from([(), ("10.0.0.0/8",), ("10.0.0.0/8", "fd00::/8")]),
         destinations=st.sampled_from([(), ("10.0.0.1",)]),
         interface=st.sampled_from(["", "eth0"]),
+        out_interface=st.just(""),
+    )
+    | st.builds(
+        Rule,
+        name=st.sampled_from(["a", "b"]),
+        direction=st.just("forward"),
+        tcp=PORTS,
+        udp=PORTS,
+        interface=st.sampled_from(["", "eth0"]),
+        out_interface=st.sampled_from(["", "eth1"]),
+        sources=st.just(()),
+        destinations=st.just(()),
     ),
     max_size=6,
 )

@@ -28,6 +28,7 @@ GOOD: dict[str, Any] = {
     "sources": ["10.0.0.0/8", "fd00::/8"],
     "destinations": ["192.0.2.7"],
     "interface": "eth0",
+    "out_interface": "",
 }
 
 # What breaks out of quotes, lines, commands, templates, XML, pf's and ufw's own syntax, or is seen as something else.
@@ -79,7 +80,7 @@ def test_name(value: Any) -> None:
 @hostile
 def test_direction(value: Any) -> None:
     message = refused({**GOOD, "direction": value})
-    assert named(value) in message and "'in' or 'out'" in message and "'FaceTime'" in message
+    assert named(value) in message and "'in', 'out' or 'forward'" in message and "'FaceTime'" in message
 
 
 @hostile
@@ -116,9 +117,19 @@ def test_networks_that_are_no_list(key: str, value: Any) -> None:
 
 
 @hostile
-def test_interface(value: Any) -> None:
-    message = refused({**GOOD, "interface": value})
+@pytest.mark.parametrize("key", ["interface", "out_interface"])
+def test_interface(key: str, value: Any) -> None:
+    message = refused({**GOOD, "direction": "forward", key: value})
     assert named(value) in message and "eth0" in message
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_only_what_is_forwarded_leaves_by_an_interface_of_its_own(direction: str) -> None:
+    message = refused({**GOOD, "direction": direction, "out_interface": "eth1"})
+    assert "'FaceTime'" in message and "eth1" in message and repr(direction) in message
+    rule = Rule.from_dict({**GOOD, "direction": "forward", "out_interface": "eth1"})
+    assert (rule.interface, rule.out_interface) == ("eth0", "eth1")
+    assert rule.key != rule._replace(out_interface="").key
 
 
 @hostile
@@ -373,14 +384,17 @@ NETWORKS = st.lists(
 RULES = st.fixed_dictionaries(
     {
         "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,47}", fullmatch=True) | st.sampled_from("ab"),
-        "direction": st.sampled_from(["in", "out"]),
+        "direction": st.sampled_from(["in", "out", "forward"]),
         "tcp": PORTS.map(lambda ranges: [_ports.text(one) for one in ranges]),
         "udp": PORTS.map(lambda ranges: [_ports.text(one) for one in ranges]),
         "sources": NETWORKS,
         "destinations": NETWORKS,
         "interface": st.sampled_from(["", "eth0", "br-lan"]),
+        "out_interface": st.sampled_from(["", "eth1"]),
     }
-).filter(lambda data: bool(data["tcp"] or data["udp"]))
+).filter(
+    lambda data: bool((data["tcp"] or data["udp"]) and (data["direction"] == "forward" or not data["out_interface"]))
+)
 
 
 def made(data: dict[str, Any]) -> Rule | None:
@@ -449,6 +463,7 @@ def test_ports_as_numbers() -> None:
         "sources": [],
         "destinations": [],
         "interface": "",
+        "out_interface": "",
     }
 
 

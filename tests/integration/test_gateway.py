@@ -1,0 +1,241 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A gateway lets the devices behind it out to what they need: three real hosts in a row, client, gateway and server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from hosts import Host, Target, listen, play, probe, reach
+
+ROLE = MODULE = "netports.apple.host_firewall"
+# FaceTime's own ports and their neighbours.
+ALLOWED = [("tcp", 443), ("tcp", 5223), ("udp", 3478), ("udp", 16402)]
+NEIGHBOURS = [("tcp", 444), ("tcp", 5222), ("udp", 3477), ("udp", 16403)]
+TARGETS = [Target(family, *one) for family in (4, 6) for one in (*ALLOWED, *NEIGHBOURS)]
+CLOSED = dict.fromkeys(TARGETS, "filtered")
+OPEN = {one: "open" if (one.protocol, one.port) in ALLOWED else "filtered" for one in TARGETS}
+
+Row = tuple[Host, Host]
+
+
+@pytest.fixture(scope="module")
+def row(make_module_host: Callable[..., Host]) -> Row:
+    """The client and the server, which the tests of this module share; each test's own host is the gateway."""
+    return make_module_host("bookworm", "none"), make_module_host("bookworm", "none")
+
+
+@contextmanager
+def listening(*hosts: Host) -> Iterator[None]:
+    """All ports of the test answer on the hosts."""
+    ports = {kind: [one.port for one in TARGETS if one.protocol == kind] for kind in ("tcp", "udp")}
+    if not hosts:
+        yield
+        return
+    with listen(hosts[0], **ports), listening(*hosts[1:]):
+        yield
+
+
+def role(gateway: Host, **options: Any) -> dict[str, Any]:
+    """Apply the role, and return what the module returned."""
+    check = options.pop("check", False)
+    given = {"products": ["FaceTime"], "directions": ["forward"], **options}
+    variables = {f"host_firewall_{key}": value for key, value in given.items()}
+    return play(gateway, role=ROLE, variables=variables, check=check).result(gateway, MODULE)
+
+
+def module(gateway: Host, **arguments: Any) -> dict[str, Any]:
+    """Run the module, and return what it returned."""
+    return play(gateway, [{"name": "Run", MODULE: arguments}]).result(gateway, MODULE)
+
+
+def state(gateway: Host) -> Any:
+    """All that the firewalls keep, on disk and in the kernel."""
+    return gateway.files("/etc/ufw", "/etc/firewalld"), gateway.kernel()
+
+
+def through(row: Row) -> dict[Target, str]:
+    """What the client reaches of the server."""
+    client, server = row
+    return reach(client, server, TARGETS)  # type: ignore[return-value]
+
+
+def check_life(gateway: Host, row: Row, reload: list[str], **options: Any) -> None:
+    """Closed, opened exactly, left alone, kept over a reload and a reboot, and closed again.
+
+    :param reload: the command by which the firewall itself loads its rules anew.
+    """
+    client, server = row
+    client.behind(gateway, server)
+    pristine = gateway.files("/etc/ufw", "/etc/firewalld")
+    with listening(server, gateway):
+        assert through(row) == CLOSED
+        predicted = role(gateway, check=True, **options)
+        first = role(gateway, **options)
+        assert first["changed"] and "warnings" not in first
+        assert all(predicted[key] == first[key] for key in ("operations", "diff", "before", "after"))
+        (rule,) = first["after"]
+        assert (rule["name"], rule["direction"]) == ("FaceTime", "forward")
+        assert module(gateway, state="gathered")["gathered"] == first["after"]
+        assert through(row) == OPEN
+        # The gateway's own ports are as closed as before, seen from either side.
+        assert set(reach(client, gateway, TARGETS).values()) == {"filtered"}
+        assert set(reach(server, gateway, TARGETS).values()) == {"filtered"}
+        if "interface" in options:
+            assert set(reach(server, client, TARGETS).values()) == {"filtered"}
+    settled = state(gateway)
+    again = role(gateway, **options)
+    assert not again["changed"] and again["operations"] == [] and state(gateway) == settled
+    gateway.run(reload)
+    with listening(server):
+        assert through(row) == OPEN
+    assert not role(gateway, **options)["changed"]
+    gateway.reboot()
+    client.behind(gateway, server)
+    with listening(server):
+        assert through(row) == OPEN
+        assert not role(gateway, **options)["changed"]
+        gone = role(gateway, state="absent")
+        assert [one["action"] for one in gone["operations"]] == ["remove"] and gone["after"] == []
+        assert through(row) == CLOSED
+    assert gateway.files("/etc/ufw", "/etc/firewalld") == pristine
+
+
+@pytest.mark.hosts("ufw")
+@pytest.mark.timeout(600)
+def test_ufw(host: Host, row: Row) -> None:
+    host.run(
+        [
+            "ufw",
+            "route",
+            "allow",
+            "in",
+            "on",
+            "eth0",
+            "out",
+            "on",
+            "eth1",
+            "to",
+            "198.51.100.1",
+            "port",
+            "80",
+            "proto",
+            "tcp",
+        ]
+    )
+    host.run(["ufw", "route", "allow", "in", "on", "eth1", "to", "198.51.100.2", "app", "OpenSSH"])
+    own = ufw_routes(host)
+    check_life(host, row, ["ufw", "reload"])
+    assert ufw_routes(host) == own
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+@pytest.mark.timeout(600)
+def test_ufw_between_two_interfaces(host: Host, row: Row) -> None:
+    check_life(host, row, ["ufw", "reload"], interface="eth1", out_interface="eth0")
+
+
+@pytest.mark.hosts("ufw", "bookworm", "trixie")
+@pytest.mark.timeout(600)
+def test_ufw_shows_and_deletes_the_rules(host: Host, row: Row) -> None:
+    """ufw's own tools take them for what they are, and write them anew to the letter."""
+    client, server = row
+    client.behind(host, server)
+    both = {"name": "X", "tcp": ["443", "5223"], "udp": ["3478"]}
+    sources = ["172.16.0.0/12", "fd00::/8"]
+    rules = [
+        {**both, "direction": "forward", "sources": sources, "interface": "eth1", "out_interface": "eth0"},
+        {**both, "direction": "in", "sources": sources},
+        {**both, "direction": "out"},
+    ]
+    made = module(host, rules=rules)
+    assert [one["action"] for one in made["operations"]] == ["add"] * 3
+    assert module(host, state="gathered")["gathered"] == made["after"]
+    shown = host.run(["ufw", "status"]).out
+    assert re.search(r"^Apple X forward on eth0 +ALLOW FWD +172\.16\.0\.0/12 on eth1", shown, re.MULTILINE)
+    assert re.search(r"^Apple X out +ALLOW OUT", shown, re.MULTILINE) and re.search(
+        r"^Apple X +ALLOW  ", shown, re.MULTILINE
+    )
+    files = [host.read(f"/etc/ufw/{name}") for name in ("user.rules", "user6.rules")]
+    host.run(["ufw", "allow", "9999/tcp"])
+    host.run(["ufw", "delete", "allow", "9999/tcp"])
+    assert [host.read(f"/etc/ufw/{name}") for name in ("user.rules", "user6.rules")] == files
+    # The commands in the profiles' own file say the same: nothing to add.
+    commands = re.findall(r"^# (ufw route .*)$", host.read("/etc/ufw/applications.d/netports-apple"), re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        assert "Skipping adding existing rule" in host.sh(command).out
+    # Drift in the kernel is mended where the counters go on.
+    host.run(["iptables", "-D", "ufw-user-forward", "1"])
+    mended = module(host, rules=rules)
+    assert [one["action"] for one in mended["operations"]] == ["mend"]
+    with listening(server):
+        assert probe(client, server, [443, 444]) == {443: "open", 444: "filtered"}
+        before = counted(host)
+        assert before and module(host, rules=rules[:1])["changed"] and counted(host) == before
+    for command in commands:
+        assert "Rule deleted" in host.sh(command.replace("route allow", "route delete allow")).out
+    assert ufw_routes(host) == []
+
+
+def ufw_routes(host: Host) -> list[str]:
+    """The rules of ufw's route chains in the kernel."""
+    return re.findall(r"^-A ufw6?-user-forward .*$", host.kernel(), re.MULTILINE)
+
+
+def counted(host: Host) -> list[str]:
+    """The route rules of the kernel that packets met, with their counters."""
+    lines = host.run(["iptables-save", "-c", "-t", "filter"]).out.splitlines()
+    return [line for line in lines if "-A ufw-user-forward" in line and not line.startswith("[0:0]")]
+
+
+def bind(host: Host, **zones: str) -> None:
+    """Binds interfaces to zones of firewalld's, for good."""
+    for zone, interface in zones.items():
+        host.run(["firewall-cmd", "--permanent", f"--zone={zone}", f"--change-interface={interface}"])
+    host.run(["firewall-cmd", "--reload"])
+
+
+@pytest.mark.hosts("firewalld")
+@pytest.mark.timeout(600)
+def test_firewalld(host: Host, row: Row) -> None:
+    """The inner interface in a zone of its own, the outer one where all interfaces fall."""
+    bind(host, internal="eth1")
+    check_life(host, row, ["firewall-cmd", "--reload"])
+
+
+@pytest.mark.hosts("firewalld")
+@pytest.mark.timeout(600)
+def test_firewalld_between_two_interfaces(host: Host, row: Row) -> None:
+    """Each in a zone of its own, with what the distribution has for zones of these names."""
+    host.run(["firewall-cmd", "--permanent", "--zone=external", "--remove-masquerade"])
+    bind(host, internal="eth1", external="eth0")
+    check_life(host, row, ["firewall-cmd", "--reload"], interface="eth1", out_interface="eth0")
+
+
+@pytest.mark.hosts("firewalld", "trixie")
+@pytest.mark.timeout(300)
+def test_firewalld_where_the_rules_do_not_do_what_they_seem_to(host: Host, row: Row) -> None:
+    client, server = row
+    client.behind(host, server)
+    with listening(server):
+        assert "no zone has an interface or a source" in role(host)["warnings"][0]
+        assert through(row) == CLOSED
+        bind(host, public="eth0")
+        (warning,) = role(host)["warnings"]
+        assert "zone public forwards everything between its interfaces (eth0, eth1) that leaves by eth0" in warning
+        assert set(through(row).values()) == {"open"}
+        bind(host, internal="eth1")
+        assert "warnings" not in role(host) and through(row) == OPEN
+        # Without the kernel's own switch, nothing goes.
+        host.run(["sysctl", "-q", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0"])
+        four, six = role(host)["warnings"]
+        assert "forwards no IPv4 (net.ipv4.ip_forward is 0)" in four
+        assert "forwards no IPv6 (net.ipv6.conf.all.forwarding is 0)" in six
+        assert through(row) == CLOSED
