@@ -10,12 +10,11 @@ go through ``extend``, so that one set of rules holds for the three. Pure, and p
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 # Relative, because tools/ load this folder as a package of its own: there the collection need not be installed.
-from ._names import normalise
+from ._names import nearest, normalise
 
 FORMAT = 1
 LANGUAGES = ("en", "nl")
@@ -329,5 +328,5 @@ def _both(names: Mapping[str, str]) -> dict[str, str]:
 def _unknown(name: str, products: Mapping[str, Any], index: Mapping[str, str]) -> str:
     """What to say of an id that no product has."""
     meant = index.get(normalise(name))
-    near = [meant] if meant else difflib.get_close_matches(name, products, n=3, cutoff=0.6)
+    near = [meant] if meant else nearest(name, products)
     return f"{name} is no product" + (f": did you mean {' or '.join(near)}?" if near else "")

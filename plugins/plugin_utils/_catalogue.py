@@ -11,7 +11,6 @@ many. A site's own files are merged in where they are given, and only then is a 
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import os
@@ -20,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
-from ansible_collections.netports.apple.plugins.plugin_utils._names import normalise
+from ansible_collections.netports.apple.plugins.plugin_utils._names import nearest, normalise
 
 PROTOCOLS = ("tcp", "udp")
 DIRECTIONS = ("in", "out")
@@ -97,7 +96,7 @@ class Catalogue:
         if any(normalise(label) == wanted for label in self.labels()):
             return f"{term!r} is a service, not a product: ask for it with service={term!r}"
         names = {normalise(name): name for product in self.products.values() for name in self._names(product)}
-        near = [names[match] for match in difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)]
+        near = [names[match] for match in nearest(wanted, names)]
         hint = (
             f"did you mean {_listed(candidates or near, 'or')}?"
             if candidates or near
@@ -247,9 +246,7 @@ def check_service(catalogue: Catalogue, service: str) -> None:
     :raises CatalogueError: none has.
     """
     if not any(_serves(entry, service) for entry in catalogue.entries):
-        near = difflib.get_close_matches(
-            service[:_LONGEST_TERM].casefold(), sorted(catalogue.labels()), n=3, cutoff=0.5
-        )
+        near = nearest(service[:_LONGEST_TERM].casefold(), sorted(catalogue.labels()), cutoff=0.5)
         hint = f"did you mean {_listed(near, 'or')}?" if near else "give a label such as 'ssh' or a service's full name"
         raise CatalogueError(f"{service[:_LONGEST_TERM]!r} is not a service of the catalogue: {hint}")
 

@@ -10,6 +10,7 @@ use one and the same rule.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 _HYPHENS = "-\u00ad\u058a\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63\uff0d"
 _APOSTROPHES = "'`\u00b4\u02b9\u02bb\u02bc\u02bd\u2018\u2019\u201a\u201b\u2032\uff07"
@@ -48,3 +49,14 @@ def normalise(text: str) -> str:
     while reduced != text:
         text, reduced = reduced, _reduce(reduced)
     return reduced
+
+
+def nearest(word: str, words: Iterable[str], count: int = 3, cutoff: float = 0.6) -> list[str]:
+    """The words most like another, the best first, for the message of an error.
+
+    :param cutoff: how like they have to be, from 0 (anything) to 1 (the same).
+    """
+    # Only errors need it, and each of Ansible's workers imports anew.
+    import difflib
+
+    return difflib.get_close_matches(word, list(words), n=count, cutoff=cutoff)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
 from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue, CatalogueError
+from ansible_collections.netports.apple.plugins.plugin_utils._names import nearest
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "protocol": _catalogue.PROTOCOLS,
@@ -46,7 +46,7 @@ def check_known(given: Iterable[str], known: Sequence[str]) -> None:
     """
     for key in given:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
+            near = nearest(key, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(known)}"
             raise CatalogueError(f"{key!r} is not an option: {hint}")
 

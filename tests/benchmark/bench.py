@@ -25,8 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from benchmark import fleet
-from benchmark.fleet import LOCAL_NETWORKS
 
 from hosts import Host, Lab, play
 from hosts.plays import collections
@@ -75,6 +75,7 @@ def openings(*, without: str = "") -> list[Opening]:
     :param without: a product; what it alone needs is left out.
     """
     catalogue = json.loads((ROOT / "data" / "catalogue.json").read_text(encoding="utf-8"))
+    defaults = yaml.safe_load((ROOT / "roles/host_firewall/defaults/main.yml").read_text(encoding="utf-8"))
     name = {identifier: product["name"]["en"] for identifier, product in catalogue["products"].items()}
     return sorted(
         {
@@ -83,7 +84,9 @@ def openings(*, without: str = "") -> list[Opening]:
             if entry["product"] and name[entry["product"]] != without
             for direction in ("in", "out")
             if entry["direction"] in (direction, "both")
-            for network in (LOCAL_NETWORKS if (direction, entry["scope"]) == ("in", "local") else ("",))
+            for network in (
+                defaults["host_firewall_local_networks"] if (direction, entry["scope"]) == ("in", "local") else ("",)
+            )
         }
     )
 

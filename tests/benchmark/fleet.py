@@ -23,11 +23,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTIONS = ROOT / ".venv" / "collections"
-sys.path.insert(0, str(COLLECTIONS))
-
-from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _ruleset
-
-LOCAL_NETWORKS = _ruleset.LOCAL_NETWORKS
 FORKS = 10
 AUDIT = "netports.apple.audit"
 PRODUCTS = ["FaceTime", "AirPlay", "iCloud", "Screen Sharing", "Push Notifications", "Software Update"]
@@ -92,6 +87,12 @@ def measure(folder: Path, playbook: str, answer: dict[str, Any]) -> tuple[float,
 
 def standin(count: int) -> list[str]:
     """Measure hosts that are not there; the lines of a table."""
+    from ansible.plugins.loader import init_plugin_loader
+
+    # Only with Ansible's own importer in place: without it, the lookups would not be found later in this process.
+    init_plugin_loader([str(COLLECTIONS)])
+    from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _ruleset
+
     with tempfile.TemporaryDirectory(prefix="netports-fleet-") as name:
         folder = Path(name)
         (folder / "standin.py").write_text(CONNECTION)
