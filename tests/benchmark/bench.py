@@ -275,7 +275,7 @@ def bench_lookup() -> list[str]:
             thousand = _seconds(lambda: templar.template(many))  # noqa: B023
             lines.append(f"| {title} | {cold * 1e3:.1f} | {warm * 1e3:.2f} | {thousand * 1e3:.0f} |")
             print(lines[-1], flush=True)
-    hosts = 100
+    hosts = 50
     plain = [{"ansible.builtin.set_fact": {f"a{number}": "{{ [1, 2] | length }}"}} for number in range(20)]
     asking = [
         {"ansible.builtin.set_fact": {f"a{number}": "{{ query('netports.apple.ports', 'FaceTime') | length }}"}}
