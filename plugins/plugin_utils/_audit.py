@@ -34,7 +34,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 # The module says these things in words alone; each word is held to the backends by a test.
 _OFF = re.compile(r"ufw is inactive|firewalld is not running|pf is off on this host|installed and neither is in use")
 _UNSUPPORTED = re.compile(
-    r"no firewall that this collection manages|both in use on this host|is not installed on this host"
+    r"no firewall that this collection manages|both in use on this host|is not installed on this host|"
+    r"is a forward rule, which pf cannot have"
 )
 _LEFT_OUT = re.compile(r"left out the (outbound|forwarded) rules of (.+)\Z", re.DOTALL)
 # A rule's direction in words.

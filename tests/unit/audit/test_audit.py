@@ -16,6 +16,7 @@ from unit.audit import samples
 from unit.audit.samples import declared, record, rules
 
 from ansible_collections.netports.apple.plugins.filter import audit as filters
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _audit_exposure
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -81,6 +82,20 @@ KERNEL = "-A ufw-user-output -p udp -m comment --comment dapp_Apple%20FaceTime%2
             "unsupported",
         ),
         (
+            {"failed": True, "msg": "rule 'FaceTime' is a forward rule, which pf cannot have without opening the host"},
+            {"facetime": "unsupported"},
+            "unsupported",
+        ),
+        (
+            {
+                "warnings": [
+                    "…, so that it cannot filter forwarded connections: left out the forwarded rules of FaceTime"
+                ]
+            },
+            {"facetime": "unsupported"},
+            "unsupported",
+        ),
+        (
             {"failed": True, "msg": "ufw and pf are both in use on this host"},
             {"facetime": "unsupported"},
             "unsupported",
@@ -114,6 +129,7 @@ def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
     assert "ufw is inactive" in said["_ufw.py"] and "firewalld is not running" in said["_firewalld.py"]
     assert "pf is off on this host" in said["_pf.py"] and "left out the %s rules of %s" in said["_firewalld.py"]
     assert '("out", "outbound"), ("forward", "forwarded")' in said["_firewalld.py"]
+    assert "is a forward rule, which pf cannot have" in (utils / "_pf_text.py").read_text()
     for words in (
         "no firewall that this collection manages",
         "installed and neither is in use",
@@ -150,6 +166,51 @@ def test_why_a_port_is_open() -> None:
     assert {f"{one['port']}/{one['protocol']}" for one in entries} >= {"5223/tcp", "3478-3497/udp"}
     assert {one["product"] for one in entries} == {"facetime"} and {one["edition"] for one in entries} == {"nl-2026"}
     assert all(one["reason"] for one in entries)
+
+
+def test_why_a_port_is_forwarded() -> None:
+    """By the entries that devices use outward, and of local ones only where destinations are named."""
+    for destinations, local in ((None, False), (["10.40.0.0/16"], True)):
+        options = {"directions": ["forward"], "destinations": destinations, "out_interface": "eth0"}
+        policy = {**declared("FaceTime", "AirPlay"), "defaults": options}
+        one = {**record("a", before=samples.rules("FaceTime", "AirPlay", **options)), "declared": policy}
+        report = audited(one)
+        assert report["hosts"][0]["status"] == "compliant" and report["hosts"][0]["exposures"] == []
+        (rule,) = (rule for rule in report["rules"].values() if rule["name"] == "AirPlay")
+        assert (rule["direction"], rule["out_interface"]) == ("forward", "eth0")
+        assert rule["needed_by"] == ["FaceTime", "AirPlay"]
+        entries = [report["entries"][one] for one in rule["entries"]]
+        assert {one["product"] for one in entries} == {"airplay"}
+        assert {"in"} & {one["direction"] for one in entries} == set()
+        assert any(one["scope"] == "local" for one in entries) == local
+
+
+def test_forward_rules_that_are_missing_stale_and_changed() -> None:
+    (wanted,) = samples.rules("FaceTime", directions=["forward"], interface="eth1", out_interface="eth0")
+    (other,) = samples.rules("Maps", directions=["forward"])
+    for operation, status, finding in (
+        ({"action": "add", "rule": wanted}, "missing", "missing: forwarded 80,443,5223/tcp and 3478-3497"),
+        (
+            {"action": "change", "rule": wanted, "was": {**wanted, "tcp": ["80"]}},
+            "missing",
+            "forwarded 443,5223/tcp is",
+        ),
+        ({"action": "remove", "rule": {**wanted, "tcp": ["1"]}}, "stale", "stale: forwarded 1/tcp"),
+    ):
+        policy = {**declared("FaceTime"), "defaults": {"directions": ["forward"]}}
+        one = {**record("a", before=[other], operations=[operation]), "declared": policy}
+        cells = {cell["id"]: cell for cell in audited(one)["hosts"][0]["products"]}
+        assert cells["facetime"]["status"] == status and finding in cells["facetime"]["findings"][0]
+    assert _audit.sentence({"action": "remove", "rule": wanted}).endswith(" on eth1 out on eth0")
+    assert _audit.sentence({"action": "remove", "rule": wanted}).startswith("remove FaceTime forwarded 80,443")
+
+
+def test_a_forward_rule_is_no_exposure() -> None:
+    anywhere = {"name": "X", "direction": "forward", "tcp": ["1-65535"], "udp": [], "sources": []}
+    assert _audit_exposure.own([Rule.from_dict(anywhere)]) == []
+    assert _audit_exposure.own([Rule.from_dict({**anywhere, "direction": "in"})]) != []
+    text = "### tuple ### route:allow any any 0.0.0.0/0 any 0.0.0.0/0 in_eth1!out_eth0\n"
+    assert _audit_exposure.foreign("ufw", text, str) == []
 
 
 def test_editions_of_supplement_and_site(tmp_path: Path) -> None:

@@ -254,6 +254,7 @@ RULES = (
     rule(sources=["10.0.0.0/8", "fe80::/10"]),
     rule("FaceTime", "out"),
     rule("AirPlay", udp=["5353"]),
+    rule("FaceTime", "forward", sources=["10.0.0.0/8"], destinations=["192.0.2.7"]),
 )
 
 
@@ -449,6 +450,86 @@ def test_interfaces_hold_only_where_a_zone_does(box: Box) -> None:
     assert 'egress-zone name="lab"' in (box.root / "etc/firewalld/policies/apple-out.xml").read_text()
 
 
+def forward(name: str = "X", **more: Any) -> Rule:
+    """A forward rule with a port."""
+    return rule(name, "forward", **more)
+
+
+def test_forward_rules_lead_from_zone_to_zone(box: Box) -> None:
+    box.write("etc/firewalld/zones/inner.xml", '<zone><interface name="eth1"/></zone>')
+    box.write("etc/firewalld/zones/outer.xml", '<zone><interface name="eth0"/></zone>')
+    wanted = [
+        forward(sources=["10.0.0.0/8"]),
+        forward(interface="eth1"),
+        forward(out_interface="eth0"),
+        forward(interface="eth1", out_interface="eth0"),
+        rule("X", "out", interface="eth0"),
+        rule("X"),
+    ]
+    box.apply(*wanted)
+    policies = {path.stem: xml.parse_policy(path.read_text()) for path in box.root.glob("etc/firewalld/policies/*.xml")}
+    assert {name: (one.ingress, one.egress) for name, one in policies.items()} == {
+        "apple-out": (("HOST",), ("outer",)),
+        "apple-fwd": (("ANY",), ("ANY",)),
+        "apple-fwd-2": (("ANY",), ("outer",)),
+        "apple-fwd-3": (("inner",), ("ANY",)),
+        "apple-fwd-4": (("inner",), ("outer",)),
+    }
+    # What is not let through is for others to decide, behind this; nothing of it is in a zone.
+    assert {(one.target, one.priority) for one in policies.values()} == {("CONTINUE", -10)}
+    zones = "".join(path.read_text() for path in box.root.glob("etc/firewalld/zones/*.xml"))
+    assert "forward" not in zones and zones.count("apple-x") == 1
+    assert sorted(box.backend().read().rules) == sorted(wanted) and box.plan(*wanted).operations == []
+    # A policy keeps its name when others go.
+    box.apply(wanted[3])
+    (left,) = box.root.glob("etc/firewalld/policies/*.xml")
+    assert left.stem == "apple-fwd-4" and box.backend().read().rules == [wanted[3]]
+
+
+def test_the_zone_of_forward_rules_is_where_packets_come_in(box: Box) -> None:
+    box.apply(forward(), zone="home")
+    text = (box.root / "etc/firewalld/policies/apple-fwd.xml").read_text()
+    assert 'ingress-zone name="home"' in text and 'egress-zone name="ANY"' in text
+    assert box.plan(forward(), zone="home").operations == []
+    for key in ("interface", "out_interface"):
+        with pytest.raises(BackendError, match="to interface eth9: .* default zone"):
+            box.plan(forward(**{key: "eth9"}))
+    with pytest.raises(BackendError, match="no zone 'nowhere'"):
+        box.plan(forward(), zone="nowhere")
+
+
+def test_drift_of_a_policy_is_said_beside_a_change_in_another(box: Box) -> None:
+    box.start()
+    box.apply(forward(), rule("Y", "out"))
+    path = box.root / "etc/firewalld/policies/apple-fwd.xml"
+    path.write_text(path.read_text().replace("CONTINUE", "ACCEPT"))
+    change = box.plan(forward(), rule("Y", "out"), rule("Z", "out"))
+    assert [one["action"] for one in change.operations] == ["add", "mend"]
+    assert change.operations[1]["what"] == "policy apple-fwd differs"
+    assert [one["action"] for one in box.plan(forward(), forward("Z"), rule("Y", "out")).operations] == ["add"]
+
+
+def test_forwarding_past_the_policies_is_said(box: Box) -> None:
+    daemon = box.start()
+
+    def said(*rules: Rule, **options: Any) -> list[str]:
+        warnings = box.plan(*rules, **options).warnings
+        return [one for one in warnings if "next boot" not in one and "permanent configuration differ" not in one]
+
+    assert any("no zone has an interface" in one for one in said(forward()))
+    assert not any("no zone has an interface" in one for one in said(rule("Y", "out")))
+    assert any("zone home has no interface" in one for one in said(forward(), zone="home"))
+    daemon.zones["home"].update(interfaces=["eth1"], forward=True)
+    assert said(forward()) == said(forward(), zone="home") == []
+    daemon.zones["home"]["interfaces"].append("eth2")
+    assert any("zone home forwards everything between its interfaces (eth1, eth2)" in one for one in said(forward()))
+    assert any("that leaves by eth1 or eth2" in one for one in said(forward(), zone="home"))
+    assert not any("forwards everything" in one for one in said(forward(), zone="public"))
+    assert not any("forwards everything" in one for one in said(rule("Y", "out")))
+    daemon.zones["home"]["forward"] = False
+    assert said(forward()) == []
+
+
 def test_other_rulesets_and_administrators_are_left_alone(box: Box) -> None:
     daemon = box.start()
     box.apply(*RULES, ruleset="apple-lab")
@@ -481,6 +562,16 @@ def test_a_wall_that_comes_first_is_said(box: Box) -> None:
     assert any("policy wall refuses" in one for one in box.plan(*RULES).warnings)
     box.write("etc/firewalld/policies/wall.xml", wall.replace("-20", "-1"))
     assert not any("policy wall" in one for one in box.plan(*RULES).warnings)
+    for ingress, egress, words in (
+        ("HOST", "ANY", "outbound"),
+        ("ANY", "home", "forwarded"),
+        ("home", "ANY", "forwarded"),
+        ("ANY", "HOST", ""),
+    ):
+        ends = f'<ingress-zone name="{ingress}"/><egress-zone name="{egress}"/>'
+        box.write("etc/firewalld/policies/wall.xml", f'<policy target="REJECT" priority="-20">{ends}</policy>')
+        said = [one.split("refuses ")[1].split()[0] for one in box.plan(*RULES).warnings if "policy wall" in one]
+        assert said == [words] * bool(words)
 
 
 @pytest.mark.parametrize("running", [False, True])
@@ -571,7 +662,10 @@ def test_a_change_that_waits_for_its_confirmation(box: Box) -> None:
     assert backend.live(change) and backend.confirms
     engaged = backend.engage(change)
     # New services stay while it waits; nobody names them.
-    new = {f"etc/firewalld/services/{name}.xml" for name in ("apple-airplay", "apple-facetime-out")}
+    new = {
+        f"etc/firewalld/services/{name}.xml"
+        for name in ("apple-airplay", "apple-facetime-out", "apple-facetime-forward")
+    }
     waiting = box.files()
     assert waiting.keys() - files.keys() == new and {path: waiting[path] for path in files} == files
     assert "apple-airplay" in daemon.zones["public"]["services"]
@@ -673,5 +767,13 @@ def test_rendered_text_is_what_a_run_writes(box: Box) -> None:
     assert rendered == written
     assert zone in box.files()["etc/firewalld/zones/public.xml"]
     long = Firewalld.render(RULES, "a" * 24)
-    policy = next(path for path in long if "policies" in path)
-    assert len(Path(policy).stem) <= 15
+    policies = [path for path in long if "policies" in path]
+    assert len(policies) == 2 and all(len(Path(policy).stem) <= 15 for policy in policies)
+
+
+def test_rendered_forward_rules_name_the_zones_to_choose() -> None:
+    rendered = Firewalld.render([forward(interface="eth1", out_interface="eth0"), forward("Y")], "apple")
+    first, second = (rendered[f"/etc/firewalld/policies/apple-fwd{end}.xml"] for end in ("", "-2"))
+    assert 'ingress-zone name="ANY"' in first and 'egress-zone name="ANY"' in first
+    assert 'ingress-zone name="&lt;zone of eth1&gt;"' in second and 'egress-zone name="&lt;zone of eth0&gt;"' in second
+    assert not any("zones" in path for path in rendered)

@@ -33,12 +33,12 @@ VALUES = st.recursive(
 )
 # Numbers alone reach no further than the first check: half of all cases are nearly right.
 NEAR = st.fixed_dictionaries(
-    {"name": TEXTS | st.just("FaceTime"), "direction": st.sampled_from(["in", "out"]) | TEXTS},
+    {"name": TEXTS | st.just("FaceTime"), "direction": st.sampled_from(["in", "out", "forward"]) | TEXTS},
     optional={
         key: st.lists(TEXTS | st.sampled_from(["80", "443-445", "10.0.0.0/8", "fd00::/8"]), max_size=4) | VALUES
         for key in ("tcp", "udp", "sources", "destinations")
     }
-    | {"interface": TEXTS | VALUES},
+    | {key: TEXTS | VALUES for key in ("interface", "out_interface")},
 )
 
 

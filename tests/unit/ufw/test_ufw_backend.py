@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.ufw.standin import Host
 
-from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules, _ufw
+from ansible_collections.netports.apple.plugins.module_utils import _host_firewall, _ports, _rules, _ufw
 from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError, Options
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 from ansible_collections.netports.apple.plugins.module_utils._ufw import Ufw
@@ -242,6 +242,40 @@ def test_the_commands_of_a_route_rule_are_ufws() -> None:
     ]
     plain = Rule("X", "forward", (), ((53, 53),))
     assert _ufw.commands(plain, "Apple X forward") == ["ufw route allow from any to any app 'Apple X forward'"]
+
+
+@pytest.mark.parametrize(
+    ("four", "six", "rule", "said"),
+    [
+        ("0", "0", {"direction": "forward"}, [4, 6]),
+        ("0", "1", {"direction": "forward"}, [4]),
+        ("1", "0", {"direction": "forward"}, [6]),
+        ("1", "1", {"direction": "forward"}, []),
+        ("0", "0", {"direction": "forward", "sources": ["10.0.0.0/8"]}, [4]),
+        ("0", "0", {"direction": "forward", "destinations": ["fd00::/8"]}, [6]),
+        (None, None, {"direction": "forward"}, []),
+        ("0", "0", {"direction": "out"}, []),
+    ],
+)
+def test_a_kernel_that_forwards_nothing_is_said(
+    four: str | None, six: str | None, rule: dict[str, object], said: list[int]
+) -> None:
+    with fresh() as host:
+        for value, path in ((four, "ipv4/ip_forward"), (six, "ipv6/conf/all/forwarding")):
+            file = host.root / "proc/sys/net" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if value is not None:
+                file.write_text(f"{value}\n")
+        params = {name: one.get("default") for name, one in _host_firewall.ARGUMENTS.items()}
+        params.update(backend="ufw", rules=[{"name": "X", "udp": ["53"], **rule}])
+        for check in (True, False):
+            result = _host_firewall.execute(params, host.run, check, str(host.root))
+            found = [one for one in result["warnings"] if "forwards no IPv" in one]
+            assert [int(one.split("IPv")[1][0]) for one in found] == said
+            assert all("sysctl.d" in one for one in found)
+        # What is taken away need not work.
+        result = _host_firewall.execute({**params, "state": "deleted"}, host.run, False, str(host.root))
+        assert not any("forwards no IPv" in one for one in result["warnings"])
 
 
 def test_rules_whose_profiles_would_have_one_name_have_two() -> None:

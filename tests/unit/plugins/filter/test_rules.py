@@ -122,6 +122,78 @@ def test_ports_open_only_in_the_direction_in_which_they_are_used(ask: Ask) -> No
         assert opened == used
 
 
+# --- Forwarded --------------------------------------------------------------------------------------------------------
+
+
+def test_what_devices_use_outward_is_forwarded(warnings: list[str]) -> None:
+    entries = [
+        entry(name="A", first=1, last=1, direction="in"),
+        entry(name="B", first=2, last=2, direction="out"),
+        entry(name="C", first=3, last=3, direction="both"),
+        entry(name="C", first=4, last=4, direction="both", scope="local"),
+    ]
+    made = rules(entries, directions=["forward"], interface="eth1", out_interface="eth0")
+    assert [(rule["name"], rule["direction"], rule["tcp"]) for rule in made] == [
+        ("B", "forward", ["2"]),
+        ("C", "forward", ["3"]),
+    ]
+    assert {(*rule["sources"], rule["interface"], rule["out_interface"]) for rule in made} == {(*LOCAL, "eth1", "eth0")}
+    assert all(rule["destinations"] == [] for rule in made)
+    assert len(warnings) == 1 and "no rule for A: not used in the directions asked for" in warnings[0]
+
+
+def test_forward_stands_behind_the_others_and_changes_nothing_of_them(ask: Ask) -> None:
+    entries = ask("ports", "FaceTime", "AirPlay")
+    made = rules(entries, directions=["forward", "out", "in"], out_interface="eth0")
+    without = rules(entries)
+    assert [rule for rule in made if rule["direction"] != "forward"] == without
+    assert all(rule["out_interface"] == "" for rule in without)
+    ways = [rule["direction"] for rule in made if rule["name"] == "FaceTime"]
+    assert ways == ["in", "out", "forward"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sources"),
+    [
+        ({}, LOCAL),
+        ({"local_networks": ["192.0.2.0/24"]}, ["192.0.2.0/24"]),
+        ({"sources": ["10.30.0.0/16"]}, ["10.30.0.0/16"]),
+        ({"sources": ["any"]}, []),
+    ],
+)
+def test_where_forwarded_packets_come_from(options: dict[str, Any], sources: list[str]) -> None:
+    (rule,) = rules([entry(direction="out")], directions=["forward"], **options)
+    assert rule["sources"] == sources
+
+
+@pytest.mark.parametrize(
+    ("destinations", "ports"), [(None, ["1"]), (["any"], ["1"]), (["10.40.0.0/16"], ["1-2"]), (["0.0.0.0/0"], ["1-2"])]
+)
+def test_what_is_local_is_forwarded_to_networks_that_are_named(destinations: Any, ports: list[str]) -> None:
+    entries = [
+        entry(first=1, last=1, direction="out"),
+        entry(first=2, last=2, direction="both", scope="local"),
+        entry(first=3, last=3, direction="in", scope="local"),
+    ]
+    (rule,) = rules(entries, directions=["forward"], destinations=destinations)
+    assert rule["tcp"] == ports
+
+
+def test_products_with_nothing_to_forward_are_named(ask: Ask, warnings: list[str]) -> None:
+    assert rules(ask("ports", "Bonjour", "iCloud"), directions=["forward"]) != []
+    assert len(warnings) == 1
+    assert warnings[0].startswith("[WARNING]: no rule for Bonjour: connects to local networks alone") or warnings[
+        0
+    ].startswith("no rule for Bonjour: connects to local networks alone")
+    assert "destinations" in warnings[0] and warnings[0].endswith("nothing is opened for it")
+    warnings.clear()
+    assert rules(ask("ports", "Bonjour"), directions=["forward"], destinations=["10.40.0.0/16"]) and warnings == []
+
+
+def test_out_interface_is_checked_also_where_nothing_is_forwarded() -> None:
+    assert "'eth0; id' is not an interface name" in refused([entry()], out_interface="eth0; id")
+
+
 # --- Sources ----------------------------------------------------------------------------------------------------------
 
 

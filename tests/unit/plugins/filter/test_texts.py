@@ -46,6 +46,24 @@ def test_rules_of_ones_own(name: str) -> None:
     assert "8080" in text and "Mine" in text
 
 
+FORWARD = {"name": "Mine", "direction": "forward", "tcp": ["8080"], "interface": "eth1", "out_interface": "eth0"}
+
+
+def test_forward_rules_of_ones_own() -> None:
+    text = FILTERS["to_ufw"]([FORWARD])
+    assert "# ufw route allow in on eth1 out on eth0 from any to any app 'Apple Mine forward'" in text
+    assert "[Apple Mine forward]" in text and "Forwarded ports of Mine" in text
+    text = FILTERS["to_firewalld"]([FORWARD])
+    assert "forwarded from interface eth1 to interface eth0." in text and "apple-mine-forward" in text
+
+
+def test_pf_refuses_forward_rules_and_says_what_would_do() -> None:
+    with pytest.raises(
+        AnsibleFilterError, match="netports.apple.to_pf: rule 'Mine' is a forward rule, which pf cannot"
+    ):
+        FILTERS["to_pf"]([RULE, FORWARD])
+
+
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("rules", [None, 5, "x", {"name": "x"}, [None], ["x"], [{}], [[RULE]]], ids=str)
 def test_what_are_no_rules(name: str, rules: Any) -> None:
