@@ -133,6 +133,22 @@ def test_details_by_keyboard(browser: Browser, opened: Open) -> None:
     assert browser.js("document.activeElement.id") == "search"
 
 
+def test_what_a_gateway_forwards(browser: Browser, opened: Open) -> None:
+    options = {"directions": ["forward"], "sources": ["10.30.0.0/16"], "interface": "eth1", "out_interface": "eth0"}
+    one = samples.record("gate.example.org", before=samples.rules("FaceTime", **options))
+    one["declared"] = {**samples.declared("FaceTime"), "defaults": options}
+    opened([one])
+    browser.js(f"{ROWS}[0].querySelector('button').click()")
+    text = browser.js("document.getElementById('detail').textContent")
+    for words in (
+        "FaceTime, forwarded: 80, 443, 5223/tcp and 3478-3497",
+        "forwarded from 10.30.0.0/16 to anywhere on eth1 out on eth0",
+        "Needed by: FaceTime",
+    ):
+        assert words in text
+    assert "Exposures" not in text
+
+
 def test_hostile_hosts(browser: Browser, opened: Open) -> None:
     one = samples.record(samples.HOSTILE, "FaceTime", operations=[{"action": "mend", "what": samples.HOSTILE}])
     report = opened([one, samples.record("b", failed=True, msg=samples.HOSTILE)])
