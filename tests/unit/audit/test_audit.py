@@ -172,13 +172,15 @@ def test_why_a_port_is_forwarded() -> None:
     """By the entries that devices use outward, and of local ones only where destinations are named."""
     for destinations, local in ((None, False), (["10.40.0.0/16"], True)):
         options = {"directions": ["forward"], "destinations": destinations, "out_interface": "eth0"}
-        policy = {**declared("FaceTime", "AirPlay"), "defaults": options}
-        one = {**record("a", before=samples.rules("FaceTime", "AirPlay", **options)), "declared": policy}
+        # Xcode Server uses 80 and 443 in local networks alone.
+        products = ("FaceTime", "AirPlay", "Xcode Server")
+        policy = {**declared(*products), "defaults": options}
+        one = {**record("a", before=samples.rules(*products, **options)), "declared": policy}
         report = audited(one)
         assert report["hosts"][0]["status"] == "compliant" and report["hosts"][0]["exposures"] == []
         (rule,) = (rule for rule in report["rules"].values() if rule["name"] == "AirPlay")
         assert (rule["direction"], rule["out_interface"]) == ("forward", "eth0")
-        assert rule["needed_by"] == ["FaceTime", "AirPlay"]
+        assert rule["needed_by"] == ["FaceTime", "AirPlay", *["Xcode Server"] * local]
         entries = [report["entries"][one] for one in rule["entries"]]
         assert {one["product"] for one in entries} == {"airplay"}
         assert {"in"} & {one["direction"] for one in entries} == set()
