@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import io
 import json
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 from torture import BLIND, DEADLY, STEP, WANTED, State, collection, install, module, settle, ssh_in_place, state
 
 from hosts import Host, play
+from hosts.machine import PROJECT
 
 MODULE = "netports.apple.host_firewall"
 # What decides whether the present connection needs a rule of its own, and the same without it.
@@ -217,3 +221,39 @@ def test_logind_kills_what_a_session_leaves_behind(host: Host, tmp_path: Path) -
     settle(host)
     assert state(host) == before
     assert run(host, user="admin")["confirmed"]
+
+
+def carry_ansible(host: Host, folder: str) -> None:
+    """Bring the ansible-core that these tests run with, and the collection, into a folder of the host."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for name in ("ansible-core", "jinja2", "markupsafe", "pyyaml", "packaging", "resolvelib"):
+            for file in importlib.metadata.files(name) or ():
+                # What is compiled is for this machine's Python; all of them do without.
+                if not str(file).startswith("..") and file.suffix not in (".so", ".pyc"):
+                    archive.add(file.locate(), str(file))
+        for name in ("plugins", "data", "meta", "roles", "galaxy.yml"):
+            archive.add(PROJECT / name, f"collections/ansible_collections/netports/apple/{name}")
+    host.run(["mkdir", "-p", folder])
+    host.run(["tar", "-xf", "-", "-C", folder, "--no-same-owner"], stdin=data.getvalue())
+
+
+# Debian 13's Python is new enough for every ansible-core that the tests may run with.
+@pytest.mark.hosts("ufw", "trixie")
+def test_a_host_that_manages_itself_waits_for_nobody(host: Host) -> None:
+    folder = "/var/tmp/local"
+    carry_ansible(host, folder)
+    tasks = [{"netports.apple.host_firewall": {"rules": WANTED, "confirm_seconds": 60}, "register": "run"}]
+    tasks.append({"ansible.builtin.copy": {"content": "{{ run | ansible.builtin.to_json }}", "dest": f"{folder}/run"}})
+    host.write(f"{folder}/play.yml", json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    # As an administrator would, over ssh, which then is no connection of Ansible's.
+    done = host.ssh(
+        f"cd {folder} && LC_ALL=C.UTF-8 ANSIBLE_COLLECTIONS_PATH={folder}/collections PYTHONPATH={folder} "
+        "python3 -m ansible.cli.playbook -i localhost, -c local play.yml"
+    )
+    assert done.rc == 0, done.out + done.err
+    result = json.loads(host.read(f"{folder}/run"))
+    assert result["changed"] and "confirmed" not in result
+    assert host.run(["test", "-e", "/var/lib/netports-apple/pending.json"], check=False).rc == 1
+    assert "FaceTime" in host.kernel() and "netports-apple" in " ".join(state(host).files)
+    settle(host, 1)
