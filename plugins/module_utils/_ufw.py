@@ -91,6 +91,7 @@ class Native(NamedTuple):
     foreign: Set[str]
     ipv6: bool
     denies: bool
+    forwards: bool
     warnings: List[str]
 
 
@@ -158,7 +159,8 @@ class Ufw(Backend):
             warnings.append("ufw's IPv6 chains are not loaded: the IPv6 rules are stored and wait for ufw's next start")
         foreign = self._foreign_profiles(prefix)
         denies = settings.get("default_input_policy") != "accept"
-        native = Native(texts, blocks, kernel, tables, foreign, ipv6, denies, warnings)
+        forwards = settings.get("default_forward_policy") == "accept"
+        native = Native(texts, blocks, kernel, tables, foreign, ipv6, denies, forwards, warnings)
         titles = profile_titles(texts[self._profile_path] or "")
         owned = {family: [block for block in blocks[family] if self._owns(block.profile, foreign)] for family in (4, 6)}
         return Have(rules_of(owned, titles, prefix, ipv6), active, settings.get("enabled") == "yes", native)
@@ -214,6 +216,11 @@ class Ufw(Backend):
             if switched_on(text) != text:
                 files.append(FileChange(path, text, switched_on(text)))
         warnings = list(native.warnings)
+        if native.forwards and any(rule.direction == "forward" for rule in wanted):
+            warnings.append(
+                "ufw forwards everything by default (DEFAULT_FORWARD_POLICY in /etc/default/ufw), so that the forward "
+                "rules add nothing: set it to DROP"
+            )
         if not have.active and not enable:
             warnings.append(
                 "ufw is inactive: the rules are stored and take effect when it is switched on "

@@ -278,6 +278,19 @@ def test_a_kernel_that_forwards_nothing_is_said(
         assert not any("forwards no IPv" in one for one in result["warnings"])
 
 
+@pytest.mark.parametrize(
+    ("policy", "direction", "said"),
+    [("ACCEPT", "forward", True), ("ACCEPT", "out", False), ("DROP", "forward", False), ("REJECT", "forward", False)],
+)
+def test_a_ufw_that_forwards_everything_is_said(policy: str, direction: str, said: bool) -> None:
+    with fresh() as host:
+        settings = host.root / "etc/default/ufw"
+        settings.write_text(f'{settings.read_text()}DEFAULT_FORWARD_POLICY="{policy}"\n')
+        one = backend(host)
+        warnings = one.plan(one.read(), [Rule("X", direction, (), ((53, 53),))]).warnings
+        assert any("forwards everything by default" in text for text in warnings) == said
+
+
 def test_rules_whose_profiles_would_have_one_name_have_two() -> None:
     """A name may end like what parts the profiles of one name."""
     ports = ((1, 1),)
