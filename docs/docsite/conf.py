@@ -46,10 +46,12 @@ def _lead_out(_app: Any, name: str, source: list[str]) -> None:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(name), match[1]))
         if path.startswith("docs/") and path.endswith(".md"):
             return match[0]
-        return "](" + _PAGES.get(path, f"{_REPOSITORY}/{path}")
+        # The other form has other sections.
+        page = "" if match[2] else _PAGES.get(path, "")
+        return f"]({page or f'{_REPOSITORY}/{path}'}{match[2]}"
 
     if not name.startswith("plugins/"):
-        source[0] = re.sub(r"\]\((?!https?:)([^)#]+)", link, source[0])
+        source[0] = re.sub(r"\]\((?!https?:)([^)#]+)(#[^)]*|)", link, source[0])
 
 
 def _ansible(_app: Any, _env: Any, node: Any, content: Any) -> Any:
