@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -85,26 +86,53 @@ def measure(folder: Path, playbook: str, answer: dict[str, Any]) -> tuple[float,
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def standin(count: int) -> list[str]:
-    """Measure hosts that are not there; the lines of a table."""
+def stage(folder: Path, count: int) -> dict[str, Any]:
+    """Make an inventory of hosts that are not there; what the module answers for each of them."""
     from ansible.plugins.loader import init_plugin_loader
 
     # Only with Ansible's own importer in place: without it, the lookups would not be found later in this process.
     init_plugin_loader([str(COLLECTIONS)])
     from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _ruleset
 
+    (folder / "standin.py").write_text(CONNECTION)
+    variables = {
+        "ansible_connection": "standin",
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "host_firewall_products": PRODUCTS,
+        "netports_become": False,
+        "netports_audit_dir": str(folder / "audit"),
+    }
+    hosts: dict[str, dict[str, str]] = {f"host-{number:04}": {} for number in range(count)}
+    (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
+    rules, _silent = _ruleset.rules(_catalogue.select(_catalogue.load(), PRODUCTS))
+    return {
+        "changed": False, "backend": "ufw", "before": rules, "after": rules, "operations": [],
+        "ping": "pong", "rc": 0, "stdout": "",
+    }  # fmt: skip
+
+
+def lookups(count: int, repeats: int) -> list[str]:
+    """Measure runs of the role without and with 20 lookups for each host; a line of a table."""
+    found = []
     with tempfile.TemporaryDirectory(prefix="netports-fleet-") as name:
         folder = Path(name)
-        (folder / "standin.py").write_text(CONNECTION)
-        variables = {
-            "ansible_connection": "standin",
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "host_firewall_products": PRODUCTS,
-            "netports_become": False,
-            "netports_audit_dir": str(folder / "audit"),
-        }
-        hosts: dict[str, dict[str, str]] = {f"host-{number:04}": {} for number in range(count)}
-        (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
+        answer = stage(folder, count)
+        for expression in ("[1, 2]", "query('netports.apple.ports', 'FaceTime')"):
+            facts = {f"a{number}": f"{{{{ {expression} | length }}}}" for number in range(20)}
+            tasks = [{"ansible.builtin.set_fact": facts}]
+            play = {"hosts": "all", "gather_facts": False, "roles": ["netports.apple.host_firewall"], "tasks": tasks}
+            (folder / "play.json").write_text(json.dumps([play]))
+            found.append(statistics.median(measure(folder, "play.json", answer)[1] for _time in range(repeats)))
+    return [
+        f"| the role and one task with 20 lookups | {found[0]:.1f} | {found[1]:.1f} | {found[1] / found[0] - 1:.0%} |"
+    ]
+
+
+def standin(count: int) -> list[str]:
+    """Measure hosts that are not there; the lines of a table."""
+    with tempfile.TemporaryDirectory(prefix="netports-fleet-") as name:
+        folder = Path(name)
+        answer = stage(folder, count)
         # What the audit has for each host, in ansible-core's own: a fact, a check of arguments, a task that is skipped, and
         # two modules.
         peer = [
@@ -115,11 +143,6 @@ def standin(count: int) -> list[str]:
             {"ansible.builtin.command": "none"},
         ]
         (folder / "peer.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": peer}]))
-        rules, _silent = _ruleset.rules(_catalogue.select(_catalogue.load(), PRODUCTS))
-        answer = {
-            "changed": False, "backend": "ufw", "before": rules, "after": rules, "operations": [],
-            "ping": "pong", "rc": 0, "stdout": "",
-        }  # fmt: skip
         rows = []
         for title, playbook in (("ansible-core's own tasks", "peer.json"), ("`netports.apple.audit`", AUDIT)):
             wall, cpu = measure(folder, playbook, answer)
