@@ -124,6 +124,8 @@ def environment(folder: Path, pipelining: bool = True) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_NOCOWS": "1",
         "ANSIBLE_PIPELINING": str(pipelining),
+        # A host may be slow to answer where many are busy on one machine.
+        "ANSIBLE_TIMEOUT": "30",
         "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=10s",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
         "ANSIBLE_SSH_EXECUTABLE": str(_HERE / "bin" / "ssh"),
