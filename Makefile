@@ -13,6 +13,7 @@ PYTEST ?=
 LINTERS ?=
 export SCENARIO ?=
 export MOLECULE_IMAGE ?=
+export PARTS ?=
 
 # These reach tools/apply.py through the environment as they were typed: make neither expands
 # them ($ is a plain character) nor puts them into the text of a command.
@@ -78,7 +79,7 @@ format: ## let ruff mend what it can
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-bench: ## measure the collection beside its peers, on real hosts: writes docs/benchmarks.md
+bench: ## measure the collection beside its peers, on real hosts; PARTS="Lookup, A fleet": writes docs/benchmarks.md
 	@tools/setup.sh test
 	@tools/hosts.sh install
 	@$(BUILD) build

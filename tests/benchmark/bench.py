@@ -334,7 +334,7 @@ def introduction() -> str:
     from ansible.release import __version__
 
     inbound = sum(one.direction == "in" for one in openings())
-    left_out = "" if (ROLES / SYSTEM_ROLE).is_dir() else f"{SYSTEM_ROLE} could not be installed and is left out."
+    left_out = "" if (ROLES / SYSTEM_ROLE).is_dir() else f" {SYSTEM_ROLE} could not be installed and is left out."
     processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return textwrap.dedent(
         f"""\
@@ -348,7 +348,7 @@ def introduction() -> str:
         range in one direction, inbound from one network or from anywhere. On firewalld the peers open the inbound ones
         alone, {inbound}, since they have no outbound rules. "One product removed" takes away {REMOVED}; for the peers, only
         what no other product needs, which a user of a loop has to work out beforehand. Seconds are the run's, less those
-        of a run that does nothing; processes are all that were started on the host, the login's own among them. {left_out}
+        of a run that does nothing; processes are all that were started on the host, the login's own among them.{left_out}
 
         """
     )
