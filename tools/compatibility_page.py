@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import generated
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,13 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Generate docs/compatibility.md from what the tests name.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the page is not current")
     options = parser.parse_args(arguments)
-    text = page()
-    if not options.check:
-        PAGE.write_text(text, encoding="utf-8")
-    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
-        print("docs/compatibility.md is not current: run python tools/compatibility_page.py", file=sys.stderr)
-        return 1
-    return 0
+    return generated.keep(PAGE, page(), "tools/compatibility_page.py", options.check)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import build_catalogue
+import generated
 
 PAGE = build_catalogue.ROOT / "docs" / "products.md"
 
@@ -157,12 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    if not options.check:
-        Path(PAGE).write_text(text, encoding="utf-8")
-    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
-        print("docs/products.md is not current: run python tools/products_page.py", file=sys.stderr)
-        return 1
-    return 0
+    return generated.keep(PAGE, text, "tools/products_page.py", options.check)
 
 
 if __name__ == "__main__":

@@ -406,6 +406,7 @@ class _Keeper:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
             self.backend.keep(self.change, self.engaged)
+        # Whatever it was, the old rules come back.
         except BaseException as error:  # noqa: BLE001
             self._undo(" ".join(str(error).split()))
         else:
@@ -419,6 +420,7 @@ class _Keeper:
             try:
                 self.backend.undo(self.change)
                 self.journal.close(self.record["id"], RESTORED, why)
+            # Nobody else is left to try again.
             except BaseException as error:  # noqa: BLE001
                 syslog.syslog(syslog.LOG_ERR, "netports.apple: cannot restore the old rules yet: %s" % error)
                 time.sleep(min(0.5 * 2**number, 30))

@@ -12,6 +12,7 @@ import tempfile
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 # Surrogate escapes carry bytes that are not UTF-8 through unchanged: an administrator's file keeps them.
+# mypy cannot look into what ** passes on, hence the two ignores below.
 _ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 

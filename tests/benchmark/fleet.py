@@ -24,6 +24,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTIONS = ROOT / ".venv" / "collections"
+# A template without a lookup, and one with it.
+EXPRESSIONS = ("[1, 2]", "query('netports.apple.ports', 'FaceTime')")
 FORKS = 10
 AUDIT = "netports.apple.audit"
 PRODUCTS = ["FaceTime", "AirPlay", "iCloud", "Screen Sharing", "Push Notifications", "Software Update"]
@@ -111,15 +113,21 @@ def stage(folder: Path, count: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def facts(expression: str, apart: bool) -> list[dict[str, Any]]:
+    """Tasks that set twenty facts, each by a template of the same expression: one task for each, or one for all."""
+    wanted = {f"a{number}": f"{{{{ {expression} | length }}}}" for number in range(20)}
+    parts = [{name: text} for name, text in wanted.items()] if apart else [wanted]
+    return [{"ansible.builtin.set_fact": part} for part in parts]
+
+
 def lookups(count: int, repeats: int) -> list[str]:
     """Measure runs of the role without and with 20 lookups for each host; a line of a table."""
     found = []
     with tempfile.TemporaryDirectory(prefix="netports-fleet-") as name:
         folder = Path(name)
         answer = stage(folder, count)
-        for expression in ("[1, 2]", "query('netports.apple.ports', 'FaceTime')"):
-            facts = {f"a{number}": f"{{{{ {expression} | length }}}}" for number in range(20)}
-            tasks = [{"ansible.builtin.set_fact": facts}]
+        for expression in EXPRESSIONS:
+            tasks = facts(expression, apart=False)
             play = {"hosts": "all", "gather_facts": False, "roles": ["netports.apple.host_firewall"], "tasks": tasks}
             (folder / "play.json").write_text(json.dumps([play]))
             found.append(statistics.median(measure(folder, "play.json", answer)[1] for _time in range(repeats)))
