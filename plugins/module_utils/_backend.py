@@ -117,6 +117,13 @@ class Backend:
         """
         raise NotImplementedError
 
+    def foreign(self, have: Have) -> str:
+        """What the firewall has beside the ruleset, in its own words, as far as that lets connections in.
+
+        Not held to anything, and empty where it cannot be told: it is for people, and for the audit.
+        """
+        raise NotImplementedError
+
     def plan(self, have: Have, wanted: Sequence[Rule]) -> Change:
         """Work out what leads from what is there to exactly the wanted rules. Changes nothing.
 

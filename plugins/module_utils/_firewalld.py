@@ -385,6 +385,10 @@ class Firewalld(Backend):
         except BusError as error:
             raise BackendError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
 
+    def foreign(self, have: Have) -> str:
+        """What C(firewall-cmd --list-all-zones) prints; the ruleset's own services are among it."""
+        return self.run(["firewall-cmd", "--list-all-zones"], None)[1] if have.active else ""
+
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
         rendered: Dict[str, str] = {}

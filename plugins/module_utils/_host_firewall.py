@@ -57,6 +57,7 @@ ARGUMENTS: Dict[str, Any] = {
     "enable": {"type": "bool"},
     "zone": {"type": "str", "default": ""},
     "confirm_seconds": {"type": "int", "default": 60},
+    "foreign": {"type": "bool", "default": False},
     # The action plugin's own: what this call is to a change that waits for its confirmation.
     "_confirm": {
         "type": "dict",
@@ -80,7 +81,7 @@ LONGEST = 86400
 class Planned(NamedTuple):
     """What a run found and would do."""
 
-    before: List[Rule]
+    have: Have
     target: List[Rule]
     warnings: List[str]
     change: Change
@@ -138,8 +139,10 @@ def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> D
         }
     backend = choose(params["backend"], run, options, root)
     if params["state"] == "gathered":
-        found = [rule.to_dict() for rule in backend.read().rules]
-        return {"changed": False, "backend": backend.name, "before": found, "gathered": found, "warnings": []}
+        have = backend.read()
+        found = [rule.to_dict() for rule in have.rules]
+        result = {"changed": False, "backend": backend.name, "before": found, "gathered": found, "warnings": []}
+        return dict(result, foreign=backend.foreign(have)) if params.get("foreign") else result
     warnings = _docker(root)
     pending = journal.pending() is not None
     if pending and check:
@@ -168,12 +171,14 @@ def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> D
     result = {
         "changed": bool(planned.change.operations),
         "backend": backend.name,
-        "before": [rule.to_dict() for rule in planned.before],
+        "before": [rule.to_dict() for rule in planned.have.rules],
         "after": [rule.to_dict() for rule in planned.target],
         "diff": {"before": planned.change.before, "after": planned.change.after},
         "operations": planned.change.operations,
         "warnings": warnings + planned.warnings + planned.change.warnings,
     }
+    if params.get("foreign"):
+        result["foreign"] = backend.foreign(planned.have)
     if waiting:
         result["confirm"] = waiting
     return result
@@ -193,7 +198,7 @@ def _planned(state: str, backend: Backend, options: Options, wanted: List[Rule],
         )
         backend.options = options._replace(guard=guard)
         target = [guard] + target
-    return Planned(have.rules, target, warnings, backend.plan(have, target))
+    return Planned(have, target, warnings, backend.plan(have, target))
 
 
 def _settle(params: Dict[str, Any], run: Any, journal: _confirm.Journal, identity: str, root: str) -> Dict[str, Any]:

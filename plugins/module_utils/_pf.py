@@ -163,6 +163,11 @@ class Pf(Backend):
         begun = not reading.power.on
         return all(_pf_main.admits(rules, address, port, begun) for rules in self._rulesets(reading))
 
+    def foreign(self, have: Have) -> str:
+        """The rules of the main ruleset in the kernel, as pfctl prints them."""
+        reading: Reading = have.native
+        return "\n".join(reading.kernel.main) if reading.kernel else ""
+
     @staticmethod
     def _refuse_blindness() -> None:
         """Without a /proc, a connection that sudo or doas took out of the environment cannot be found.

@@ -326,6 +326,11 @@ class Ufw(Backend):
             return allows
         return False
 
+    def foreign(self, have: Have) -> str:
+        """The defaults, and the rules of both IP versions, as ufw keeps them; the ruleset's own are among them."""
+        files = ["etc/default/ufw", *_RULES_FILES.values()]
+        return "\n".join(_files.read(self.path(file)) or "" for file in files)
+
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
         return {"/etc/ufw/applications.d/netports-%s" % ruleset: profile_text(rules, ruleset)}

@@ -133,6 +133,11 @@ options:
         mode there is nothing to confirm.
     type: int
     default: 60
+  foreign:
+    description:
+      - Whether to return in RV(foreign), too, what the firewall has beside the ruleset.
+    type: bool
+    default: false
   _confirm:
     description:
       - What a call is to a change that waits for its confirmation. The action plugin of the collection sets it and
@@ -263,6 +268,13 @@ operations:
         destinations: []
         interface: ""
         out_interface: ""
+foreign:
+  description:
+    - What the firewall lets in, in its own words, as text - the defaults and the rules files of ufw, what
+      C(firewall-cmd --list-all-zones) prints, or the rules of pf's main ruleset in the kernel. What the ruleset owns may
+      be among it. Empty where the firewall is off and does not tell.
+  returned: when O(foreign) is V(true) and O(state) is not V(rendered)
+  type: str
 gathered:
   description: The ruleset's rules on the host.
   returned: when O(state) is V(gathered)

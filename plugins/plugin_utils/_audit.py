@@ -154,9 +154,9 @@ class Auditor:
     def report(self, records: Iterable[Mapping[str, Any]], generated: str) -> dict[str, Any]:
         """Audit hosts.
 
-        :param records: for each host ``host`` (its name), ``groups``, ``declared`` (see L(Policy), with ``ruleset``),
-            ``result`` (what the module returned for a run in check mode; ``unreachable`` or ``failed`` where it could
-            not) and ``foreign`` (the text for C(_audit_exposure.foreign)).
+        :param records: for each host ``host`` (its name), ``groups``, ``declared`` (see L(Policy), with ``ruleset``)
+            and ``result`` (what the module returned for a run in check mode, with ``foreign``; ``unreachable`` or
+            ``failed`` where it could not).
         :param generated: when, in ISO 8601.
         :returns: the report, of the form of ``data/audit.schema.json``.
         """
@@ -220,7 +220,7 @@ class Auditor:
         self._compare(host, policy, found, operations, states)
         self._whole(host, policy, operations, states)
         host["exposures"] = _audit_exposure.own(found) + _audit_exposure.foreign(
-            host["backend"], record.get("foreign"), text
+            host["backend"], result.get("foreign"), text
         )
         self._cells(host, policy, states)
         worst = [cell["status"] for cell in host["products"]] + [host["status"]]

@@ -312,6 +312,14 @@ class Host:
         lines = (re.sub(r"counter packets \d+ bytes \d+", "counter", line) for line in lines)
         return "\n".join(line for line in lines if line and not line.startswith("#")) + "\n"
 
+    def journal(self, since: float, lines: int = 60) -> str:
+        """The last lines of the host's journal, with their times in microseconds.
+
+        since: in seconds of the epoch.
+        """
+        argv = ["journalctl", "--no-pager", "-o", "short-iso-precise", "-n", str(lines), f"--since=@{int(since)}"]
+        return self.run(argv, check=False).out
+
     # ssh
 
     def ssh_argv(self, user: str = "root", family: int = 4, port: int = 22) -> list[str]:

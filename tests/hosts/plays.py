@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ _HERE = Path(__file__).resolve().parent
 
 
 class PlayFailed(AssertionError):
-    """ansible-playbook ended otherwise than the test said; the text is all that it printed."""
+    """ansible-playbook ended otherwise than the test said; the text has all that it printed, and the hosts' journals."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ def play(
     sudo. Raises PlayFailed when the run fails, or, with `fails`, when it does not.
     """
     chosen = [hosts] if isinstance(hosts, Host) else list(hosts)
+    began = time.time()
     if playbook is None:
         one: dict[str, Any] = {"name": "Test", "hosts": "all", "gather_facts": facts, "vars": dict(variables or {})}
         one.update({"tasks": list(tasks)} if tasks is not None else {"roles": [role]})
@@ -202,5 +204,7 @@ def play(
             calls=(folder / "calls").read_text().splitlines(),
         )
     if fails != (finished.rc != 0):
-        raise PlayFailed(f"ansible-playbook ended with {finished.rc}:\n{finished.text}")
+        # Tests remove their hosts: what these saw of it is gone afterwards.
+        tails = [f"The end of the journal of {host.name}:\n{host.journal(began)}" for host in chosen[:4]]
+        raise PlayFailed("\n".join([f"ansible-playbook ended with {finished.rc}:\n{finished.text}", *tails]))
     return finished

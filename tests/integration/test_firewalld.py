@@ -341,7 +341,10 @@ def test_all_products_never_change_twice(host: Host, record_property: Callable[[
     ours_or_its = re.compile(r"python3|firewall|systemctl|ebtables|ip6?tables|ipset|nft|modprobe|sysctl")
     started = [one for one in seen.all if one.execed and ours_or_its.match(one.name)]
     assert len(started) <= 40, seen.names()
-    assert [one.name for one in seen.below("python3") if one.execed] == ["firewall-offlin", "nft", "nft"]
+    below = [one.name for one in seen.below("python3") if one.execed]
+    # firewalld reads its files some 5 s late. Where a busy machine takes longer to confirm, it has by then read those that
+    # the disk had meanwhile, and a second reload brings its memory up to date.
+    assert below in (["firewall-offlin", "nft", "nft"], ["firewall-offlin", "nft", "nft", "nft", "nft"])
     agree(host)
     files, kernel = host.files("/etc/firewalld"), sorted(host.kernel().splitlines())
     for settle in (None, ["firewall-cmd", "--reload"], ["systemctl", "restart", "firewalld"], "reboot"):

@@ -27,8 +27,9 @@ def run(name: str, hosts: list[Host], fails: bool = False, **variables: Any) -> 
 
 
 def audit(hosts: list[Host], folder: Path, fails: bool = False, **variables: Any) -> dict[str, dict[str, Any]]:
-    """Audit, hold the report to its schema, and return its hosts by name."""
-    run("audit", hosts, fails, netports_audit_dir=str(folder), **variables)
+    """Audit in one call a host, hold the report to its schema, and return its hosts by name."""
+    done = run("audit", hosts, fails, netports_audit_dir=str(folder), **variables)
+    assert {done.remote_calls(host) for host in hosts} == {1}
     report = json.loads((folder / "audit.json").read_text())
     jsonschema.validate(report, SCHEMA)
     for name in ("audit.csv", "audit.xml", "audit.html"):

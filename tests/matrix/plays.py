@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from benchmark.fleet import CONNECTION
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -23,7 +24,7 @@ PLUGINS = [
     *[("lookup", name) for name in ("ports", "products", "rules")],
     *[("filter", name) for name in ("rules", "to_ufw", "to_firewalld", "to_pf")],
     *[("filter", f"audit{of}") for of in ("", "_changes", "_csv", "_junit", "_page")],
-    ("module", "host_firewall"),
+    *[("module", name) for name in ("host_firewall", "audit_report")],
 ]
 
 SECRETS = {"vaulted": "Pushberichten", "vaulted_network": "192.0.2.0/24", "vaulted_direction": "out"}
@@ -95,6 +96,57 @@ def uses(playbook: str, collections: Path, folder: Path, *more: str) -> str:
     )
     assert not re.search("WARNING|DEPRECAT", printed + errors), printed + errors
     return printed
+
+
+def audit(playbook: str, collections: Path, folder: Path) -> None:
+    """Play the audit over hosts that are not there, one of which answers with hostile texts, and check its report.
+
+    The texts would start a process if anything took them for templates; the other hosts' variables are wrong.
+
+    :param playbook: the ansible-playbook to play it with.
+    :param collections: as for L(environment).
+    :param folder: an empty folder of the test's own.
+    """
+    mark = folder / "run"
+    evil = "{{ lookup('ansible.builtin.pipe', 'touch MARK') }}{% raw %}".replace("MARK", str(mark))
+    answer = {
+        "changed": True,
+        "backend": "ufw",
+        "before": [],
+        "operations": [{"action": "mend", "what": evil}],
+        "warnings": [evil],
+        "foreign": f"### tuple ### allow tcp 5900 0.0.0.0/0 any 0.0.0.0/0 {evil.replace(' ', '%20')} - in\n",
+    }
+    (folder / "standin.py").write_text(CONNECTION)
+    (folder / "answer.json").write_text(json.dumps(answer))
+    variables = {
+        "ansible_connection": "standin",
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "host_firewall_products": ["FaceTime"],
+        "netports_become": False,
+        "netports_audit_dir": str(folder / "report"),
+    }
+    hosts = {
+        "evil": {},
+        "wrong": {"host_firewall_products": ["FaceTiem"]},
+        "unread": {"host_firewall_products": "{{ no }}"},
+        "unsure": {"host_firewall_supplement": "perhaps"},
+    }
+    (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": variables}}))
+    env = {
+        **environment(collections, folder),
+        "ANSIBLE_CONNECTION_PLUGINS": str(folder),
+        "ANSIBLE_PIPELINING": "true",
+        "NETPORTS_ANSWER": str(folder / "answer.json"),
+    }
+    run([playbook, "-i", "inventory.json", "netports.apple.audit"], env, folder)
+    report = json.loads((folder / "report" / "audit.json").read_text())
+    statuses = {host["host"]: host["status"] for host in report["hosts"]}
+    assert statuses == {"evil": "drifted", "wrong": "error", "unread": "error", "unsure": "error"}, report
+    one, _wrong, unread, unsure = report["hosts"]
+    assert "'no' is undefined" in unread["message"] and "perhaps" in unsure["message"], report
+    assert one["drift"] == [evil] and evil in one["exposures"][0]["rule"], report
+    assert evil in (folder / "report" / "audit.csv").read_text() and not mark.exists()
 
 
 def documented(doc: str, collections: Path, folder: Path) -> dict[tuple[str, str], dict[str, Any]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from matrix.cores import Core, cores, environment_of
-from matrix.plays import PLUGINS, ROOT, documented, environment, run, uses
+from matrix.plays import PLUGINS, ROOT, audit, documented, environment, run, uses
 
 each_core = pytest.mark.parametrize("core", cores(), ids=lambda core: core.version)
 
@@ -93,6 +93,11 @@ def test_from_the_tarball(core: Core, tarball: Path, tmp_path: Path) -> None:
 def test_from_the_checkout(core: Core, tmp_path: Path) -> None:
     bin_ = programs(core)
     assert "rescued=1" in uses(str(bin_ / "ansible-playbook"), checkout(tmp_path), tmp_path)
+
+
+@each_core
+def test_the_audit(core: Core, tmp_path: Path) -> None:
+    audit(str(programs(core) / "ansible-playbook"), checkout(tmp_path), tmp_path)
 
 
 @each_core

@@ -42,7 +42,6 @@ def record(name: str, *products: str, **result: Any) -> dict[str, Any]:
         "groups": ["all"],
         "declared": declared(*products),
         "result": {**found, **result},
-        "foreign": None,
     }
 
 

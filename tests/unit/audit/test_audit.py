@@ -393,9 +393,11 @@ def test_from_the_variables_of_a_run() -> None:
     variables = {
         "up": {
             "group_names": ["macs"],
-            "host_firewall_result": {**record("up", "FaceTime")["result"], "diff": {"before": "long"}},
+            "host_firewall_result": {
+                **record("up", "FaceTime", foreign=tuples(f"allow tcp 548 {ANY} any {ANY} in"))["result"],
+                "diff": {"before": "long"},
+            },
             "netports_declared": {**declared("FaceTime"), "supplement": ""},
-            "netports_foreign": {"stdout": tuples(f"allow tcp 548 {ANY} any {ANY} in")},
         },
         "down": {"host_firewall_result": {"unreachable": True, "msg": "no"}, "netports_declared": declared("FaceTime")},
         "unread": {"host_firewall_result": {"failed": True, "msg": "'offices' is undefined"}},

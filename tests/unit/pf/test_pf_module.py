@@ -97,6 +97,14 @@ def test_processes(host: Host) -> None:
     assert host.apply(state="deleted", enable=True)["processes"] <= 15
 
 
+def test_foreign_are_the_rules_of_the_main_ruleset(host: Host) -> None:
+    on(host)
+    host.apply(*ALL, enable=True)
+    told = host.module(state="gathered", foreign=True)["foreign"]
+    assert told.splitlines() == host.main and 'anchor "netports.apple" all' in told
+    assert "foreign" not in host.module(state="gathered")
+
+
 def test_merged_and_deleted_by_name(host: Host) -> None:
     on(host)
     host.apply(FACETIME)

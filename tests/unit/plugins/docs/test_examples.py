@@ -136,8 +136,10 @@ SHOWN = {
     "Show the audit as CSV, for a spreadsheet": ["localhost"],
     "Show the audit as JUnit XML, for a pipeline": ["<testsuite"],
     "Show the audit as a page, for people": ["<html"],
+    "Write the report on the controller": ["changed"],
 }
 MODULE = "netports.apple.host_firewall"
+REPORT = "netports.apple.audit_report"
 
 
 @pytest.fixture
@@ -172,6 +174,8 @@ def test_every_example_of_the_lookups_and_filters_is_played(
             name = plugin.replace(" ", "-")
             written.append(tmp_path / name)
             task = {**task, "ansible.builtin.copy": {**copy, "dest": str(tmp_path / name)}}
+        if REPORT in task:
+            task = {**task, REPORT: {**task[REPORT], "dest": str(tmp_path / "report")}}
         tasks.append(task)
     printed = played(tasks, tmp_path)
     parts = {part.split("]")[0]: part for part in printed.split("TASK [")[1:]}

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From Ansible's variables of hosts to an audit's report."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.plugins.filter.core import to_json
+from ansible.plugins.loader import lookup_loader
+
+from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _options
+
+# What is read of the module's result; the rest may be long.
+_RESULT = ("unreachable", "failed", "msg", "backend", "before", "operations", "warnings", "foreign")
+
+
+def report(hosts: Iterable[Any], variables: Any, folder: str, generated: str = "") -> dict[str, Any]:
+    """Audit hosts by the variables that the playbook C(netports.apple.audit) registers.
+
+    :param hosts: names of hosts.
+    :param variables: Ansible's C(hostvars), or a mapping with each host's variables.
+    :param folder: where relative paths of catalogues start.
+    :param generated: when the audit was, in ISO 8601; now, when empty.
+    :returns: as C(_audit.Auditor.report).
+    """
+    now = generated or datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    settings = _settings()
+    records = [_record(str(host), variables[host], settings) for host in hosts]
+    return _audit.Auditor(folder).report(records, now)
+
+
+def plain(value: Any) -> Any:
+    """A value in JSON's own types: Ansible's containers look at each item anew whenever it is read."""
+    return json.loads(to_json(value))
+
+
+def _settings() -> dict[str, Any]:
+    """What ansible.cfg and the environment say for hosts that say nothing of catalogues and the supplement."""
+    lookup = lookup_loader.get("netports.apple.rules")
+    lookup.set_options(var_options={}, direct={})
+    names = lookup.get_option("catalogues")
+    return {"catalogues": _options.check_paths(names), "supplement": lookup.get_option("supplement")}
+
+
+def _record(host: str, variables: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """One host's record, as C(_audit.Auditor.report) wants it."""
+    found = variables.get("host_firewall_result") or {}
+    result = {key: plain(found[key]) for key in _RESULT if key in found}
+    declared = plain(_options.decrypted(variables.get("netports_declared") or {}))
+    if declared:
+        declared["catalogues"] = declared.get("catalogues") or settings["catalogues"]
+        given = declared.get("supplement", "")
+        try:
+            declared["supplement"] = settings["supplement"] if given == "" else _options.check_bool("supplement", given)
+        except ValueError as error:
+            # One host's mistake, and not the whole report's.
+            declared, result = {}, {"failed": True, "msg": str(error)}
+    return {"host": host, "groups": plain(variables.get("group_names") or []), "declared": declared, "result": result}
