@@ -53,6 +53,8 @@ _START = 30.0
 # What refuses new connections for as long as the elements of its set live, so that it opens by itself when nobody is
 # left to take it away; lo and neighbour discovery (untracked) go on. firewalld's own reload has the like of it.
 _GATE = "netports_closed"
+# How often it is tried to take it away.
+_OPENING = 5
 _CLOSE = """add table inet %(name)s
 delete table inet %(name)s
 table inet %(name)s {
@@ -1022,8 +1024,11 @@ class Firewalld(Backend):
         try:
             yield
         finally:
-            if shut:
-                self.run(["nft", "delete", "table", "inet", _GATE], None)
+            # What lasts longer than this opens by itself, when the elements of the table's set are too old.
+            for _attempt in range(_OPENING if shut else 0):
+                if self.run(["nft", "delete", "table", "inet", _GATE], None)[0] == 0:
+                    break
+                time.sleep(0.1)
 
     def _revived(self) -> Optional[Firewalld1]:
         """firewalld again, where it died: what it leaves in the kernel then may be a host that is shut.

@@ -75,11 +75,9 @@ class Play:
 
     def remote_calls(self, host: Host | None = None) -> int:
         """How many times ssh, sftp or scp was started (for a host)."""
-        if host is None:
-            return len(self.calls)
         # "-O" speaks to the ssh of this machine that keeps a connection, and reaches no host.
-        calls = [call for call in self.calls if " -O " not in call]
-        return sum(bool({host.address4, host.address6} & set(call.split())) for call in calls)
+        calls = [call.split() for call in self.calls if " -O " not in call]
+        return len([call for call in calls if host is None or {host.address4, host.address6} & set(call)])
 
 
 def inventory(
