@@ -162,8 +162,8 @@ class Runner:
         # A host of the example fleet that is in two of its groups.
         inventory = InventoryManager(self.loader, [str(FLEET / "inventory.yml")])
         variables = VariableManager(self.loader, inventory)
-        host = inventory.get_host("mac-02.example.org")
-        self.known = {**variables.get_vars(host=host), "inventory_dir": str(folder)}
+        every = {host.name: variables.get_vars(host=host) for host in inventory.get_hosts()}
+        self.known = {**every["mac-02.example.org"], "inventory_dir": str(folder), "hostvars": every}
 
     def template(self, value: Any, variables: dict[str, Any]) -> Any:
         available = {**self.known, **trusted(variables)}
