@@ -21,11 +21,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from .images import check as built
-from .machine import CACHE, KEY, NETWORK, SHORT, HostsError, podman, prefix4, prefix6, settings
+from .machine import BRIDGE, CACHE, KEY, NETWORK, SHORT, HostsError, podman, prefix4, prefix6, settings
 
+# The beginning of the hosts' and the bridge's own addresses on the network.
+_MAC = f"02:{SHORT[0:2]}:{SHORT[2:4]}:{SHORT[4:6]}"
 FIREWALLS = ("none", "ufw", "firewalld")
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -130,7 +133,7 @@ class Host:
         self.container = f"{NETWORK}-{number}"
         self.address4 = f"{prefix4()}.{number}"
         self.address6 = f"{prefix6()}::{number:x}"
-        self._mac = f"02:{SHORT[0:2]}:{SHORT[2:4]}:{SHORT[4:6]}:00:{number:02x}"
+        self._mac = f"{_MAC}:00:{number:02x}"
         self._slot = slot
         self._pid = 0
 
@@ -153,6 +156,7 @@ class Host:
             *(f"--sysctl={setting}" for setting in SYSCTLS),
             *(image, "/sbin/init"),
         )
+        self._steady()
         self._wait()
         if self.firewall == "ufw":
             self.run(["ufw", "allow", "22/tcp"])
@@ -160,6 +164,16 @@ class Host:
         elif self.firewall == "firewalld":
             self.run(["systemctl", "enable", "--now", "firewalld"])
             self._settle()
+
+    @staticmethod
+    def _steady() -> None:
+        """Give the bridge an address of its own, where it has none yet.
+
+        It would have the lowest of its ports' (net/bridge/br_stp_if.c), so another one with hosts that come and go; and
+        the others would answer the one before until their neighbour tables are too old, for up to a minute.
+        """
+        if Path(f"/sys/class/net/{BRIDGE}/addr_assign_type").read_text().strip() != "3":
+            subprocess.run(["ip", "link", "set", BRIDGE, "address", f"{_MAC}:ff:ff"], check=True)
 
     def _wait(self, degraded: bool = False) -> None:
         self._pid = int(podman("inspect", "--format", "{{.State.Pid}}", self.container))

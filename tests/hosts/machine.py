@@ -30,6 +30,7 @@ SHORT = IDENTITY[:6]
 RUN = Path("/run") / f"netports-{SHORT}"
 STORE = CACHE / f"store-{SHORT}"
 NETWORK = f"netports-{SHORT}"
+BRIDGE = f"np{SHORT}"
 
 
 class HostsError(Exception):
@@ -114,7 +115,7 @@ runroot = {json.dumps(str(RUN / "storage"))}
                     "name": NETWORK,
                     "id": IDENTITY,
                     "driver": "bridge",
-                    "network_interface": f"np{SHORT}",
+                    "network_interface": BRIDGE,
                     "created": "2026-01-01T00:00:00Z",
                     "subnets": [
                         {"subnet": f"{prefix4()}.0/24", "gateway": f"{prefix4()}.1"},

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import time
 from collections.abc import Callable
 
 import pytest
 
 from hosts import Host, HostsError, Lab, PlayFailed, Target, listen, play, probe, reach
 from hosts.images import VERSIONS
+from hosts.machine import BRIDGE
 
 PING = [{"name": "Ping", "ansible.builtin.ping": {}}]
 EVERY = [(family, protocol) for family in (4, 6) for protocol in ("tcp", "udp")]
@@ -168,6 +171,26 @@ def test_plays_on_two_hosts(make_host: Callable[..., Host]) -> None:
     done = play(pair, PING, check=True)
     assert [done.result(one)["ping"] for one in pair] == ["pong", "pong"]
     assert [done.remote_calls(one) for one in pair] == [1, 1]
+
+
+@pytest.mark.hosts("none", "bookworm")
+def test_a_host_that_goes_holds_no_other_up(host: Host) -> None:
+    """A bridge takes the lowest address of its ports. Who answers one that has gone is not heard for up to a minute."""
+    port = f"{BRIDGE}-x"
+    subprocess.run(["ip", "link", "add", port, "address", "02:00:00:00:00:01", "type", "veth"], check=True)
+    try:
+        subprocess.run(["ip", "link", "set", port, "master", BRIDGE, "up"], check=True)
+        with subprocess.Popen(
+            [*host.ssh_argv(), "sleep 2; echo done"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        ) as answer:
+            time.sleep(1)
+            subprocess.run(["ip", "link", "delete", port], check=True)
+            try:
+                assert answer.communicate(timeout=10)[0] == "done\n"
+            finally:
+                answer.kill()
+    finally:
+        subprocess.run(["ip", "link", "delete", port], check=False, capture_output=True)
 
 
 @pytest.mark.hosts("none", "bookworm")
