@@ -19,8 +19,12 @@ def audit(hosts: Any, variables: Any, folder: Any = "", generated: Any = None) -
     """The filter C(audit): see C(_audit_collect.report)."""
     if isinstance(hosts, (str, Mapping)) or not hasattr(variables, "__getitem__"):
         raise AnsibleFilterError("netports.apple.audit: give a list of hosts, and hostvars")
+    try:
+        report = _audit_collect.report(hosts, variables, str(folder), str(generated or ""))
+    except ValueError as error:
+        raise AnsibleFilterError(f"netports.apple.audit: {error}") from error
     # Up to ansible-core 2.18, a text of a host that is not marked so could come to be templated.
-    return wrap_var(_audit_collect.report(hosts, variables, str(folder), str(generated or "")))
+    return wrap_var(report)
 
 
 def audit_changes(operations: Any) -> Any:

@@ -28,10 +28,15 @@ def report(hosts: Iterable[Any], variables: Any, folder: str, generated: str = "
     :param folder: where relative paths of catalogues start.
     :param generated: when the audit was, in ISO 8601; now, when empty.
     :returns: as C(_audit.Auditor.report).
+    :raises ValueError: a host that is not known, or a setting of ansible.cfg or the environment that cannot be.
     """
+    names = [str(host) for host in hosts]
+    unknown = [name for name in names if name not in variables]
+    if unknown:
+        raise ValueError(f"nothing is known of {', '.join(unknown)}: give names of hosts in the inventory")
     now = generated or datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     settings = _settings()
-    records = [_record(str(host), variables[host], settings) for host in hosts]
+    records = [_record(name, variables[name], settings) for name in names]
     return _audit.Auditor(folder).report(records, now)
 
 

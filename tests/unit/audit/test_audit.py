@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from ansible.errors import AnsibleFilterError
 from unit.audit import samples
 from unit.audit.samples import declared, record, rules
 
@@ -412,6 +413,11 @@ def test_from_the_variables_of_a_run() -> None:
     )
     assert down["status"] == "unreachable" and unread["message"] == "'offices' is undefined"
     assert report["generated"] == samples.NOW
+
+
+def test_a_host_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="nothing is known of down: give names of hosts"):
+        filters.audit(["up", "down"], {"up": {}})
 
 
 def test_changes_in_words() -> None:

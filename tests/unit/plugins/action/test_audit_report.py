@@ -82,6 +82,7 @@ def test_a_file_that_cannot_be_written_is_said_and_nothing_is_left_of_it(tmp_pat
         ({"hosts": ["empty"]}, "dest"),
         ({"dest": "report"}, "hosts"),
         ({"hosts": ["empty"], "dest": "report", "format": "csv"}, "format"),
+        ({"hosts": ["empty", "emtpy"], "dest": "report"}, "nothing is known of emtpy"),
     ],
 )
 def test_wrong_options_write_nothing(tmp_path: Path, arguments: dict[str, Any], said: str) -> None:
