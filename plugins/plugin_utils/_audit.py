@@ -379,6 +379,10 @@ def _list(value: Any) -> list[Any]:
 def _failure(result: Mapping[str, Any]) -> tuple[str, str] | None:
     """Status and message of a host that could not be audited."""
     message = text(result.get("msg"))
+    said = text(result.get("module_stderr")).strip()
+    if said:
+        # Where Python could not be started on the host, up to ansible-core 2.18, the message says no more than that.
+        message = text(f"{message}: {said}")
     if result.get("unreachable"):
         return "unreachable", message or "no connection"
     if result.get("failed"):

@@ -17,7 +17,7 @@ from ansible.plugins.loader import lookup_loader
 from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _options
 
 # What is read of the module's result; the rest may be long.
-_RESULT = ("unreachable", "failed", "msg", "backend", "before", "operations", "warnings", "foreign")
+_RESULT = ("unreachable", "failed", "msg", "module_stderr", "backend", "before", "operations", "warnings", "foreign")
 
 
 def report(hosts: Iterable[Any], variables: Any, folder: str, generated: str = "") -> dict[str, Any]:

@@ -259,6 +259,13 @@ def test_a_declaration_that_cannot_be_worked_out() -> None:
     assert found["status"] == "error" and "did you mean 'FaceTime'" in found["message"]
 
 
+def test_a_host_without_python_says_so() -> None:
+    found = host(
+        record("a", "FaceTime", failed=True, msg="MODULE FAILURE", module_stderr="/bin/sh: python3: not found\n")
+    )
+    assert found["status"] == "error" and found["message"] == "MODULE FAILURE: /bin/sh: python3: not found"
+
+
 # --- Exposure ---------------------------------------------------------------------------------------------------------
 
 
