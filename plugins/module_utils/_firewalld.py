@@ -358,7 +358,8 @@ class Firewalld(Backend):
             raise BackendError("firewalld was stopped before the change was confirmed")
         try:
             self._check_loaded(daemon, steps)
-            _files.apply(steps.files, lambda: self._kept(daemon, steps))
+            missing = [one for one in steps.files if _files.read(one.path) != one.after]
+            _files.apply(missing, lambda: self._kept(daemon, steps, missing))
         except BusError as error:
             raise BackendError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
 
@@ -958,19 +959,32 @@ class Firewalld(Backend):
         if wrong:
             raise BackendError("firewalld has not loaded what was planned (%s)" % _some(wrong))
 
-    def _kept(self, daemon: Firewalld1, steps: Steps) -> None:
-        """Have firewalld's view of its files be what they say now, and not what they said meanwhile."""
-        if self._remembered_wrong(daemon, steps.target, steps):
+    def _kept(self, daemon: Firewalld1, steps: Steps, written: Sequence[FileChange]) -> None:
+        """Have firewalld's view of its files be what they say now, and not what they said meanwhile.
+
+        :param written: the files that said something else; of the other services it can have no other view.
+        """
+        services = self.path(_ETC, "services")
+        names = [os.path.basename(one.path)[:-4] for one in written if os.path.dirname(one.path) == services]
+        if self._remembered_wrong(daemon, steps.target, steps, names):
             self._reload(daemon, daemon.loaded("\0"), steps)
             self._check_loaded(daemon, steps)
         if steps.enable:
             self._systemctl(["enable"])
 
     @staticmethod
-    def _remembered_wrong(daemon: Firewalld1, target: Target, steps: Steps) -> List[str]:
-        """In what firewalld's own memory of its files, which it brings up to date some seconds late, is not a target."""
-        services = {name: daemon.permanent_service(name) for name in steps.owned}
-        known = {name: service for name, service in services.items() if service}
+    def _remembered_wrong(daemon: Firewalld1, target: Target, steps: Steps, names: Iterable[str]) -> List[str]:
+        """In what firewalld's own memory of its files, which it brings up to date some seconds late, is not a target.
+
+        :param names: the services to ask for, which takes firewalld a millisecond each.
+        """
+        known = dict(target.services)
+        for name in names:
+            service = daemon.permanent_service(name)
+            if service:
+                known[name] = service
+            else:
+                known.pop(name, None)
         return _wrong(daemon.permanent()._replace(services=known), target, steps)
 
     def _unload(self, daemon: Firewalld1, steps: Steps) -> None:
@@ -978,7 +992,12 @@ class Firewalld(Backend):
         interrupted = os.path.exists(self._reloading)
         failed = daemon.state() == "FAILED"
         wrong = _wrong(daemon.loaded(self.options.ruleset + "-"), steps.old, steps)
-        if not interrupted and not failed and not wrong and not self._remembered_wrong(daemon, steps.old, steps):
+        if (
+            not interrupted
+            and not failed
+            and not wrong
+            and not self._remembered_wrong(daemon, steps.old, steps, steps.owned)
+        ):
             return
         # A run that died behind its reload took with it what was there at runtime only: the plan has it still.
         others = steps.before if interrupted or failed else daemon.loaded("\0")

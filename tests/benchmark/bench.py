@@ -92,11 +92,11 @@ def openings(*, without: str = "") -> list[Opening]:
     )
 
 
-def ours(name: str, firewall: str, products: str) -> Way:
+def ours(name: str, firewall: str, products: str, directions: str = "['in', 'out']") -> Way:
     """The module, with all of the given products and then without one."""
 
     def task(expression: str) -> Tasks:
-        rules = f"{{{{ query('netports.apple.ports', *({expression})) | netports.apple.rules }}}}"
+        rules = f"{{{{ query('netports.apple.ports', *({expression})) | netports.apple.rules({directions}) }}}}"
         return [{"name": "Rules", "netports.apple.host_firewall": {"rules": rules, "backend": firewall}}]
 
     return Way(name, firewall, task(products), task(f"{products} | difference(['{REMOVED}'])"))
@@ -161,6 +161,7 @@ def ways() -> list[Way]:
         ours("netports.apple, two products", "ufw", "['FaceTime', 'AirPlay']"),
         loop("community.general.ufw", "ufw", ufw(everything), ufw(gone, delete=True)),
         ours("netports.apple, all products", "firewalld", names),
+        ours("netports.apple, all products, inbound alone", "firewalld", names, "['in']"),
         loop("ansible.posix.firewalld", "firewalld", firewalld(everything, "enabled"), firewalld(gone, "disabled")),
         *system_role("firewalld", firewalld(everything, "enabled"), firewalld(gone, "disabled")),
     ]
@@ -326,7 +327,7 @@ def introduction() -> str:
 
         One host: the same for all, what the role opens by default for all products, {len(openings())} openings of one port or
         range in one direction, inbound from one network or from anywhere. On firewalld the peers open the inbound ones
-        alone, {inbound}, since they have no outbound rules. "One product removed" takes away {REMOVED}; for the peers, only
+        alone, {inbound}, since they have no outbound rules; beside them stands what the collection takes for the same. "One product removed" takes away {REMOVED}; for the peers, only
         what no other product needs, which a user of a loop has to work out beforehand. Seconds are the run's, less those
         of a run that does nothing; processes are all that were started on the host, the login's own among them.{left_out}
 
