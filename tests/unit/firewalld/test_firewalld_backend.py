@@ -47,6 +47,9 @@ class Daemon:
         self.log: list[str] = []
         self.state = "RUNNING"
         self.zones, self.policies, self.services = self._load()
+        # What it remembers of its files, where that is older than they are.
+        self.memory: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None = None
+        self.asked: list[str] = []
 
     def _files(self, kind: str) -> dict[str, str]:
         found = {}
@@ -99,6 +102,10 @@ class Daemon:
         assert self.shut, "what is there at runtime only is missing until it is brought back"
         self.reloads += 1
         self.zones, self.policies, self.services = self._load()
+        self.memory = None
+
+    def _remembered(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        return self.memory or self._load()
 
     def _listServices(self, _path: str) -> list[str]:
         return list(self.services)
@@ -131,26 +138,27 @@ class Daemon:
         self.policies[name].update({key: variant.value for key, variant in settings.items()})
 
     def _listZones(self, _path: str) -> list[str]:
-        return [f"/zone/{name}" for name in self._load()[0]]
+        return [f"/zone/{name}" for name in self._remembered()[0]]
 
     def _listPolicies(self, _path: str) -> list[str]:
-        return [f"/policy/{name}" for name in self._load()[1]]
+        return [f"/policy/{name}" for name in self._remembered()[1]]
 
     def _getServiceByName(self, _path: str, name: str) -> str:
-        if name not in self._load()[2]:
+        self.asked.append(name)
+        if name not in self._remembered()[2]:
             raise BusError("org.fedoraproject.FirewallD1.Exception", f"INVALID_SERVICE: {name}")
         return f"/service/{name}"
 
     def _getSettings2(self, path: str) -> dict[str, Any]:
         _root, kind, name = path.split("/")
-        return dict(self._load()[0 if kind == "zone" else 2][name])
+        return dict(self._remembered()[0 if kind == "zone" else 2][name])
 
     def _getSettings(self, path: str) -> Any:
         if path.endswith("/config"):
             return ([], [], [])
         _root, kind, name = path.split("/")
         if kind == "policy":
-            return dict(self._load()[1][name])
+            return dict(self._remembered()[1][name])
         return self._getServiceSettings(path, name) if kind == "service" else self._getZoneSettings(path, name)
 
     def _change(self, zone: str, key: str, value: Any, there: bool) -> None:
@@ -702,6 +710,22 @@ def test_a_change_that_waits_for_its_confirmation(box: Box) -> None:
     with pytest.raises(BackendError, match="firewalld was stopped"):
         backend.keep(change, engaged)
     backend.undo(change)
+
+
+def test_what_firewalld_remembers_is_brought_up_to_date(box: Box) -> None:
+    daemon = box.start()
+    box.apply(rule(), rule("AirPlay", tcp=["7000"]))
+    backend = box.backend()
+    change = backend.plan(backend.read(), [rule(), rule("AirPlay", tcp=["7000", "7001"]), rule("Maps", tcp=["443"])])
+    engaged = backend.engage(change)
+    reloads = daemon.reloads
+    # While the change waited, it has read the files as they were before.
+    daemon.memory = daemon._load()
+    daemon.asked.clear()
+    backend.keep(change, engaged)
+    assert daemon.reloads == reloads + 1 and daemon.memory is None
+    # Only what had another file meanwhile can be remembered otherwise, and each question takes time.
+    assert daemon.asked == ["apple-airplay"]
 
 
 def test_a_run_that_died_behind_its_reload(box: Box) -> None:
