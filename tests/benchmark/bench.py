@@ -327,9 +327,10 @@ def introduction() -> str:
 
         One host: the same for all, what the role opens by default for all products, {len(openings())} openings of one port or
         range in one direction, inbound from one network or from anywhere. On firewalld the peers open the inbound ones
-        alone, {inbound}, since they have no outbound rules; beside them stands what the collection takes for the same. "One product removed" takes away {REMOVED}; for the peers, only
-        what no other product needs, which a user of a loop has to work out beforehand. Seconds are the run's, less those
-        of a run that does nothing; processes are all that were started on the host, the login's own among them.{left_out}
+        alone, {inbound}, since they have no outbound rules; beside them stands what the collection takes for the same.
+        "One product removed" takes away {REMOVED}; for the peers, only what no other product needs, which a user of a
+        loop has to work out beforehand. Seconds are the run's, less those of a run that does nothing; processes are all
+        that were started on the host, the login's own among them.{left_out}
 
         """
     )
