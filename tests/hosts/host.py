@@ -388,6 +388,7 @@ class Lab:
         """The slot's file, locked for this process until it is closed or the process dies; None when taken."""
         folder = CACHE / "slots"
         folder.mkdir(exist_ok=True)
+        # Open beyond this function: the lock is the file's that is open.
         handle = open(folder / str(number), "w")  # noqa: SIM115
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

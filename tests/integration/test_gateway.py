@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hosts import Host, Target, listen, play, probe, reach
+from hosts import Host, State, Target, listen, play, probe, reach
 
 ROLE = MODULE = "netports.apple.host_firewall"
 # FaceTime's own ports and their neighbours.
@@ -60,10 +60,10 @@ def state(gateway: Host) -> Any:
     return gateway.files("/etc/ufw", "/etc/firewalld"), gateway.kernel()
 
 
-def through(row: Row) -> dict[Target, str]:
+def through(row: Row) -> dict[Target, State]:
     """What the client reaches of the server."""
     client, server = row
-    return reach(client, server, TARGETS)  # type: ignore[return-value]
+    return reach(client, server, TARGETS)
 
 
 def check_life(gateway: Host, row: Row, reload: list[str], **options: Any) -> None:
