@@ -56,7 +56,7 @@ def update(text: str, page: Page, comparison: Comparison, edition: str | None = 
 
 def judgements_left(facts: Mapping[str, Any], traffic: Mapping[str, Any]) -> list[str]:
     """Return which judgements are missing, and which judge what is no longer there, a line each."""
-    build = build_catalogue.utils("_build")
+    build = build_catalogue.utils("_catalogue_merge")
     wanted = build.wanted(facts["rows"])
     judged = {key for key, _judgement, _place in build.judged(traffic)}
     missing = [

@@ -39,8 +39,8 @@ def utils(name: str) -> Any:
     return importlib.import_module(f"{package.__name__}.{name}")
 
 
-_build = utils("_build")
-_read = utils("_read")
+_merge = utils("_catalogue_merge")
+_yaml = utils("_strict_yaml")
 
 
 class CatalogueError(ValueError):
@@ -54,16 +54,16 @@ class CatalogueError(ValueError):
 def load(path: Path) -> Any:
     """Return what a YAML file holds. Raises OSError, and CatalogueError for what is not YAML or has a key twice."""
     try:
-        return _read.read(str(path))
-    except _read.ReadError as error:
+        return _yaml.read(str(path))
+    except _yaml.ReadError as error:
         raise CatalogueError([f"{path.name}, {error}"]) from error
 
 
 def parse(text: str) -> Any:
     """Return what YAML holds. Raises CatalogueError for what is none or has a key twice."""
     try:
-        return _read.parse_yaml(text)
-    except _read.ReadError as error:
+        return _yaml.parse_yaml(text)
+    except _yaml.ReadError as error:
         raise CatalogueError([str(error)]) from error
 
 
@@ -74,8 +74,8 @@ def build(facts: Mapping[str, Any], traffic: Mapping[str, Any]) -> dict[str, Any
     :returns: {"format", "edition", "products" by id, "index": {normalised name: id}, "entries" in the article's order}.
     """
     try:
-        built: dict[str, Any] = _build.extend(_build.NO_CATALOGUE, {**facts, "traffic": traffic})
-    except _build.ContradictionError as error:
+        built: dict[str, Any] = _merge.extend(_merge.NO_CATALOGUE, {**facts, "traffic": traffic})
+    except _merge.ContradictionError as error:
         raise CatalogueError(
             [
                 f"{TRAFFIC.name}, {place.removeprefix('traffic.')}: {why}"
@@ -93,8 +93,8 @@ def supplemented(catalogue: Mapping[str, Any], supplement: Mapping[str, Any]) ->
     :raises CatalogueError: with everything in which it contradicts itself or the catalogue.
     """
     try:
-        built: dict[str, Any] = _build.extend(catalogue, supplement)
-    except _build.ContradictionError as error:
+        built: dict[str, Any] = _merge.extend(catalogue, supplement)
+    except _merge.ContradictionError as error:
         raise CatalogueError([f"{SUPPLEMENT.name}, {place}: {why}" for place, why in error.problems]) from error
     return built
 

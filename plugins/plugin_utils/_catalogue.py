@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 from ansible_collections.netports.apple.plugins.plugin_utils._names import nearest, normalise
 
 PROTOCOLS = ("tcp", "udp")
@@ -32,10 +33,6 @@ _DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data", "catalogue.j
 _SUPPLEMENT = os.path.join(os.path.dirname(_DATA), "supplement.json")
 # Longer ones are no name that anybody meant; comparing them with every name would only cost time.
 _LONGEST_TERM = 200
-
-
-class CatalogueError(ValueError):
-    """A question that the catalogue cannot answer. The message names the value, says why, and what would do."""
 
 
 class Catalogue:
@@ -126,16 +123,16 @@ def _load(stamps: tuple[tuple[str, int], ...], supplement: bool) -> Catalogue:
     with open(_DATA, encoding="utf-8") as stream:
         data = json.load(stream)
     if supplement:
-        from ansible_collections.netports.apple.plugins.plugin_utils import _build
+        from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue_merge
 
         with open(_SUPPLEMENT, encoding="utf-8") as stream:
-            data = _build.extend(data, json.load(stream))
+            data = _catalogue_merge.extend(data, json.load(stream))
     if stamps:
         # Only a site's own file needs the libraries for YAML and for its schema.
-        from ansible_collections.netports.apple.plugins.plugin_utils import _site
+        from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue_site
 
         for path, _stamp_of_it in stamps:
-            data = _site.merge(data, path)
+            data = _catalogue_site.merge(data, path)
     return Catalogue(data)
 
 

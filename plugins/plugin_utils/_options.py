@@ -12,7 +12,8 @@ from typing import Any
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
-from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue, CatalogueError
+from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue
+from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 from ansible_collections.netports.apple.plugins.plugin_utils._names import nearest
 
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -14,7 +14,8 @@ from typing import Any
 from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _options
-from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue, CatalogueError, Entry
+from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue, Entry
+from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 
 # Private (RFC 1918, RFC 4193) and link-local (RFC 3927, RFC 4291) networks.
 LOCAL_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")

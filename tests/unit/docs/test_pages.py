@@ -15,6 +15,7 @@ import pytest
 from matrix.plays import ROOT
 
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
+from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 from hosts import images
 
 DOCS = sorted(path for path in (ROOT / "docs").rglob("*.md") if "docsite" not in path.parts)
@@ -127,7 +128,7 @@ def test_names_find_what_the_page_says() -> None:
     for written, got in rows:
         for term in re.findall(r"`([^`]+)`", written):
             if got.startswith("an error: "):
-                with pytest.raises(_catalogue.CatalogueError) as caught:
+                with pytest.raises(CatalogueError) as caught:
                     catalogue.resolve(term)
                 candidates = re.split(", | or ", got.removeprefix("an error: "))
                 assert set(candidates) <= names and all(one in str(caught.value) for one in candidates)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _site
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _catalogue_site
+from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 
 DATA = Path(__file__).resolve().parents[3] / "data"
 
@@ -105,7 +106,7 @@ def merged(base: dict[str, Any], write: Callable[..., str]) -> Callable[..., _ca
     def load(*contents: Any) -> _catalogue.Catalogue:
         data = base
         for number, content in enumerate(contents):
-            data = _site.merge(data, write(content, f"site{number}.yml"))
+            data = _catalogue_site.merge(data, write(content, f"site{number}.yml"))
         return _catalogue.Catalogue(data)
 
     return load
@@ -117,8 +118,8 @@ def refusal(base: dict[str, Any], write: Callable[..., str]) -> Callable[..., st
 
     def refused(content: Any, name: str = "site.yml") -> str:
         path = write(content, name)
-        with pytest.raises(_catalogue.CatalogueError) as caught:
-            _site.merge(base, path)
+        with pytest.raises(CatalogueError) as caught:
+            _catalogue_site.merge(base, path)
         message = str(caught.value)
         assert message.startswith(f"catalogue {path!r}") and len(message) < 1500, message
         return message.removeprefix(f"catalogue {path!r}").removeprefix(": ").removeprefix(" ")

@@ -20,7 +20,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _build, _catalogue, _read, _site
+from ansible_collections.netports.apple.plugins.plugin_utils import (
+    _catalogue,
+    _catalogue_merge,
+    _catalogue_site,
+    _strict_yaml,
+)
+from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 
 Load = Callable[..., _catalogue.Catalogue]
 Refusal = Callable[..., str]
@@ -134,7 +140,7 @@ def test_hidden_product_is_gone(merged: Load, example: Any) -> None:
     catalogue = merged(example)
     assert "itunes-radio-streams" not in {entry["product"] for entry in catalogue.entries}
     assert {entry["product"] for entry in _catalogue.select(catalogue, None, port=8000)} == {"web-service"}
-    with pytest.raises(_catalogue.CatalogueError, match="'iTunes Radio' is not a product of the catalogue"):
+    with pytest.raises(CatalogueError, match="'iTunes Radio' is not a product of the catalogue"):
         catalogue.resolve("iTunes Radio")
 
 
@@ -193,7 +199,7 @@ def test_later_files_count_over_earlier_ones(merged: Load, example: Any, judge: 
         ("example-sync", "8443-8444/udp", "out", "internet", "later"),
         ("example-sync", "9000/udp", "out", "local", "later"),
     ]
-    with pytest.raises(_catalogue.CatalogueError, match="example-sync is no product"):
+    with pytest.raises(CatalogueError, match="example-sync is no product"):
         merged(later, example)
 
 
@@ -202,12 +208,12 @@ def test_hidden_by_an_earlier_file_is_unknown_to_a_later_one(merged: Load, examp
         "edition": {"id": "later", "title": "Later"},
         "traffic": {"products": {"itunes-radio-streams": [judge("8000-8999/tcp")]}},
     }
-    with pytest.raises(_catalogue.CatalogueError, match="itunes-radio-streams is no product"):
+    with pytest.raises(CatalogueError, match="itunes-radio-streams is no product"):
         merged(example, later)
 
 
 def test_two_files_of_one_edition(merged: Load, example: Any) -> None:
-    with pytest.raises(_catalogue.CatalogueError, match=r"edition\.id: example-2026 is the id of another edition"):
+    with pytest.raises(CatalogueError, match=r"edition\.id: example-2026 is the id of another edition"):
         merged(example, {"edition": example["edition"]})
 
 
@@ -217,10 +223,12 @@ def test_two_files_of_one_edition(merged: Load, example: Any) -> None:
 def test_nothing_given_is_changed(base: Any, example: Any, write: Callable[..., str]) -> None:
     before = copy.deepcopy(base)
     path = write(example)
-    merged = _site.merge(base, path)
+    merged = _catalogue_site.merge(base, path)
     assert base == before
     again = copy.deepcopy(merged)
-    _site.merge(merged, write({"edition": {"id": "b", "title": "B"}, "hide": ["example-sync", "icloud-mail"]}, "b.yml"))
+    _catalogue_site.merge(
+        merged, write({"edition": {"id": "b", "title": "B"}, "hide": ["example-sync", "icloud-mail"]}, "b.yml")
+    )
     assert merged == again
 
 
@@ -243,7 +251,7 @@ def test_changed_file_is_read_again(example: Any, write: Callable[..., str]) -> 
 def test_catalogue_merged_in_parts_is_the_catalogue(base: Any) -> None:
     """The article's own entries, taken away and added again as a site would add them, are the article's."""
     names = [name for name in base["products"] if name.startswith("icloud")]
-    without = _build.extend(base, {"edition": {"id": "a", "title": "A"}, "hide": names})
+    without = _catalogue_merge.extend(base, {"edition": {"id": "a", "title": "A"}, "hide": names})
     entries = [entry for entry in base["entries"] if entry["product"] in names and not entry["nested"]]
     addition: dict[str, Any] = {
         "edition": {"id": "b", "title": "B"},
@@ -271,7 +279,7 @@ def test_catalogue_merged_in_parts_is_the_catalogue(base: Any) -> None:
         addition["traffic"]["products"].setdefault(entry["product"], []).append(
             {"ports": [f"{entry['port']}/{entry['protocol']}"], **own}
         )
-    again = _build.extend(without, addition)
+    again = _catalogue_merge.extend(without, addition)
     assert again["index"] == base["index"]
     assert {
         name: {**product, "members": sorted(product["members"])} for name, product in again["products"].items()
@@ -439,12 +447,12 @@ def test_without_jsonschema(
             raise ImportError(name)
         return real(name, *rest)
 
-    _site._validator.cache_clear()
+    _catalogue_site._validator.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(_catalogue.CatalogueError, match=r"needs the Python library jsonschema.*pip install jsonschema"):
-        _site.merge(base, write(example))
+    with pytest.raises(CatalogueError, match=r"needs the Python library jsonschema.*pip install jsonschema"):
+        _catalogue_site.merge(base, write(example))
     monkeypatch.undo()
-    assert _site.merge(base, write(example))
+    assert _catalogue_site.merge(base, write(example))
 
 
 # --- Files that are none ----------------------------------------------------------------------------------------------
@@ -482,7 +490,7 @@ MERGED_BOMB = "a0: &a0 {x: y}\n" + "".join(
         ("hide: [\x00]\n", "cannot be read: "),
         ("hide: [2026-02-30]\n", "cannot be read: day is out of range"),
         ("$ANSIBLE_VAULT;1.1;AES256\n6162\n", "the file: a text is not what belongs here"),
-        ("x" * (_read.LARGEST + 1), "cannot be read: it is larger than 1024 KiB"),
+        ("x" * (_strict_yaml.LARGEST + 1), "cannot be read: it is larger than 1024 KiB"),
     ],
     ids=lambda value: value[:24].strip(),
 )
@@ -507,7 +515,7 @@ def test_json_that_is_refused(refusal: Refusal, text: str, message: str) -> None
 
 def test_json_is_read(base: Any, example: Any, write: Callable[..., str]) -> None:
     path = write(json.dumps(example), "site.JSON")
-    assert _site.merge(base, path)["products"]["example-sync"]["aliases"] == ["Sync"]
+    assert _catalogue_site.merge(base, path)["products"]["example-sync"]["aliases"] == ["Sync"]
 
 
 def test_aliases_that_people_write_are_read(base: Any, write: Callable[..., str]) -> None:
@@ -518,17 +526,17 @@ def test_aliases_that_people_write_are_read(base: Any, write: Callable[..., str]
         "    siri: [&own {ports: [443/tcp], direction: out, scope: local, reason: Through our own proxy alone.}]\n"
         "    dictation: [*own]\n"
     )
-    entries = _site.merge(base, write(text))["entries"]
+    entries = _catalogue_site.merge(base, write(text))["entries"]
     assert {entry["product"] for entry in entries if entry["edition"] == "a"} == {"siri", "dictation"}
 
 
 def test_byte_order_mark_is_no_part_of_the_first_key(base: Any, write: Callable[..., str]) -> None:
-    assert _site.merge(base, write("\ufeffedition: {id: a, title: A}\n"))
+    assert _catalogue_site.merge(base, write("\ufeffedition: {id: a, title: A}\n"))
 
 
 def refused_path(base: Any, path: Path) -> str:
-    with pytest.raises(_catalogue.CatalogueError) as caught:
-        _site.merge(base, str(path))
+    with pytest.raises(CatalogueError) as caught:
+        _catalogue_site.merge(base, str(path))
     return str(caught.value)
 
 

@@ -18,6 +18,7 @@ from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
+from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 
 DATA = Path(__file__).resolve().parents[3] / "data"
 SUPPLEMENT: dict[str, Any] = json.loads((DATA / "supplement.json").read_text(encoding="utf-8"))
@@ -113,7 +114,7 @@ def test_site_counts_over_the_supplement(write: Callable[..., str], judge: Any) 
         "7000"
     ] == "a"
     assert "icloud-private-relay" not in catalogue.products["icloud"]["members"]
-    with pytest.raises(_catalogue.CatalogueError, match="icloud-private-relay is no product"):
+    with pytest.raises(CatalogueError, match="icloud-private-relay is no product"):
         _catalogue.load([write(site)])
 
 

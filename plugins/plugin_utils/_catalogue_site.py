@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _build, _read
-from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import CatalogueError
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue_merge, _strict_yaml
+from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 
 _SCHEMA = os.path.join(os.path.dirname(__file__), "..", "..", "data", "site.schema.json")
 _MOST_COMPLAINTS = 5
@@ -40,17 +40,17 @@ def merge(data: Mapping[str, Any], path: str) -> dict[str, Any]:
         the file, the place in it, and why.
     """
     try:
-        addition = _read.read(path)
+        addition = _strict_yaml.read(path)
     except OSError as error:
         raise CatalogueError(f"catalogue {path!r} cannot be read: {error.strerror or error}") from error
-    except _read.ReadError as error:
+    except _strict_yaml.ReadError as error:
         raise CatalogueError(f"catalogue {path!r} cannot be read: {error}") from error
     problems = [(_place(error.absolute_path), _why(error)) for error in _refusals(addition)]
     if problems:
         raise CatalogueError(_complaint(path, problems))
     try:
-        return _build.extend(data, addition)
-    except _build.ContradictionError as error:
+        return _catalogue_merge.extend(data, addition)
+    except _catalogue_merge.ContradictionError as error:
         raise CatalogueError(_complaint(path, error.problems)) from error
 
 
