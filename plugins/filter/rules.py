@@ -13,11 +13,11 @@ from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 
 from ansible_collections.netports.apple.plugins.module_utils import _rules
-from ansible_collections.netports.apple.plugins.module_utils._backend import Backend, BackendError
-from ansible_collections.netports.apple.plugins.module_utils._firewalld import Firewalld
-from ansible_collections.netports.apple.plugins.module_utils._pf import Pf
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Backend, BackendError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.firewall import Ufw
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
-from ansible_collections.netports.apple.plugins.module_utils._ufw import Ufw
 from ansible_collections.netports.apple.plugins.plugin_utils import _options, _ruleset
 
 

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documentation and options of the module; what it does is in module_utils/_host_firewall.py."""
+"""Documentation and options of the module; what it does is in module_utils/_run.py."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ rendered:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netports.apple.plugins.module_utils._host_firewall import ARGUMENTS, run_module
+from ansible_collections.netports.apple.plugins.module_utils._run import ARGUMENTS, run_module
 
 
 def main() -> None:

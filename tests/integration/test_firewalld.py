@@ -29,7 +29,9 @@ DRIVER = """
 import json, os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
-from ansible_collections.netports.apple.plugins.module_utils import _backend, _host_firewall, _rules
+from ansible_collections.netports.apple.plugins.module_utils import _rules
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import base as _backend
+from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 asked = json.loads(sys.argv[2])
 def run(argv, stdin):
     done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
@@ -95,7 +97,7 @@ def module(host: Host, *rules: dict[str, Any], fails: bool = False, check: bool 
 @functools.cache
 def packed() -> bytes:
     """The host code of the collection, and as much of Ansible as it takes to import it."""
-    files = {f"{PACKAGE}/{path.name}": path.read_bytes() for path in SOURCE.glob("*.py")}
+    files = {f"{PACKAGE}/{path.relative_to(SOURCE)}": path.read_bytes() for path in SOURCE.rglob("*.py")}
     files["ansible/module_utils/basic.py"] = b"class AnsibleModule: pass\n"
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:

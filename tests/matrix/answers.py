@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.netports.apple.plugins import module_utils
-from ansible_collections.netports.apple.plugins.module_utils import _plan, _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes as _plan
 
 PORTS: list[Any] = [
     443,
@@ -79,9 +80,12 @@ def rule(network: str, name: str, port: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Import every file of the host code that needs no Ansible, ask, and print the answers as JSON."""
-    for name in sorted(os.listdir(next(iter(module_utils.__path__)))):
-        if name.endswith(".py") and name != "_host_firewall.py":
-            importlib.import_module(module_utils.__name__ + "." + name[:-3])
+    root = next(iter(module_utils.__path__))
+    files = sorted(os.path.join(folder, name) for folder, _folders, names in os.walk(root) for name in names)
+    files = [path for path in files if path.endswith(".py") and os.path.basename(path) != "_run.py"]
+    for path in files:
+        name = os.path.relpath(path, root)[:-3].replace(os.sep, ".")
+        importlib.import_module(module_utils.__name__ + "." + name)
     made = [
         _rules.Rule(name, direction, ((port, port + 1),), (), sources)
         for name, direction, port, sources in itertools.product(
@@ -97,6 +101,7 @@ def main() -> None:
     print(
         json.dumps(
             {
+                "files": [os.path.relpath(path, root) for path in files],
                 "ports": [answer(_ports.parse, port) for port in PORTS],
                 "merged": [_ports.merge(part) for part in subsets],
                 "left": [_ports.subtract(RANGES, part) for part in subsets],

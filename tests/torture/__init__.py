@@ -29,7 +29,10 @@ DRIVER = """
 import json, os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
-from ansible_collections.netports.apple.plugins.module_utils import _backend, _confirm, _host_firewall, _rules
+from ansible_collections.netports.apple.plugins.module_utils import _rules
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import base as _backend
+from ansible_collections.netports.apple.plugins.module_utils._confirm import change as _confirm
+from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 asked = json.loads(sys.argv[2])
 def start(argv, data=None, pass_fds=None, **_unused):
     done = subprocess.run(argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
@@ -75,7 +78,7 @@ def state(host: Host) -> State:
 def packed() -> bytes:
     """The host code of the collection, and as much of Ansible as it takes to import it."""
     source = PROJECT / "plugins" / "module_utils"
-    files = {f"{PACKAGE}/{path.name}": path.read_bytes() for path in source.glob("*.py")}
+    files = {f"{PACKAGE}/{path.relative_to(source)}": path.read_bytes() for path in source.rglob("*.py")}
     files["ansible/module_utils/basic.py"] = b"class AnsibleModule: pass\n"
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:

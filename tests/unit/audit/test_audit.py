@@ -126,17 +126,31 @@ def test_status(result: dict[str, Any], expected: dict[str, str], of_host: str) 
 
 def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
     utils = ROOT / "plugins" / "module_utils"
-    said = {name: (utils / name).read_text() for name in ("_ufw.py", "_firewalld.py", "_pf.py", "_host_firewall.py")}
-    assert "ufw is inactive" in said["_ufw.py"] and "firewalld is not running" in said["_firewalld.py"]
-    assert "pf is off on this host" in said["_pf.py"] and "left out the %s rules of %s" in said["_firewalld.py"]
-    assert '("out", "outbound"), ("forward", "forwarded")' in said["_firewalld.py"]
-    assert "is a forward rule, which pf cannot have" in (utils / "_pf_text.py").read_text()
+    said = {
+        name: (utils / name).read_text()
+        for name in (
+            "_firewalls/ufw/firewall.py",
+            "_firewalls/firewalld/firewall.py",
+            "_firewalls/pf/firewall.py",
+            "_run.py",
+        )
+    }
+    assert (
+        "ufw is inactive" in said["_firewalls/ufw/firewall.py"]
+        and "firewalld is not running" in said["_firewalls/firewalld/firewall.py"]
+    )
+    assert (
+        "pf is off on this host" in said["_firewalls/pf/firewall.py"]
+        and "left out the %s rules of %s" in said["_firewalls/firewalld/firewall.py"]
+    )
+    assert '("out", "outbound"), ("forward", "forwarded")' in said["_firewalls/firewalld/firewall.py"]
+    assert "is a forward rule, which pf cannot have" in (utils / "_firewalls/pf/anchor.py").read_text()
     for words in (
         "no firewall that this collection manages",
         "installed and neither is in use",
         "are both %s on this host",
     ):
-        assert words in said["_host_firewall.py"]
+        assert words in said["_run.py"]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.netports.apple.plugins.module_utils import _confirm, _files, _ufw
-from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError
-from ansible_collections.netports.apple.plugins.module_utils._confirm import Journal
+from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils._confirm import change as _confirm
+from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Journal
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
 
 
 def test_a_change_whose_keeper_is_gone_is_taken_back(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from matrix import plays
 
 import hosts
 from ansible_collections.netports.apple.plugins.lookup import ports
-from ansible_collections.netports.apple.plugins.module_utils import _host_firewall
+from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
 
 ROOT = plays.ROOT

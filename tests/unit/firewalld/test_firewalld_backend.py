@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netports.apple.plugins.module_utils import _firewalld_dbus
-from ansible_collections.netports.apple.plugins.module_utils import _firewalld_xml as xml
-from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError, Change, Options
-from ansible_collections.netports.apple.plugins.module_utils._firewalld import Firewalld, allocate
-from ansible_collections.netports.apple.plugins.module_utils._firewalld_dbus import BusError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError, Change, Options
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import bus as _firewalld_dbus
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld, allocate
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 PUBLIC = """<?xml version="1.0" encoding="utf-8"?>

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netports.apple.plugins.module_utils import _firewalld_dbus as dbus
-from ansible_collections.netports.apple.plugins.module_utils._firewalld_dbus import Bus, BusError, Variant
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import bus as dbus
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import Bus, BusError, Variant
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 FOREIGN = {"y": st.integers(0, 255), "b": st.booleans(), "i": st.integers(-(2**31), 2**31 - 1), "s": TEXT}

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netports.apple.plugins.module_utils import _firewalld_xml as xml
-from ansible_collections.netports.apple.plugins.module_utils._firewalld_xml import Attachment, XmlError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.xml import Attachment, XmlError
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 NAMES = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9 ._+-]{0,47}\Z")

@@ -16,8 +16,11 @@ from ansible.plugins.loader import lookup_loader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.netports.apple.plugins.module_utils import _firewalld_xml, _host_firewall, _pf_text, _ufw
-from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError
+from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml as _firewalld_xml
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
 from ansible_collections.netports.apple.plugins.module_utils._rules import RuleError
 
 CASES = settings(max_examples=int(os.environ.get("FUZZ", "150")))

@@ -19,7 +19,7 @@ from typing import Any
 from lark import Lark, Transformer
 from lark.exceptions import LarkError, VisitError
 
-from ansible_collections.netports.apple.plugins.module_utils._pf_text import RESERVED
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.anchor import RESERVED
 
 # Spaces separate words and nothing else does: tabs, carriage returns and continued lines are refused.
 GRAMMAR = r"""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from unit.pf.standin import Host
 
-from ansible_collections.netports.apple.plugins.module_utils import _guard
+from ansible_collections.netports.apple.plugins.module_utils import _connection as _guard
 
 PLATFORMS = {"macos": "Darwin", "freebsd": "FreeBSD", "openbsd": "OpenBSD"}
 

@@ -32,7 +32,7 @@ from typing import Any
 
 from unit.pf import checker
 
-from ansible_collections.netports.apple.plugins.module_utils import _host_firewall
+from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 
 # A pfctl for shell programs: it asks the stand-in, which lives in the process of the test.
 SHIM = """\

@@ -12,8 +12,8 @@ import pytest
 from unit.pf.standin import Host
 from unit.pf.test_pf_module import AIRPLAY, ALL, FACETIME, on
 
-from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError, Options
-from ansible_collections.netports.apple.plugins.module_utils._pf import Pf
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError, Options
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise
 
 

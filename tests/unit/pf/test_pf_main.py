@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.netports.apple.plugins.module_utils import _pf_main
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import admission as _pf_main
 
 PEER = "192.0.2.9"
 OPENBSD = [

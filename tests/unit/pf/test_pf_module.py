@@ -14,8 +14,9 @@ import pytest
 from unit.pf import checker
 from unit.pf.standin import MACOS_PF_CONF, Host
 
-from ansible_collections.netports.apple.plugins.module_utils import _files, _guard
-from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError
+from ansible_collections.netports.apple.plugins.module_utils import _connection as _guard
+from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError
 
 FACETIME = {"name": "FaceTime", "direction": "out", "tcp": ["80", "443", "5223"], "udp": ["3478-3497", "16384-16387"]}
 AIRPLAY = {

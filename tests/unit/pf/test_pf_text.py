@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.pf import checker
 
-from ansible_collections.netports.apple.plugins.module_utils import _pf_text, _ports
-from ansible_collections.netports.apple.plugins.module_utils._pf import Pf
+from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError, normalise
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.ufw.standin import Host
 
-from ansible_collections.netports.apple.plugins.module_utils import _host_firewall, _ports, _rules, _ufw
-from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError, Options
+from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError, Options
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.firewall import Ufw
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
-from ansible_collections.netports.apple.plugins.module_utils._ufw import Ufw
 
 # One block an element.
 ADMIN = {

@@ -19,7 +19,7 @@ import yaml
 from matrix import plays
 
 from ansible_collections.netports.apple.plugins.lookup import ports, products
-from ansible_collections.netports.apple.plugins.module_utils import _host_firewall
+from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 from ansible_collections.netports.apple.plugins.plugin_utils import _options
 
 PROGRAMS = plays.ROOT / ".venv" / "bin"

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netports.apple.plugins.module_utils import _plan, _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes as _plan
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 PORTS = st.lists(st.integers(1, 9).map(lambda port: (port, port + 1)), min_size=1, max_size=3).map(

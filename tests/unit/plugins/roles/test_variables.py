@@ -13,7 +13,7 @@ import pytest
 import yaml
 from matrix.plays import ROOT
 
-from ansible_collections.netports.apple.plugins.module_utils import _host_firewall
+from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 from ansible_collections.netports.apple.plugins.plugin_utils import _ruleset
 
 ROLE = ROOT / "roles" / "host_firewall"

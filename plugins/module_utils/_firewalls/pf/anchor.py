@@ -16,7 +16,7 @@ import re
 from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
-from ansible_collections.netports.apple.plugins.module_utils._guard import GUARD_NAME
+from ansible_collections.netports.apple.plugins.module_utils._connection import GUARD_NAME
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
 
 FOLDER = "/etc/pf.anchors"

@@ -25,9 +25,10 @@ import time
 from collections import Counter
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ansible_collections.netports.apple.plugins.module_utils import _files, _plan, _ports
-from ansible_collections.netports.apple.plugins.module_utils._backend import Backend, BackendError, Change, Have
+from ansible_collections.netports.apple.plugins.module_utils import _files, _ports
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes as _plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Backend, BackendError, Change, Have
 from ansible_collections.netports.apple.plugins.module_utils._rules import (
     Rule,
     check_ruleset,

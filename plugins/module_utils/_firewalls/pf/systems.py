@@ -16,8 +16,9 @@ import re
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 from xml.sax.saxutils import escape
 
-from ansible_collections.netports.apple.plugins.module_utils import _files, _pf_text
-from ansible_collections.netports.apple.plugins.module_utils._backend import BackendError, Run
+from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError, Run
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
 
 Undo = List[Callable[[], None]]
 

@@ -13,18 +13,21 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netports.apple.plugins.module_utils import _confirm, _files, _guard, _plan, _ports, _rules
-from ansible_collections.netports.apple.plugins.module_utils._backend import (
+from ansible_collections.netports.apple.plugins.module_utils import _connection as _guard
+from ansible_collections.netports.apple.plugins.module_utils import _files, _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils._confirm import change as _confirm
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes as _plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Backend,
     BackendError,
     Change,
     Have,
     Options,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalld import Firewalld
-from ansible_collections.netports.apple.plugins.module_utils._pf import Pf
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.firewall import Ufw
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
-from ansible_collections.netports.apple.plugins.module_utils._ufw import Ufw
 
 BACKENDS: Tuple[Type[Backend], ...] = (Ufw, Firewalld, Pf)
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import Any, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
-from ansible_collections.netports.apple.plugins.module_utils._firewalld_dbus import Bus, BusError, Variant
-from ansible_collections.netports.apple.plugins.module_utils._firewalld_xml import (
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import Bus, BusError, Variant
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.xml import (
     Attachment,
     Policy,
     Service,

@@ -21,15 +21,21 @@ import time
 from contextlib import contextmanager
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ansible_collections.netports.apple.plugins.module_utils import _files, _plan, _ports
-from ansible_collections.netports.apple.plugins.module_utils import _firewalld_dbus as _dbus
-from ansible_collections.netports.apple.plugins.module_utils import _firewalld_runtime as _runtime
-from ansible_collections.netports.apple.plugins.module_utils import _firewalld_xml as _xml
-from ansible_collections.netports.apple.plugins.module_utils._backend import Backend, BackendError, Change, Have
+from ansible_collections.netports.apple.plugins.module_utils import _files, _ports
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
-from ansible_collections.netports.apple.plugins.module_utils._firewalld_dbus import BusError
-from ansible_collections.netports.apple.plugins.module_utils._firewalld_runtime import Firewalld1, Loaded
-from ansible_collections.netports.apple.plugins.module_utils._firewalld_xml import Attachment, Policy, Service, Zone
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes as _plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Backend, BackendError, Change, Have
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import bus as _dbus
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import runtime as _runtime
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml as _xml
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.runtime import Firewalld1, Loaded
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.xml import (
+    Attachment,
+    Policy,
+    Service,
+    Zone,
+)
 from ansible_collections.netports.apple.plugins.module_utils._rules import (
     Rule,
     RuleError,

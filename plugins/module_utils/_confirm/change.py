@@ -29,8 +29,8 @@ import time
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
-from ansible_collections.netports.apple.plugins.module_utils._backend import Backend, BackendError, Change
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Backend, BackendError, Change
 
 # Where programs keep what survives a reboot: Linux; macOS and the BSDs.
 _STATE_FOLDERS = ("var/lib", "var/db")

@@ -15,8 +15,10 @@ import os
 import platform
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ansible_collections.netports.apple.plugins.module_utils import _files, _pf_main, _pf_system, _pf_text, _plan
-from ansible_collections.netports.apple.plugins.module_utils._backend import (
+from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes as _plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Backend,
     BackendError,
     Change,
@@ -24,7 +26,9 @@ from ansible_collections.netports.apple.plugins.module_utils._backend import (
     Options,
     Run,
 )
-from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import admission as _pf_main
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import systems as _pf_system
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 
