@@ -21,7 +21,8 @@ import yaml
 LARGEST = 1024 * 1024
 _DEEPEST = 40
 _MOST_NODES = 200_000
-_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+_MERGE = "tag:yaml.org,2002:merge"
+_KEYS = ("tag:yaml.org,2002:str", _MERGE)
 
 # The C parser is ten times as fast; where PyYAML was built without it, the other does.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -74,11 +75,11 @@ def parse_json(text: str) -> Any:
     except RecursionError as error:
         raise ReadError("it is nested too deeply") from error
     except json.JSONDecodeError as error:
-        raise ReadError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+        raise ReadError(f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
     except ReadError:
         raise
-    except ValueError as error:  # a number of thousands of digits
-        raise ReadError(str(error)) from error
+    except ValueError as error:
+        raise ReadError(f"it has a number of too many digits: {error}") from error
 
 
 def parse_yaml(text: str) -> Any:
@@ -88,43 +89,63 @@ def parse_yaml(text: str) -> Any:
     """
     loader = None
     try:
-        _check_depth(text)
+        _check_events(text)
         loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
             return None
         _check_tree(root)
         return loader.construct_document(root)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ReadError(f"{where}{error.problem or error.context or 'not YAML'}") from error
-    except yaml.YAMLError as error:  # a character that YAML does not take
-        raise ReadError(" ".join(str(error).split())) from error
     except ReadError:
         raise
-    except (ValueError, OverflowError, TypeError) as error:  # !!int and !!timestamp of what is none; a list as a key
-        raise ReadError(str(error)) from error
+    except yaml.YAMLError as error:
+        raise ReadError(_refusal(error)) from error
+    # What the constructors of !!int, !!timestamp and !!bool raise for a text that is none.
+    except (ValueError, OverflowError, TypeError, AttributeError, KeyError) as error:
+        raise ReadError(f"it has a number or a date that cannot be: {error}") from error
     finally:
         if loader is not None:
             loader.dispose()
 
 
-def _check_depth(text: str) -> None:
-    """Go through the events, which needs no recursion: composing does, in C without a guard."""
-    depth = 0
+def _refusal(error: yaml.YAMLError) -> str:
+    """Return why PyYAML refused a text. Its own words, which change from release to release, only follow ours."""
+    if not isinstance(error, yaml.MarkedYAMLError):  # a character that YAML does not take
+        return "not YAML: " + " ".join(str(error).split())
+    mark = error.problem_mark or error.context_mark
+    words = error.problem or error.context or "no reason given"
+    if "nesting" in words and mark:  # libyaml reads a thousand characters ahead of the events
+        return f"line {mark.line + 1}: nested too deeply"
+    return (f"line {mark.line + 1}, column {mark.column + 1}: " if mark else "") + f"not YAML: {words}"
+
+
+def _check_events(text: str) -> None:
+    """Refuse a text by its events, which needs no recursion: composing does, in C without a guard."""
+    depth = documents = 0
+    anchors: set[str] = set()
     for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        if depth > _DEEPEST or number > _MOST_NODES:
-            where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
-            raise ReadError(where + ("nested too deeply" if depth > _DEEPEST else "too much in one file"))
+        elif isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+        if depth > _DEEPEST:
+            raise ReadError(where + "nested too deeply")
+        if number > _MOST_NODES:
+            raise ReadError(where + "too much in one file")
+        if documents > 1:
+            raise ReadError(where + "a second document begins here, and a file has one")
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in anchors:
+                raise ReadError(f"{where}alias *{event.anchor} has no anchor before it")
+        elif isinstance(event, yaml.NodeEvent) and event.anchor:
+            anchors.add(event.anchor)
 
 
 def _check_tree(root: yaml.Node) -> None:
-    """Refuse keys that stand twice, and aliases that repeat themselves or multiply what is there."""
+    """Refuse keys that stand twice, tags of no plain value, and aliases that repeat themselves or multiply."""
     done: dict[int, tuple[int, int]] = {}  # nodes and depth of what is below, with aliases written out
     active: set[int] = set()
 
@@ -134,6 +155,8 @@ def _check_tree(root: yaml.Node) -> None:
         line = node.start_mark.line + 1
         if id(node) in active:
             raise ReadError(f"line {line}: it contains itself")
+        if node.tag not in _Loader.yaml_constructors and node.tag != _MERGE:
+            raise ReadError(f"line {line}: tag {_shown(node.tag)} makes no plain value")
         active.add(id(node))
         below: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):

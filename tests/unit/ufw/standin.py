@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stand-in for the kernel's tables and for ufw, for tests of thousands of cases; real ones are in tests/integration.
 
-It keeps the rules of ufw's user chains as lists, prints them as iptables-save does, and does to them what
+It keeps the rules of ufw's user chains, prints them as iptables-save does, chain by chain, and does to them what
 iptables-restore -n does: append, insert by number, delete by specification, all or nothing.
 """
 
@@ -65,6 +65,11 @@ def saved(line: str) -> str:
     return " ".join(parts)
 
 
+def chain_by_chain(lines: list[str]) -> list[str]:
+    """Rules as the kernel has them: in order within their chain, while two chains have no order between them."""
+    return sorted(lines, key=lambda line: line.split()[1])
+
+
 class Host:
     """A host's root folder with ufw's files, its kernel, and the processes that were started on it.
 
@@ -98,7 +103,7 @@ class Host:
             lines = re.findall(
                 r"^-A ufw6?-user-(?:input|output|forward) .*", self.file(family).read_text(), re.MULTILINE
             )
-            self.chains[family] = [saved(line) for line in lines]
+            self.chains[family] = chain_by_chain([saved(line) for line in lines])
 
     def run(self, argv: list[str], stdin: str | None = None) -> tuple[int, str, str]:
         """What `Backend.run` is."""
@@ -144,5 +149,5 @@ class Host:
                     return 1, "", f"iptables-restore: line {number} failed"
                 lines.insert(at, saved(f"-A {chain} {rest}"))
         if not test:
-            self.chains[family] = lines
+            self.chains[family] = chain_by_chain(lines)
         return 0, "", ""
