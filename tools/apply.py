@@ -26,6 +26,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,7 @@ def role_variables() -> dict[str, Any]:
     return variables
 
 
-def play(
-    variables: dict[str, Any], *, check: bool, playbook: str = "netports.apple.apply"
-) -> tuple[int, list[Result], str]:
+def play(variables: dict[str, Any], playbook: str) -> tuple[int, list[Result], str]:
     """Run a playbook; return its exit status, what the tasks returned, and what it printed."""
     hosts = os.environ.get("HOSTS", "").strip()
     with tempfile.TemporaryDirectory(prefix="netports-") as name:
@@ -77,12 +76,9 @@ def play(
             }
         }
         (folder / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
-        # The values are data: in an unsafe string no template is ever looked for.
-        (folder / "variables.json").write_text(json.dumps(_unsafe(variables)), encoding="utf-8")
+        (folder / "variables.json").write_text(json.dumps(unsafe(variables)), encoding="utf-8")
         command = [sys.executable, "-m", "ansible", "playbook", "-i", hosts or str(folder / "inventory.json")]
         command += ["-e", f"@{folder / 'variables.json'}", playbook]
-        if check:
-            command.append("--check")
         if not hosts and os.geteuid() == 0:
             command += ["-e", "netports_become=false"]
         elif not hosts and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode:
@@ -99,32 +95,31 @@ def play(
         return done.returncode, [json.loads(line) for line in results.read_text().splitlines()], done.stdout
 
 
-def _unsafe(value: Any) -> Any:
-    """Mark all texts as data that Ansible must not template (its JSON form of a !unsafe string)."""
+def unsafe(value: Any) -> Any:
+    """Mark all texts as data, in which Ansible never looks for a template (its JSON form of a ``!unsafe`` string)."""
     if isinstance(value, dict):
-        return {key: _unsafe(item) for key, item in value.items()}
+        return {key: unsafe(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_unsafe(item) for item in value]
-    return {"__ansible_unsafe": value} if isinstance(value, str) and "{" in value else value
+        return [unsafe(item) for item in value]
+    return {"__ansible_unsafe": value} if isinstance(value, str) else value
 
 
-def describe(rule: Result) -> str:
-    """One rule in one line."""
-    ports = [f"{protocol} {', '.join(rule[protocol])}" for protocol in ("tcp", "udp") if rule[protocol]]
-    ends = [f"from {', '.join(rule['sources'])}"] if rule["sources"] else []
-    ends += [f"to {', '.join(rule['destinations'])}"] if rule["destinations"] else []
-    ends += [f"on {rule['interface']}"] if rule["interface"] else []
-    ends += [f"out on {rule['out_interface']}"] if rule["out_interface"] else []
-    return " ".join([f"{rule['name']} {rule['direction']}:", "; ".join(ports), *ends])
+def sentences(results: list[Result]) -> dict[str, list[str]]:
+    """The changes of each host in words, as the playbook ``netports.apple.preview`` shows them."""
+    shown: dict[str, list[str]] = {}
+    for result in results:
+        if result["action"].endswith("debug") and isinstance(result["result"].get("msg"), dict):
+            shown.update(result["result"]["msg"])
+    return shown
 
 
-def show(result: Result) -> None:
-    """Print what a run changes on one host, and what it warns of."""
-    signs = {"add": "+", "remove": "-", "change": "~", "mend": "!", "enable": "!"}
-    for operation in result["operations"]:
-        rule = operation.get("rule")
-        text = describe(rule) if isinstance(rule, dict) else f"{operation.get('what', '')} {rule or ''}".strip()
-        print(f"  {signs.get(operation['action'], '?')} {operation['action']:<7}{text}")
+def show(result: Result, words: list[str]) -> None:
+    """Print what a run changes on one host, and what it warns of.
+
+    :param words: the changes, a sentence each.
+    """
+    for sentence in words:
+        print(f"  {sentence}")
     before, after = (result["diff"][side].splitlines(keepends=True) for side in ("before", "after"))
     difference = list(difflib.unified_diff(before, after, "before", "after", n=1))
     if difference:
@@ -134,12 +129,8 @@ def show(result: Result) -> None:
         print(f"  Note: {warning}")
 
 
-def render(variables: dict[str, Any]) -> int:
-    """Show the rules in each firewall's own form, for a machine that has none."""
-    print(
-        "This machine has no firewall that netports.apple manages (ufw, firewalld or pf), so nothing was changed.\n"
-        "Install one (for example: apt-get install ufw) and run this again. The rules would be:"
-    )
+def render(variables: dict[str, Any], backends: Sequence[str] = BACKENDS) -> int:
+    """Print the rules in the form of each firewall of `backends`; return the exit status."""
     tasks = [
         {
             "name": backend,
@@ -150,7 +141,7 @@ def render(variables: dict[str, Any]) -> int:
                 "ruleset": "{{ host_firewall_ruleset }}",
             },
         }
-        for backend in BACKENDS
+        for backend in backends
         # pf has no forward rules.
         if backend != "pf" or "forward" not in variables.get("host_firewall_directions", [])
     ]
@@ -166,12 +157,12 @@ def render(variables: dict[str, Any]) -> int:
     with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="netports-", encoding="utf-8") as playbook:
         json.dump(text, playbook)
         playbook.flush()
-        status, results, printed = play(variables, check=False, playbook=playbook.name)
-    for one in results:
-        for path, content in one["result"].get("rendered", {}).items():
-            print(f"\n== {one['result']['backend']}: {path}\n{content}", end="")
+        status, results, printed = play(variables, playbook.name)
+    for result in results:
+        for path, content in result["result"].get("rendered", {}).items():
+            print(f"\n== {result['result']['backend']}: {path}\n{content}", end="")
     if status:
-        print(printed)
+        print(printed, file=sys.stderr)
     return status
 
 
@@ -186,15 +177,20 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    status, results, printed = play(variables, check=True)
+    status, results, printed = play(variables, "netports.apple.preview")
+    words = sentences(results)
     firewalls = [one for one in results if one["action"] == "netports.apple.host_firewall"]
     if any(NO_FIREWALL in str(one["result"].get("msg")) for one in firewalls) and not os.environ.get("HOSTS"):
+        print(
+            "This machine has no firewall that netports.apple manages (ufw, firewalld or pf), so nothing was changed.\n"
+            "Install one (for example: apt-get install ufw) and run this again. The rules would be:"
+        )
         return render(variables)
     for one in firewalls:
         if one["status"] == "ok":
             state = "would change" if one["result"]["changed"] else "is as wanted already"
             print(f"{one['host']}: {one['result']['backend']} {state}")
-            show(one["result"])
+            show(one["result"], words.get(one["host"], []))
     failed = [one for one in results if one["status"] in ("failed", "unreachable")]
     for one in failed:
         print(f"{one['host']}: {one['result'].get('msg')}", file=sys.stderr)
@@ -213,7 +209,7 @@ def main() -> int:
         if answer.strip().lower() not in ("y", "yes"):
             print("Nothing was changed. CONFIRM=yes asks nothing.")
             return 1
-    status, results, printed = play(variables, check=False)
+    status, results, printed = play(variables, "netports.apple.apply")
     for one in results:
         if one["action"] == "netports.apple.host_firewall":
             message = "done" if one["status"] == "ok" else one["result"].get("msg")

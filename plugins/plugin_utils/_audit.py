@@ -40,6 +40,8 @@ _UNSUPPORTED = re.compile(
 _LEFT_OUT = re.compile(r"left out the (outbound|forwarded) rules of (.+)\Z", re.DOTALL)
 # A rule's direction in words.
 _WAYS = {"in": "inbound", "out": "outbound", "forward": "forwarded"}
+# What an operation does to a rule, in one character.
+_SIGNS = {"add": "+", "remove": "-", "change": "~"}
 
 
 class Policy:
@@ -352,14 +354,16 @@ class Auditor:
 
 
 def sentence(operation: Any) -> str:
-    """An operation of the module in a few words, such as C(add FaceTime outbound 80,443,5223/tcp)."""
+    """Put an operation of the module in words, such as C(+ FaceTime, outbound 80,443,5223/tcp to anywhere)."""
     try:
         one = _operation(operation)
     except (ValueError, KeyError) as error:
         return text(f"no operation: {error}")
     rule = one["rule"]
-    words = one["what"] if rule is None else f"{rule.name} {_WAYS[rule.direction]} {_told(rule)}"
-    return f"{one['action']} {words}" + (f" (was {_told(one['was'])})" if one["was"] else "")
+    if rule is None:
+        return f"! {one['action']} {one['what']}"
+    was = f" (was {_told(one['was'])})" if one["was"] else ""
+    return f"{_SIGNS[one['action']]} {rule.name}, {_WAYS[rule.direction]} {_told(rule)}{was}"
 
 
 def text(value: Any) -> str:
@@ -431,10 +435,13 @@ def _used(entry: Entry, rule: Rule, whole: bool) -> bool:
 def _told(rule: Rule) -> str:
     """A rule's ports, and from or to where, in a few words."""
     words = _listed(rule.tcp, rule.udp)
-    for preposition, networks in (("from", rule.sources), ("to", rule.destinations)):
-        if networks:
+    for preposition, networks, matters in (
+        ("from", rule.sources, rule.direction != "out"),
+        ("to", rule.destinations, rule.direction != "in"),
+    ):
+        if networks or matters:
             more = f" and {len(networks) - 2} more" if len(networks) > 2 else ""
-            words += f" {preposition} {', '.join(networks[:2])}{more}"
+            words += f" {preposition} {', '.join(networks[:2]) or 'anywhere'}{more}"
     words += f" on {rule.interface}" if rule.interface else ""
     return words + (f" out on {rule.out_interface}" if rule.out_interface else "")
 

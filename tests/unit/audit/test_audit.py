@@ -219,7 +219,7 @@ def test_forward_rules_that_are_missing_stale_and_changed() -> None:
         cells = {cell["id"]: cell for cell in audited(one)["hosts"][0]["products"]}
         assert cells["facetime"]["status"] == status and finding in cells["facetime"]["findings"][0]
     assert _audit.sentence({"action": "remove", "rule": wanted}).endswith(" on eth1 out on eth0")
-    assert _audit.sentence({"action": "remove", "rule": wanted}).startswith("remove FaceTime forwarded 80,443")
+    assert _audit.sentence({"action": "remove", "rule": wanted}).startswith("- FaceTime, forwarded 80,443")
 
 
 def test_a_forward_rule_is_no_exposure() -> None:
@@ -449,9 +449,9 @@ def test_changes_in_words() -> None:
         "nonsense",
     ]
     words = filters.audit_changes(operations)
-    assert words[0].startswith("add Classroom inbound 3284-3285/tcp from 10.0.0.0/8")
-    assert words[1].startswith("change FaceTime outbound 80,443,5223/tcp and") and "(was 80,443/tcp and" in words[1]
-    assert words[2] == "mend policy differs" and words[3].startswith("no operation")
+    assert words[0].startswith("+ Classroom, inbound 3284-3285/tcp from 10.0.0.0/8")
+    assert words[1].startswith("~ FaceTime, outbound 80,443,5223/tcp and") and "(was 80,443/tcp and" in words[1]
+    assert words[2] == "! mend policy differs" and words[3].startswith("no operation")
 
 
 def test_a_thousand_hosts_share_what_they_share() -> None:
