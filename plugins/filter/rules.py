@@ -13,10 +13,8 @@ from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 
 from ansible_collections.netports.apple.plugins.module_utils import _rules
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Backend, BackendError
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.firewall import Ufw
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import registry
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 from ansible_collections.netports.apple.plugins.plugin_utils import _options, _ruleset
 
@@ -41,16 +39,16 @@ def rules(
     return made
 
 
-def _to(backend: type[Backend]) -> Callable[..., str]:
+def _to(backend: str) -> Callable[..., str]:
     def filter_function(rules: Any, ruleset: Any = "apple") -> str:
         """Rules as a firewall's own text; several files follow one another."""
         try:
             if isinstance(rules, (str, dict)) or not isinstance(rules, Iterable):
                 raise _rules.RuleError(f"{rules!r} is not a list of rules: give what the filter rules returns")
             made = _rules.normalise(Rule.from_dict(_options.decrypted(rule)) for rule in rules)
-            texts = backend.render(made, _rules.check_ruleset(_options.decrypted(ruleset)))
-        except (ValueError, BackendError) as error:
-            raise AnsibleFilterError(f"netports.apple.to_{backend.name}: {error}") from error
+            texts = registry.load(backend).render(made, _rules.check_ruleset(_options.decrypted(ruleset)))
+        except (ValueError, FirewallError) as error:
+            raise AnsibleFilterError(f"netports.apple.to_{backend}: {error}") from error
         return "".join(texts.values())
 
     return filter_function
@@ -63,7 +61,5 @@ class FilterModule:
         """Filters by name."""
         return {
             "rules": rules,
-            "to_ufw": _to(Ufw),
-            "to_firewalld": _to(Firewalld),
-            "to_pf": _to(Pf),
+            **{f"to_{name}": _to(name) for name in registry.NAMES},
         }

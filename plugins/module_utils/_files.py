@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from typing import Callable, Dict, List, NamedTuple, Optional
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Optional
 
 # Surrogate escapes carry bytes that are not UTF-8 through unchanged: an administrator's file keeps them.
 # mypy cannot look into what ** passes on, hence the two ignores below.
 _ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 
-class FileChange(NamedTuple):
+@dataclass(frozen=True)
+class FileChange:
     """One file: its text before and after, ``None`` where it does not exist. ``mode`` is for a new file."""
 
     path: str

@@ -9,29 +9,27 @@ from __future__ import annotations
 import os
 import platform
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netports.apple.plugins.module_utils import _connection as _guard
-from ansible_collections.netports.apple.plugins.module_utils import _files, _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils import _connection, _files, _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils._confirm import change as _confirm
-from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes as _plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes, registry
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
-    Backend,
-    BackendError,
-    Change,
-    Have,
-    Options,
+    Asked,
+    Firewall,
+    FirewallError,
+    Host,
+    Plan,
+    State,
+    Wanted,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.firewall import Ufw
+from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
 
-BACKENDS: Tuple[Type[Backend], ...] = (Ufw, Firewalld, Pf)
-
-# More ports than this, inbound and from anywhere, are worth a word: DESIGN of the collection, "Safety".
+# More ports than this, inbound and from anywhere, are worth a notice.
 WIDE = 1000
 
 ARGUMENTS: Dict[str, Any] = {
@@ -56,7 +54,7 @@ ARGUMENTS: Dict[str, Any] = {
         "choices": ["replaced", "merged", "deleted", "gathered", "rendered"],
         "default": "replaced",
     },
-    "backend": {"type": "str", "choices": ["auto", "ufw", "firewalld", "pf"], "default": "auto"},
+    "backend": {"type": "str", "choices": ["auto", *registry.NAMES], "default": "auto"},
     "enable": {"type": "bool"},
     "zone": {"type": "str", "default": ""},
     "confirm_seconds": {"type": "int", "default": 60},
@@ -81,40 +79,51 @@ _FORWARDING = (
 LONGEST = 86400
 
 
-class Planned(NamedTuple):
-    """What a run found and would do."""
+@dataclass(frozen=True)
+class Planned:
+    """What a run found and would do.
 
-    have: Have
-    target: List[Rule]
-    warnings: List[str]
-    change: Change
+    :param state: what was read.
+    :param target: the rules that the ruleset is to hold, the guard first.
+    :param notices: what the run itself has to say; the plan has its own.
+    :param plan: the plan.
+    """
+
+    state: State
+    target: Tuple[Rule, ...]
+    notices: Tuple[Notice, ...]
+    plan: Plan
 
 
 def run_module(module: AnsibleModule) -> None:
-    """Run the module to its end: exits by the module's own ways, with a message and never a traceback."""
+    """Run the module to its end. It exits by the module's own ways, with a message and never a traceback."""
     # Messages of the tools are read: they have to be in one language.
     module.run_command_environ_update = {"LC_ALL": "C", "LANGUAGE": "C"}
     run = _confirm.Runner(module.run_command)
     try:
         result = execute(module.params, run, module.check_mode)
-    except (RuleError, BackendError) as error:
-        module.fail_json(msg="%s." % str(error).rstrip("."))
+    except (RuleError, FirewallError) as error:
+        message = "%s." % str(error).rstrip(".")
+        code = error.code if isinstance(error, FirewallError) else "other"
+        module.fail_json(msg=message, notices=[Notice(code=code, text=message).to_dict()])
     except OSError as error:
         module.fail_json(msg="%s: nothing was changed." % error)
-    for warning in result.pop("warnings"):
+    for warning in result.get("warnings", []):
         module.warn(warning)
+    result.pop("warnings", None)
     module.exit_json(**result)
 
 
 def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> Dict[str, Any]:
-    """Do what the parameters ask for and return the module's result.
+    """Do what the parameters ask for.
 
-    :param params: the module's parameters, as in ARGUMENTS.
-    :param run: starts a process, see C(_backend.Run).
+    :param params: the module's parameters, as in ``ARGUMENTS``.
+    :param run: starts a process, see ``base.Run``.
     :param check: whether to stop short of writing.
     :param root: the host's root folder, another one in tests.
+    :returns: the module's result.
     :raises RuleError: a value that no rule may have. Nothing was changed.
-    :raises BackendError: the firewall refused or cannot be managed. Nothing was changed, or all was put back.
+    :raises FirewallError: the firewall refused or cannot be managed. Nothing was changed, or all was put back.
     """
     seconds = params.get("confirm_seconds") or 0
     if not 0 <= seconds <= LONGEST:
@@ -122,92 +131,132 @@ def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> D
     call = params.get("_confirm") or {}
     journal = _confirm.Journal(root)
     if call.get("step") == "status":
-        return {"changed": False, "confirm": journal.status(call["id"]), "warnings": []}
+        return {"changed": False, "confirm": journal.status(call["id"])}
     if call.get("step") == "confirm":
         return _settle(params, run, journal, call["id"], root)
-    if call.get("step") != "apply":
-        seconds = 0
     ruleset = _rules.check_ruleset(params["ruleset"])
     wanted = _rules.normalise(Rule.from_dict(rule) for rule in params["rules"])
-    if any(rule.name == _guard.GUARD_NAME for rule in wanted):
-        raise RuleError("the rule name %r is kept for the management connection: choose another" % _guard.GUARD_NAME)
-    options = Options(ruleset=ruleset, enable=params["enable"], zone=_check_zone(params["zone"]))
+    if any(rule.name == _connection.GUARD_NAME for rule in wanted):
+        raise RuleError(
+            "the rule name %r is kept for the management connection: choose another" % _connection.GUARD_NAME
+        )
+    asked = Asked(
+        ruleset=ruleset,
+        enable=params["enable"],
+        zone=_check_zone(params["zone"]),
+        foreign=bool(params.get("foreign")),
+    )
     if params["state"] == "rendered":
-        kind = _named(params["backend"])
-        return {
-            "changed": False,
-            "backend": kind.name,
-            "rendered": kind.render(wanted, ruleset),
-            "warnings": _wide(wanted),
-        }
-    backend = choose(params["backend"], run, options, root)
+        return _rendered(params["backend"], wanted, ruleset)
+    host = Host(run=run, root=root)
+    firewall = registry.choose(params["backend"], host)
     if params["state"] == "gathered":
-        have = backend.read()
-        found = [rule.to_dict() for rule in have.rules]
-        result = {"changed": False, "backend": backend.name, "before": found, "gathered": found, "warnings": []}
-        return dict(result, foreign=backend.foreign(have)) if params.get("foreign") else result
-    warnings = _docker(root)
-    pending = journal.pending() is not None
-    if pending and check:
-        warnings.append("%s: what this run would do is seen from what is loaded now" % journal.busy())
-    elif pending:
-        lock = journal.lock()
-        try:
-            journal.recover()
-        finally:
-            os.close(lock)
+        return _gathered(firewall, asked)
+    return _change(params["state"], firewall, asked, wanted, journal, check, seconds if call else 0)
+
+
+def _rendered(backend: str, wanted: Sequence[Rule], ruleset: str) -> Dict[str, Any]:
+    """The rules in a firewall's own form."""
+    if backend == "auto":
+        raise FirewallError("state 'rendered' needs a backend: set it to one of %s" % ", ".join(registry.NAMES))
+    rendered = registry.load(backend).render(wanted, ruleset)
+    return _told({"changed": False, "backend": backend, "rendered": rendered}, _wide(wanted))
+
+
+def _gathered(firewall: Firewall, asked: Asked) -> Dict[str, Any]:
+    """What the host has."""
+    state = firewall.read(asked)
+    found = [rule.to_dict() for rule in state.rules]
+    result = {"changed": False, "backend": firewall.name, "before": found, "gathered": found}
+    return _told(dict(result, **_others(state)), ())
+
+
+def _change(
+    state: str,
+    firewall: Firewall,
+    asked: Asked,
+    wanted: Sequence[Rule],
+    journal: _confirm.Journal,
+    check: bool,
+    seconds: int,
+) -> Dict[str, Any]:
+    """Plan, and outside check mode carry the plan out.
+
+    :param seconds: how long a change waits for its confirmation; 0 when it needs none.
+    """
+    notices = _docker(firewall.host)
+    if journal.pending() is not None:
+        if check:
+            text = "%s: what this run would do is seen from what is loaded now" % journal.busy()
+            notices.append(Notice(code="waiting", text=text))
+        else:
+            lock = journal.lock()
+            try:
+                journal.recover()
+            finally:
+                os.close(lock)
     stamp = journal.stamp()
-    planned = _planned(params["state"], backend, options, wanted, root)
+    planned = _planned(state, firewall, asked, wanted)
     waiting = None
-    if planned.change.operations and not check and not backend.confirms:
-        backend.apply(planned.change)
-    elif planned.change.operations and not check:
+    if planned.plan.operations and not check:
         lock = journal.lock()
         try:
             if journal.recover() or journal.stamp() != stamp:
                 # Another run's change came or went in the meantime.
-                planned = _planned(params["state"], backend, options, wanted, root)
-            if planned.change.operations:
-                waiting = _confirm.carry_out(journal, lock, backend, planned.change, seconds, _origin())
+                planned = _planned(state, firewall, asked, wanted)
+            if planned.plan.operations:
+                waiting = _confirm.carry_out(journal, lock, planned.plan, seconds, _origin())
         finally:
             os.close(lock)
-    result = {
-        "changed": bool(planned.change.operations),
-        "backend": backend.name,
-        "before": [rule.to_dict() for rule in planned.have.rules],
+    result: Dict[str, Any] = {
+        "changed": bool(planned.plan.operations),
+        "backend": firewall.name,
+        "before": [rule.to_dict() for rule in planned.state.rules],
         "after": [rule.to_dict() for rule in planned.target],
-        "diff": {"before": planned.change.before, "after": planned.change.after},
-        "operations": planned.change.operations,
-        "warnings": warnings + planned.warnings + planned.change.warnings,
+        "diff": {"before": planned.plan.before, "after": planned.plan.after},
+        "operations": [step.to_dict() for step in planned.plan.operations],
     }
-    if params.get("foreign"):
-        result["foreign"] = backend.foreign(planned.have)
+    result.update(_others(planned.state))
     if waiting:
         result["confirm"] = waiting
-    return result
+    return _told(result, [*notices, *planned.notices, *planned.plan.notices])
 
 
-def _planned(state: str, backend: Backend, options: Options, wanted: List[Rule], root: str) -> Planned:
+def _told(result: Dict[str, Any], notices: Sequence[Notice]) -> Dict[str, Any]:
+    """A result with its notices, for programs and as warnings for people."""
+    return dict(result, notices=[notice.to_dict() for notice in notices], warnings=[notice.text for notice in notices])
+
+
+def _others(state: State) -> Dict[str, Any]:
+    """What the host has beside the ruleset, where that was asked for."""
+    if not state.asked.foreign:
+        return {}
+    return {
+        "exposed": [exposure.to_dict() for exposure in state.exposed()],
+        "foreign": state.foreign(),
+        "rulesets": {name: [rule.to_dict() for rule in rules] for name, rules in state.rulesets().items()},
+    }
+
+
+def _planned(state: str, firewall: Firewall, asked: Asked, wanted: Sequence[Rule]) -> Planned:
     """Read the host and work out what leads to what is wanted."""
-    backend.options = options
-    have = backend.read()
-    target = _plan.target(state, [rule for rule in have.rules if rule.name != _guard.GUARD_NAME], wanted)
-    warnings = _wide(target) + _forwarding(target, root)
-    guard = _management(backend, have)
-    if guard:
-        warnings.append(
+    have = firewall.read(asked)
+    kept = [rule for rule in have.rules if rule.name != _connection.GUARD_NAME]
+    want = Wanted(rules=tuple(changes.target(state, kept, wanted)), guard=_guard(have))
+    notices = _wide(want.rules) + _forwarding(want.rules, firewall.host)
+    if want.guard:
+        text = (
             "no rule but this ruleset's own admits the connection that manages this host (%s to port %s): "
-            "its rule 'management' does" % (guard.sources[0], _ports.text(guard.tcp[0]))
+            "its rule 'management' does" % (want.guard.sources[0], _ports.text(want.guard.tcp[0]))
         )
-        backend.options = options._replace(guard=guard)
-        target = [guard] + target
-    return Planned(have, target, warnings, backend.plan(have, target))
+        notices.append(Notice(code="guard", text=text, rules=(_connection.GUARD_NAME,)))
+    return Planned(state=have, target=want.all, notices=tuple(notices), plan=have.plan(want))
 
 
 def _settle(params: Dict[str, Any], run: Any, journal: _confirm.Journal, identity: str, root: str) -> Dict[str, Any]:
     """Confirm a change over the connection of this call.
 
-    :returns: ``confirm`` as C(_confirm.Journal.ask) returns it.
+    :returns: ``confirm`` as ``Journal.ask`` returns it.
     """
     answer = journal.ask(identity, _origin())
     found = journal.pending() or {}
@@ -217,50 +266,13 @@ def _settle(params: Dict[str, Any], run: Any, journal: _confirm.Journal, identit
         if origin is None or list(origin) != _origin():
             execute(dict(params, _confirm=None, confirm_seconds=0), run, False, root)
             answer = dict(answer, state=_confirm.CONFIRMED)
-    return {"changed": False, "confirm": answer, "warnings": []}
+    return {"changed": False, "confirm": answer}
 
 
 def _origin() -> Optional[List[Any]]:
-    """What tells the present ssh connection from another one; ``None`` without one."""
-    found = _guard.connection()
+    """The fields that tell the present ssh connection from another; ``None`` without a connection."""
+    found = _connection.connection()
     return list(found) if found else None
-
-
-def choose(name: str, run: Any, options: Options, root: str = "/") -> Backend:
-    """The backend that was asked for, or the one that the host uses.
-
-    :raises BackendError: it is not there; none is; or two are in use.
-    """
-    backends = [kind(run, options, root) for kind in BACKENDS]
-    if name != "auto":
-        backend = next(one for one in backends if one.name == name)
-        if not backend.installed():
-            raise BackendError(
-                "%s is not installed on this host: install it (the role does with host_firewall_install: true), "
-                "or set another backend" % name
-            )
-        return backend
-    installed = [backend for backend in backends if backend.installed()]
-    found = [backend for backend in installed if backend.in_use()] or installed
-    if len(found) == 1:
-        return found[0]
-    names = " and ".join(backend.name for backend in found)
-    if not found:
-        raise BackendError(
-            "no firewall that this collection manages is installed on this host (%s): install one "
-            "(the role does with host_firewall_install: true and host_firewall_backend set), or use state 'rendered'"
-            % ", ".join(kind.name for kind in BACKENDS)
-        )
-    raise BackendError(
-        "%s are both %s on this host: set the backend (host_firewall_backend) to the one to manage"
-        % (names, "in use" if found[0].in_use() else "installed and neither is in use")
-    )
-
-
-def _named(name: str) -> Type[Backend]:
-    if name == "auto":
-        raise BackendError("state 'rendered' needs a backend: set it to ufw, firewalld or pf")
-    return next(kind for kind in BACKENDS if kind.name == name)
 
 
 def _check_zone(zone: str) -> str:
@@ -270,43 +282,46 @@ def _check_zone(zone: str) -> str:
     return zone
 
 
-def _management(backend: Backend, have: Have) -> Optional[Rule]:
+def _guard(state: State) -> Optional[Rule]:
     """The rule that has to be there for the present connection, if any.
 
     A run without an ssh connection keeps the rule that an earlier one needed: it cannot know better.
     """
-    if not backend.denies_inbound(have) or not (have.active or backend.options.enable):
+    if not state.refuses_inbound():
         return None
-    connection = _guard.connection()
+    connection = _connection.connection()
     if connection:
-        admitted = backend.admits(have, connection.address, connection.port)
-        return None if admitted else _guard.guard(connection)
-    return next((rule for rule in have.rules if rule.name == _guard.GUARD_NAME), None)
+        admitted = state.admits(connection.address, connection.port)
+        return None if admitted else _connection.guard(connection)
+    return next((rule for rule in state.rules if rule.name == _connection.GUARD_NAME), None)
 
 
-def _wide(rules: Sequence[Rule]) -> List[str]:
-    warnings = []
+def _wide(rules: Sequence[Rule]) -> List[Notice]:
+    notices = []
     for rule in rules:
         ports = _ports.size(rule.tcp) + _ports.size(rule.udp)
         if rule.direction == "in" and not rule.sources and ports > WIDE:
-            warnings.append("rule %r lets anywhere reach %d ports: set sources" % (rule.name, ports))
-    return warnings
+            text = "rule %r lets anywhere reach %d ports: set sources" % (rule.name, ports)
+            notices.append(Notice(code="wide", text=text, rules=(rule.name,), direction="in"))
+    return notices
 
 
-def _forwarding(rules: Sequence[Rule], root: str) -> List[str]:
+def _forwarding(rules: Sequence[Rule], host: Host) -> List[Notice]:
     """Warn where the kernel forwards nothing, whatever the rules say."""
     wanted = {family for rule in rules if rule.direction == "forward" for family in _rules.families(rule)}
-    warnings = []
+    notices = []
     for family, path, switch in _FORWARDING:
-        if family in wanted and (_files.read(os.path.join(root, path)) or "").strip() == "0":
-            warnings.append(
+        if family in wanted and (_files.read(host.path(path)) or "").strip() == "0":
+            text = (
                 "this host forwards no IPv%d (%s is 0): the forward rules let nothing through there until it is 1, "
                 "in a file of /etc/sysctl.d; or give sources of the other IP version alone" % (family, switch)
             )
-    return warnings
+            notices.append(Notice(code="forwarding-off", text=text, direction="forward"))
+    return notices
 
 
-def _docker(root: str) -> List[str]:
-    if platform.system() == "Linux" and os.path.exists(os.path.join(root, "sys/class/net/docker0")):
-        return ["ports that Docker publishes pass by this firewall's rules: no ruleset opens or closes them"]
+def _docker(host: Host) -> List[Notice]:
+    if platform.system() == "Linux" and os.path.exists(host.path("sys/class/net/docker0")):
+        text = "ports that Docker publishes pass by this firewall's rules: no ruleset opens or closes them"
+        return [Notice(code="docker", text=text)]
     return []

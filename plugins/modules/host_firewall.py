@@ -268,6 +268,57 @@ operations:
         destinations: []
         interface: ""
         out_interface: ""
+notices:
+  description: What a person should see, as data. The same sentences are among the warnings.
+  returned: when there is a result of O(state)
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: A code for programs, such as V(off) or V(guard). The guide on troubleshooting lists them.
+      type: str
+    text:
+      description: A sentence for people. It may change from release to release.
+      type: str
+    rules:
+      description: The names of the rules that it is about.
+      type: list
+      elements: str
+    direction:
+      description: The direction of these rules; empty for all.
+      type: str
+exposed:
+  description: What lets anywhere in - inbound rules without a source, the ruleset's own and others'.
+  returned: when O(foreign) is V(true) and O(state) is not V(rendered)
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The firewall's own word for it, such as V(rule), V(service), V(port) or V(default).
+      type: str
+    own:
+      description: Whether a ruleset of this collection owns it.
+      type: bool
+    ruleset:
+      description: The ruleset that owns it; empty when it is somebody else's.
+      type: str
+    name:
+      description: The name of the rule, or of the object of the firewall.
+      type: str
+    protocol:
+      description: V(tcp), V(udp) or V(any).
+      type: str
+    ports:
+      description: Ports and ranges of ports.
+      type: list
+      elements: str
+    text:
+      description: The rule as the firewall's own tools show it.
+      type: str
+rulesets:
+  description: The rules of every ruleset of this collection on the host, by its name, in the form of O(rules).
+  returned: when O(foreign) is V(true) and O(state) is not V(rendered)
+  type: dict
 foreign:
   description:
     - What the firewall lets in, in its own words, as text - the defaults and the rules files of ufw, what

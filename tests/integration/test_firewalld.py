@@ -41,7 +41,7 @@ params = dict(ruleset="apple", state="replaced", enable=None, zone="", confirm_s
 params.update((key, asked[key]) for key in asked if key != "check")
 try:
     print(json.dumps(_host_firewall.execute(params, run, asked["check"])))
-except (_backend.BackendError, _rules.RuleError) as error:
+except (_backend.FirewallError, _rules.RuleError) as error:
     print(json.dumps({"msg": str(error)}))
     sys.exit(1)
 """

@@ -96,7 +96,7 @@ def main() -> None:
     for state, start in itertools.product(("replaced", "merged", "deleted"), range(0, len(made), 3)):
         have, want = made[start : start + 9], made[start + 4 : start + 12]
         target = _plan.target(state, have, want)
-        plans.append([[one.to_dict() for one in target], _plan.operations(have, target)])
+        plans.append([[one.to_dict() for one in target], [step.to_dict() for step in _plan.operations(have, target)]])
     subsets = [list(part) for size in range(4) for part in itertools.permutations(RANGES, size)]
     print(
         json.dumps(

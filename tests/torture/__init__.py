@@ -43,7 +43,7 @@ params = dict(ruleset="apple", state="replaced", enable=None, zone="", confirm_s
 params.update(asked)
 try:
     print(json.dumps(_host_firewall.execute(params, _confirm.Runner(start), False)))
-except (_backend.BackendError, _rules.RuleError, OSError) as error:
+except (_backend.FirewallError, _rules.RuleError, OSError) as error:
     print(json.dumps({"msg": str(error)}))
     sys.exit(1)
 """

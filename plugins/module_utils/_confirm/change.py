@@ -30,7 +30,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tupl
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Backend, BackendError, Change
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan
 
 # Where programs keep what survives a reboot: Linux; macOS and the BSDs.
 _STATE_FOLDERS = ("var/lib", "var/db")
@@ -83,13 +83,13 @@ class Journal:
 
         :param wait: how long to wait for it, in seconds.
         :returns: a descriptor; the lock goes when the last process that has it closes it.
-        :raises BackendError: another run's change is still under way, or nothing can be kept here.
+        :raises FirewallError: another run's change is still under way, or nothing can be kept here.
         """
         try:
             os.makedirs(self.folder, 0o700, exist_ok=True)
             descriptor = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise BackendError("what a change needs to be undone cannot be kept (%s): nothing was changed" % error)
+            raise FirewallError("what a change needs to be undone cannot be kept (%s): nothing was changed" % error)
         deadline = time.monotonic() + wait
         while True:
             try:
@@ -98,7 +98,7 @@ class Journal:
             except OSError as error:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES) or time.monotonic() > deadline:
                     os.close(descriptor)
-                    raise BackendError("%s: nothing was changed; run this again then" % self.busy())
+                    raise FirewallError("%s: nothing was changed; run this again then" % self.busy())
             time.sleep(0.2)
 
     def busy(self) -> str:
@@ -196,45 +196,43 @@ class Runner:
         return int(code), str(out), str(err)
 
 
-def carry_out(
-    journal: Journal, lock: int, backend: Backend, change: Change, seconds: int, origin: Origin
-) -> Optional[Dict[str, Any]]:
+def carry_out(journal: Journal, lock: int, plan: Plan, seconds: int, origin: Origin) -> Optional[Dict[str, Any]]:
     """Make a change under the eyes of a keeper.
 
     :param lock: the host's lock, as L(Journal.lock) gave it.
     :param seconds: how long the change waits for its confirmation; 0 when it needs none.
     :param origin: the connection that it is made over.
     :returns: ``id``, ``seconds`` and ``until`` of the change that waits; ``None`` when none does.
-    :raises BackendError: it failed; the host is as it was.
+    :raises FirewallError: it failed; the host is as it was.
     """
-    seconds = seconds if backend.live(change) else 0
+    seconds = seconds if plan.live else 0
     letters = random.SystemRandom()
     identity = "".join(letters.choice(string.ascii_lowercase + string.digits) for _unused in range(20))
     record = {
         "id": identity,
-        "ruleset": backend.options.ruleset,
-        "files": backend.files(change),
+        "ruleset": plan.ruleset,
+        "files": [[item.path, item.before, item.after, item.mode] for item in plan.files],
         "origin": origin,
         "until": "",
     }
     try:
         journal.begin(record)
     except OSError as error:
-        raise BackendError("what the change needs to be undone cannot be kept (%s): nothing was changed" % error)
+        raise FirewallError("what the change needs to be undone cannot be kept (%s): nothing was changed" % error)
     try:
-        here, lent = _Keeper(journal, lock, backend, change, record).start()
+        here, lent = _Keeper(journal, lock, plan, record).start()
     except OSError as error:
         journal.close(identity, RESTORED, str(error))
-        raise BackendError("no process can be started to undo the change (%s): nothing was changed" % error)
-    engaged: Any = None
-    runner = backend.run if isinstance(backend.run, Runner) else None
+        raise FirewallError("no process can be started to undo the change (%s): nothing was changed" % error)
+    loaded: Json = None
+    runner = plan.host.run if isinstance(plan.host.run, Runner) else None
     if runner:
         runner.lent = (lent,)
     try:
         if seconds:
-            engaged = backend.engage(change)
+            loaded = plan.load()
         else:
-            backend.apply(change)
+            plan.apply()
     except BaseException as error:
         # Backends put back what they did. That it is so is the keeper's to see, and to mend.
         os.close(lent)
@@ -254,31 +252,30 @@ def carry_out(
         here.close()
         return None
     try:
-        here.sendall(("wait %d %s\n" % (seconds, json.dumps(engaged))).encode())
+        here.sendall(("wait %d %s\n" % (seconds, json.dumps(loaded))).encode())
         answer = _line(here)
     except OSError:
         answer = ""
     here.close()
     if not answer:
         why = "the process that was to wait for the confirmation is gone"
-        backend.undo(change)
+        plan.rollback()
         journal.close(identity, RESTORED, why)
     os.close(lent)
     if not answer:
-        raise BackendError("%s: the old rules were restored; run this again" % why)
+        raise FirewallError("%s: the old rules were restored; run this again" % why)
     return {"id": identity, "seconds": seconds, "until": answer}
 
 
 class _Keeper:
     """The process that undoes a change unless it is told not to."""
 
-    def __init__(self, journal: Journal, lock: int, backend: Backend, change: Change, record: Dict[str, Any]) -> None:
+    def __init__(self, journal: Journal, lock: int, plan: Plan, record: Dict[str, Any]) -> None:
         self.journal = journal
         self.lock = lock
-        self.backend = backend
-        self.change = change
+        self.plan = plan
         self.record = record
-        self.engaged: Any = None
+        self.loaded: Json = None
 
     def start(self) -> Tuple[socket.socket, int]:
         """Split the keeper off.
@@ -331,15 +328,15 @@ class _Keeper:
         return bool((self.journal.pending() or {}).get("id") == self.record["id"])
 
     def _run(self, there: socket.socket, alive: int) -> None:
-        if isinstance(self.backend.run, Runner):
-            self.backend.run.lent = ()
+        if isinstance(self.plan.host.run, Runner):
+            self.plan.host.run.lent = ()
         there.sendall(b"ready\n")
         order, _unused, rest = _line(there).partition(" ")
         if order == "done":
             return
         if order == "wait":
-            seconds, _unused, engaged = rest.partition(" ")
-            self.engaged = json.loads(engaged)
+            seconds, _unused, loaded = rest.partition(" ")
+            self.loaded = json.loads(loaded)
             self._wait(there, int(seconds))
             return
         # An end of file says that the run is dead. What it started may not be: first all of that.
@@ -405,7 +402,7 @@ class _Keeper:
             return False
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
-            self.backend.keep(self.change, self.engaged)
+            self.plan.commit(self.loaded)
         # Whatever it was, the old rules come back.
         except BaseException as error:  # noqa: BLE001
             self._undo(" ".join(str(error).split()))
@@ -418,7 +415,7 @@ class _Keeper:
     def _undo(self, why: str) -> None:
         for number in range(_TRIES):
             try:
-                self.backend.undo(self.change)
+                self.plan.rollback()
                 self.journal.close(self.record["id"], RESTORED, why)
             # Nobody else is left to try again.
             except BaseException as error:  # noqa: BLE001

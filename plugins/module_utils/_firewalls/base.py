@@ -2,178 +2,291 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the module and a backend say to each other.
+"""What a firewall is to a run: three roles.
 
-A backend reads a host, works out what would have to be written, writes it, and does nothing else. The
-module calls, in this order: L(Backend.read), L(Backend.plan) and, outside check mode and where there is
-something to do, L(Backend.apply). A plan is all there is to a run: check mode shows it, a real run does it.
-A change that has to be confirmed is made by L(Backend.engage) in the place of L(Backend.apply), and ends in
-L(Backend.keep) or in L(Backend.undo), from another process than the one that made it.
+A :class:`Firewall` reads a host. The :class:`State` that it returns answers questions and plans; it does no
+input or output. The :class:`Plan` that the state returns is all there is to a run: check mode shows it, a real
+run carries it out.
+
+A change that nobody has to confirm is made by :meth:`Plan.apply`. A change that waits for its confirmation is
+made by :meth:`Plan.load`, and ends in :meth:`Plan.commit` or in :meth:`Plan.rollback`, which run in another
+process than the one that loaded it.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple, Union
 
-from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 # argv and what goes to standard input; (exit code, standard output, standard error). Never a shell.
 Run = Callable[[List[str], Optional[str]], Tuple[int, str, str]]
+Json = Union[None, bool, int, str, List["Json"], Dict[str, "Json"]]
 
 
-class BackendError(Exception):
-    """The firewall cannot be managed as it is. The message says what was found and what would do."""
+class FirewallError(Exception):
+    """The firewall cannot be managed as it is. The message says what was found and what would do.
 
-
-class Have(NamedTuple):
-    """What a host has of a ruleset.
-
-    ``rules``: the ruleset's own rules as the firewall keeps them for good. ``active``: the firewall is
-    loaded now. ``enabled``: it comes up at the next boot. ``native``: the backend's own reading.
+    :param code: a code of ``_notices.CODES`` for programs; an administrator accepts a refusal by it.
     """
 
-    rules: List[Rule]
-    active: bool
-    enabled: bool
-    native: Any
+    def __init__(self, message: str, code: str = "other") -> None:
+        super().__init__(message)
+        self.code = code
 
 
-class Change(NamedTuple):
-    """What a run would do.
+@dataclass(frozen=True)
+class Host:
+    """How a firewall reaches its host.
 
-    ``operations``: dicts with ``action`` and what it is about; empty when nothing is to be done.
-    ``before`` and ``after``: the ruleset's part of the host as text. ``warnings``: sentences for the user.
-    ``steps``: the backend's own, for its L(Backend.apply).
-    """
-
-    operations: List[Dict[str, Any]]
-    before: str
-    after: str
-    warnings: List[str]
-    steps: Any
-
-
-class Options(NamedTuple):
-    """What a run is asked, beside the rules.
-
-    ``enable`` true switches the firewall on; ``zone`` is firewalld's; ``guard`` is the rule that keeps the
-    present management connection admitted, and stands before every other rule.
-    """
-
-    ruleset: str
-    enable: Optional[bool] = None
-    zone: str = ""
-    guard: Optional[Rule] = None
-
-
-class Backend:
-    """Base of the backends.
-
-    :param run: starts a process; the only way in which a backend does.
-    :param options: the run's options.
+    :param run: starts a process; the only way in which a firewall does.
     :param root: the host's root folder, another one in tests.
     """
 
-    name = ""
-    # Whether the three of engage, keep and undo are there; without them no change waits to be confirmed.
-    confirms = False
-
-    def __init__(self, run: Run, options: Options, root: str = "/") -> None:
-        self.run = run
-        self.options = options
-        self.root = root
+    run: Run
+    root: str = "/"
 
     def path(self, *parts: str) -> str:
         """A path below the host's root."""
         return os.path.join(self.root, *parts)
 
-    def installed(self) -> bool:
-        """Say whether the firewall is on the host, without starting a process."""
-        raise NotImplementedError
 
-    def in_use(self) -> bool:
-        """Say whether the firewall is switched on, now or at the next boot, without starting a process."""
-        raise NotImplementedError
+@dataclass(frozen=True)
+class Asked:
+    """What a run is asked, beside the rules.
 
-    def read(self) -> Have:
-        """Read the host.
+    :param ruleset: the name under which the rules are owned.
+    :param enable: true switches the firewall on.
+    :param zone: firewalld's zone for inbound rules; empty for its default.
+    :param foreign: whether the state is asked what others have (``exposed``, ``foreign``).
+    :param accept: codes of refusals that the administrator accepts.
+    """
 
-        :raises BackendError: the host's firewall cannot be read as it is.
-        """
-        raise NotImplementedError
+    ruleset: str
+    enable: Optional[bool] = None
+    zone: str = ""
+    foreign: bool = False
+    accept: FrozenSet[str] = frozenset()
 
-    def denies_inbound(self, have: Have) -> bool:
-        """Say whether what comes in is refused unless a rule allows it."""
-        raise NotImplementedError
 
-    def admits(self, have: Have, address: str, port: int) -> bool:
-        """Say whether a rule that is not the ruleset's lets an address reach a TCP port.
+@dataclass(frozen=True)
+class Wanted:
+    """What the ruleset is to hold.
 
-        :param address: the canonical address of the other side.
-        :raises BackendError: no rule could: the firewall drops that IP version altogether.
-        """
-        raise NotImplementedError
+    :param rules: the rules, without the guard.
+    :param guard: the rule that keeps the present management connection admitted. It stands before every other.
+    """
 
-    def foreign(self, have: Have) -> str:
-        """What the firewall has beside the ruleset, in its own words, as far as that lets connections in.
+    rules: Tuple[Rule, ...]
+    guard: Optional[Rule] = None
 
-        Not held to anything, and empty where it cannot be told: it is for people, and for the audit.
-        """
-        raise NotImplementedError
+    @property
+    def all(self) -> Tuple[Rule, ...]:
+        """The guard, if any, and the rules."""
+        return ((self.guard,) if self.guard else ()) + self.rules
 
-    def plan(self, have: Have, wanted: Sequence[Rule]) -> Change:
-        """Work out what leads from what is there to exactly the wanted rules. Changes nothing.
 
-        :raises BackendError: the wanted rules cannot be had on this host.
-        """
-        raise NotImplementedError
+@dataclass(frozen=True)
+class Operation:
+    """A step of a plan, for programs and people.
 
-    def apply(self, change: Change) -> None:
+    :param action: ``add``, ``change`` or ``remove`` a ``rule``; ``mend`` or ``enable`` of ``what``.
+    :param rule: the rule after the step; for ``remove``, the rule that goes.
+    :param was: the rule before, for ``change``.
+    :param what: a sentence, where no rule is meant.
+    """
+
+    action: str
+    rule: Optional[Rule] = None
+    was: Optional[Rule] = None
+    what: str = ""
+
+    def to_dict(self) -> Dict[str, Any]:
+        """The plain form: ``action``, and ``rule`` and ``was`` as dictionaries or ``what``."""
+        found: Dict[str, Any] = {"action": self.action}
+        if self.rule is not None:
+            found["rule"] = self.rule.to_dict()
+        else:
+            found["what"] = self.what
+        if self.was is not None:
+            found["was"] = self.was.to_dict()
+        return found
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """Something that lets anywhere in: an inbound rule without a source, of whoever owns it.
+
+    :param kind: the firewall's own word for it, such as ``rule``, ``service``, ``port``, ``policy`` or ``default``.
+    :param ruleset: the ruleset of this collection that owns it; empty where it is somebody else's.
+    :param name: the rule's name where a ruleset owns it, else the name of the object (zone, chain, service).
+    :param protocol: ``tcp``, ``udp`` or ``any`` (both).
+    :param ports: port ranges as text, ``"443"`` and ``"3478-3497"``; ``"0-65535"`` for every port.
+    :param text: the rule as the firewall's own tools show it, for people.
+    """
+
+    kind: str
+    ruleset: str
+    name: str
+    protocol: str
+    ports: Tuple[str, ...]
+    text: str
+
+    def to_dict(self) -> Dict[str, Any]:
+        """The plain form: a dictionary of the fields, and ``own``, whether a ruleset owns it."""
+        return {
+            "kind": self.kind,
+            "own": bool(self.ruleset),
+            "ruleset": self.ruleset,
+            "name": self.name,
+            "protocol": self.protocol,
+            "ports": list(self.ports),
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True)
+class Plan(ABC):
+    """What a run would do. Only its four methods touch the host.
+
+    :param host: the host.
+    :param ruleset: the ruleset that it changes.
+    :param operations: empty when nothing is to be done.
+    :param notices: what people should know.
+    :param before: the ruleset's part of the host as text.
+    :param after: the same after the run.
+    :param files: the files that the plan writes, in their order.
+    """
+
+    host: Host
+    ruleset: str
+    operations: Tuple[Operation, ...]
+    notices: Tuple[Notice, ...]
+    before: str
+    after: str
+    files: Tuple[FileChange, ...]
+
+    @property
+    @abstractmethod
+    def live(self) -> bool:
+        """Whether the plan does anything beyond files that wait for the firewall's next start."""
+
+    @abstractmethod
+    def apply(self) -> None:
         """Do what was planned: all of it, or nothing.
 
-        :raises BackendError: it failed; the host is as it was.
+        :raises FirewallError: it failed; the host is as it was.
         """
-        raise NotImplementedError
 
-    def files(self, change: Change) -> List[FileChange]:
-        """The files that a change writes, in their order."""
-        return list(change.steps.files)
+    @abstractmethod
+    def load(self) -> Json:
+        """Load the change but leave the files alone, so that a reboot undoes it.
 
-    def live(self, change: Change) -> bool:
-        """Say whether a change does anything beyond files that wait for the firewall's next start."""
-        raise NotImplementedError
-
-    def engage(self, change: Change) -> Any:
-        """Bring what is loaded to what was planned, and leave the files as they were: a reboot takes it back.
-
-        :returns: what L(keep) has to know of how it went, in the types of JSON.
-        :raises BackendError: it failed; the host is as it was.
+        :returns: what :meth:`commit` has to know of how it went.
+        :raises FirewallError: it failed; the host is as it was.
         """
-        self.apply(change)
-        _files.put_back(self.files(change))
-        return None
 
-    def keep(self, change: Change, engaged: Any) -> None:
-        """Write the files of a change that L(engage) made.
+    @abstractmethod
+    def commit(self, loaded: Json) -> None:
+        """Write the files of a change that was loaded.
 
-        :param engaged: what L(engage) returned.
-        :raises BackendError: the host is no longer as L(engage) left it. The files are as they were.
+        :param loaded: what :meth:`load` returned.
+        :raises FirewallError: the host is no longer as :meth:`load` left it. The files are as they were.
         """
-        raise NotImplementedError
 
-    def undo(self, change: Change) -> None:
-        """Put everything back as it was before the change, from wherever L(apply), L(engage) or L(keep) left it.
+    @abstractmethod
+    def rollback(self) -> None:
+        """Put back what was there before, from wherever :meth:`apply`, :meth:`load` or :meth:`commit` left it.
 
-        What somebody else changed since stays. Again and again does no more than once.
+        What somebody else changed since stays. A second call does no more than the first.
 
-        :raises BackendError: it could not be done; to be tried again.
+        :raises FirewallError: it could not be done; try again.
         """
-        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class State(ABC):
+    """All that was read of a host. Answers and plans without input or output.
+
+    :param host: the host, for the plan.
+    :param asked: what the run is asked.
+    :param rules: the ruleset's own rules as the firewall keeps them for good, the guard among them.
+    :param active: the firewall is loaded now.
+    :param enabled: it comes up at the next boot.
+    """
+
+    host: Host
+    asked: Asked
+    rules: Tuple[Rule, ...]
+    active: bool
+    enabled: bool
+
+    @abstractmethod
+    def refuses_inbound(self) -> bool:
+        """Whether inbound packets are refused unless a rule allows them, now or by what the files say."""
+
+    @abstractmethod
+    def admits(self, address: Optional[str], port: int) -> bool:
+        """Whether a rule that is not the ruleset's lets an address reach a TCP port.
+
+        :param address: the canonical address of the other side; ``None`` asks whether any address may.
+        :raises FirewallError: no rule could: the firewall drops that IP version altogether.
+        """
+
+    @abstractmethod
+    def exposed(self) -> List[Exposure]:
+        """What lets anywhere in, own and foreign. Empty unless ``asked.foreign``."""
+
+    @abstractmethod
+    def foreign(self) -> str:
+        """Free text for people: what the firewall has beside the ruleset. Empty unless ``asked.foreign``."""
+
+    @abstractmethod
+    def rulesets(self) -> Dict[str, Tuple[Rule, ...]]:
+        """The rules of every ruleset of this collection on the host, by its name."""
+
+    @abstractmethod
+    def plan(self, want: Wanted) -> Plan:
+        """Work out what leads from what is there to exactly what is wanted.
+
+        :raises FirewallError: the wanted rules cannot be had on this host.
+        """
+
+
+class Firewall(ABC):
+    """A firewall of a host. Cheap to make: nothing is read before :meth:`read`.
+
+    :param host: the host.
+    """
+
+    name = ""
+    # Among firewalls in use at the same time, a host uses the one of the lowest rank: a front end comes first.
+    rank = 0
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    @abstractmethod
+    def installed(self) -> bool:
+        """Whether the firewall is on the host. Starts no process."""
+
+    @abstractmethod
+    def in_use(self) -> bool:
+        """Whether the firewall is switched on, now or at the next boot. Starts no process."""
+
+    @abstractmethod
+    def read(self, asked: Asked) -> State:
+        """Read the host.
+
+        :raises FirewallError: the firewall cannot be read as it is.
+        """
 
     @classmethod
+    @abstractmethod
     def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
         """The rules as this firewall's own files, by their path on a host. Needs no firewall."""
-        raise NotImplementedError

@@ -2,15 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what a host has and what is wanted to what will be there, and the operations between the two.
-
-Pure: no host is needed to know what a run will do.
-"""
+"""What every firewall's plan has in common. Pure: no host is needed to know what a run will do."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from typing import List, Sequence
 
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Operation
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise
 
 
@@ -33,20 +31,23 @@ def target(state: str, have: Sequence[Rule], want: Sequence[Rule]) -> List[Rule]
     raise ValueError("no plan for state %r" % state)
 
 
-def operations(have: Sequence[Rule], wanted: Sequence[Rule]) -> List[Dict[str, Any]]:
-    """What has to be done to the ruleset, in the order add, change, remove.
-
-    :returns: dicts with ``action`` (``add``, ``change`` or ``remove``), ``rule`` (the rule in its plain
-        form) and, for a change, ``was`` (the rule before).
-    """
+def operations(have: Sequence[Rule], wanted: Sequence[Rule]) -> List[Operation]:
+    """The steps from the rules that are there to the wanted ones, in the order add, change, remove."""
     old = {rule.key: rule for rule in normalise(have)}
     new = {rule.key: rule for rule in normalise(wanted)}
-    added: List[Dict[str, Any]] = []
-    changed: List[Dict[str, Any]] = []
-    for key, rule in new.items():
-        if key not in old:
-            added.append({"action": "add", "rule": rule.to_dict()})
-        elif old[key] != rule:
-            changed.append({"action": "change", "rule": rule.to_dict(), "was": old[key].to_dict()})
-    removed = [{"action": "remove", "rule": rule.to_dict()} for key, rule in old.items() if key not in new]
+    added = [Operation(action="add", rule=rule) for key, rule in new.items() if key not in old]
+    changed = [
+        Operation(action="change", rule=rule, was=old[key])
+        for key, rule in new.items()
+        if key in old and old[key] != rule
+    ]
+    removed = [Operation(action="remove", rule=rule) for key, rule in old.items() if key not in new]
     return added + changed + removed
+
+
+def mends(*found: str) -> List[Operation]:
+    """A step for each thing that has drifted.
+
+    :param found: sentences, or paths of files.
+    """
+    return [Operation(action="mend", what=what) for what in found]

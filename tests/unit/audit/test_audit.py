@@ -150,7 +150,7 @@ def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
         "installed and neither is in use",
         "are both %s on this host",
     ):
-        assert words in said["_run.py"]
+        assert words in said["_firewalls/registry.py"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._confirm import change as _confirm
 from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Journal
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
 
 
@@ -31,7 +32,9 @@ def test_a_change_whose_keeper_is_gone_is_taken_back(tmp_path: Path) -> None:
     ]
     lock = journal.lock()
     stamp = journal.stamp()
-    journal.begin({"id": "abc", "files": changes, "until": "", "ruleset": "apple"})
+    journal.begin(
+        {"id": "abc", "files": [list(astuple(change)) for change in changes], "until": "", "ruleset": "apple"}
+    )
     assert journal.stamp() != stamp
     assert journal.ask("abc", None)["state"] == _confirm.GONE
     assert journal.recover() and not journal.recover()
@@ -46,7 +49,7 @@ def test_one_change_at_a_time(tmp_path: Path) -> None:
     journal = Journal(str(tmp_path))
     lock = journal.lock()
     journal.begin({"id": "abc", "files": [], "until": "2026-01-01T00:00:00Z", "ruleset": "kiosk"})
-    with pytest.raises(BackendError, match=r"'kiosk'\) waits until 2026-01-01T00:00:00Z .*: nothing was changed"):
+    with pytest.raises(FirewallError, match=r"'kiosk'\) waits until 2026-01-01T00:00:00Z .*: nothing was changed"):
         journal.lock(wait=0.1)
     os.close(lock)
     os.close(journal.lock(wait=0))
@@ -68,7 +71,7 @@ def test_bytes_that_are_no_text_survive(tmp_path: Path) -> None:
     text = _files.read(str(path))
     journal = Journal(str(tmp_path))
     os.close(journal.lock())
-    journal.begin(json.loads(json.dumps({"id": "x", "files": [FileChange(str(path), text, "new")]})))
+    journal.begin(json.loads(json.dumps({"id": "x", "files": [list(astuple(FileChange(str(path), text, "new")))]})))
     path.write_text("new")
     journal.recover()
     assert path.read_bytes() == b"caf\xe9\r\n"

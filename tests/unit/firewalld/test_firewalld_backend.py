@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError, Change, Options
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import bus as _firewalld_dbus
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld, allocate
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import Change, Options
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 PUBLIC = """<?xml version="1.0" encoding="utf-8"?>
@@ -323,7 +324,7 @@ def test_networks_that_can_match_nothing_do_not_change_for_ever(box: Box) -> Non
 def test_a_refusal_changes_nothing(box: Box) -> None:
     daemon = box.start()
     files, box.answer = box.files(), (102, "", "ERROR: x\nConfiguration error: INVALID_PORT: y\n")
-    with pytest.raises(BackendError, match=r"refuses .*INVALID_PORT: y.*nothing was changed"):
+    with pytest.raises(FirewallError, match=r"refuses .*INVALID_PORT: y.*nothing was changed"):
         box.apply(*RULES)
     assert box.files() == files and daemon.log == []
 
@@ -335,12 +336,12 @@ def test_a_reload_that_fails_is_undone(box: Box) -> None:
     files, zones = box.files(), daemon._getZoneSettings2("", "public")
     daemon.log.clear()
     daemon.fail["reload"] = "COMMAND_FAILED: no"
-    with pytest.raises(BackendError, match="not all could be put back .*COMMAND_FAILED"):
+    with pytest.raises(FirewallError, match="not all could be put back .*COMMAND_FAILED"):
         box.apply(*RULES)
     assert box.files() == files
     del daemon.fail["reload"]
     daemon.fail["addPort"] = "INVALID_PORT: gone"
-    with pytest.raises(BackendError, match="lost what was there at runtime only .*INVALID_PORT: gone"):
+    with pytest.raises(FirewallError, match="lost what was there at runtime only .*INVALID_PORT: gone"):
         box.apply(*RULES)
     assert box.files() == files
     del daemon.fail["addPort"]
@@ -365,7 +366,7 @@ def test_what_was_not_loaded_is_noticed(box: Box) -> None:
         return zones, policies, {name: one for name, one in services.items() if name != "apple-airplay"}
 
     daemon._load = forget  # type: ignore[method-assign]
-    with pytest.raises(BackendError, match=r"has not loaded .*apple-airplay missing.*everything is as it was"):
+    with pytest.raises(FirewallError, match=r"has not loaded .*apple-airplay missing.*everything is as it was"):
         box.apply(*RULES)
     assert box.files() == files and "apple-airplay" not in daemon.zones["public"]["services"]
 
@@ -374,7 +375,7 @@ def test_somebody_else_writes_meanwhile(box: Box) -> None:
     backend = box.backend()
     change = backend.plan(backend.read(), list(RULES))
     box.write("etc/firewalld/zones/public.xml", PUBLIC)
-    with pytest.raises(BackendError, match="by somebody else"):
+    with pytest.raises(FirewallError, match="by somebody else"):
         backend.apply(change)
     assert not list((box.root / "etc/firewalld/services").iterdir())
 
@@ -417,7 +418,7 @@ def test_a_fork_talks_on_a_connection_of_its_own(box: Box, monkeypatch: pytest.M
 def test_what_a_reload_would_lose_stops_it(box: Box) -> None:
     daemon = box.start()
     daemon.zones["theirs"] = dict(daemon.zones["home"])
-    with pytest.raises(BackendError, match="zone theirs is in firewalld's runtime"):
+    with pytest.raises(FirewallError, match="zone theirs is in firewalld's runtime"):
         box.plan(*RULES)
     assert box.plan().operations == []
 
@@ -435,7 +436,7 @@ def test_pending_changes_are_said(box: Box) -> None:
 def test_failed_and_silent_daemons(box: Box) -> None:
     daemon = box.start()
     daemon.state = "FAILED"
-    with pytest.raises(BackendError, match="state FAILED"):
+    with pytest.raises(FirewallError, match="state FAILED"):
         box.plan()
     # With something to write, loading is tried again, and the ruins of the runtime are not brought back.
     daemon._addPort("", "public", "7001", "tcp", 0)
@@ -444,7 +445,7 @@ def test_failed_and_silent_daemons(box: Box) -> None:
     daemon.state = "RUNNING"
     assert box.plan(*RULES).operations == []
     daemon.fail["getZones"] = "NOT_AUTHORIZED: x"
-    with pytest.raises(BackendError, match="NOT_AUTHORIZED"):
+    with pytest.raises(FirewallError, match="NOT_AUTHORIZED"):
         box.plan()
 
 
@@ -456,12 +457,12 @@ def test_interfaces_hold_only_where_a_zone_does(box: Box) -> None:
         ('<zone><interface name="eth1"/><source address="10.0.0.0/8"/></zone>', "the sources 10.0.0.0/8"),
     ):
         box.write("etc/firewalld/zones/lab.xml", text)
-        with pytest.raises(BackendError, match=why):
+        with pytest.raises(FirewallError, match=why):
             box.plan(one)
     box.write("etc/firewalld/zones/lab.xml", '<zone><interface name="eth1"/></zone>')
-    with pytest.raises(BackendError, match="in zone lab, not in zone home"):
+    with pytest.raises(FirewallError, match="in zone lab, not in zone home"):
         box.plan(one, zone="home")
-    with pytest.raises(BackendError, match="no zone 'nowhere'"):
+    with pytest.raises(FirewallError, match="no zone 'nowhere'"):
         box.plan(rule(), zone="nowhere")
     box.apply(one, rule("X", "out", interface="eth1"))
     assert sorted(box.backend().read().rules) == sorted([one, rule("X", "out", interface="eth1")])
@@ -510,9 +511,9 @@ def test_the_zone_of_forward_rules_is_where_packets_come_in(box: Box) -> None:
     assert 'ingress-zone name="home"' in text and 'egress-zone name="ANY"' in text
     assert box.plan(forward(), zone="home").operations == []
     for key in ("interface", "out_interface"):
-        with pytest.raises(BackendError, match="to interface eth9: .* default zone"):
+        with pytest.raises(FirewallError, match="to interface eth9: .* default zone"):
             box.plan(forward(**{key: "eth9"}))
-    with pytest.raises(BackendError, match="no zone 'nowhere'"):
+    with pytest.raises(FirewallError, match="no zone 'nowhere'"):
         box.plan(forward(), zone="nowhere")
 
 
@@ -569,7 +570,7 @@ def test_other_rulesets_and_administrators_are_left_alone(box: Box) -> None:
 def test_a_reference_of_somebody_elses_keeps_a_service(box: Box) -> None:
     box.apply(*RULES)
     box.write("etc/firewalld/policies/theirs.xml", '<policy target="ACCEPT"><service name="apple-airplay"/></policy>')
-    with pytest.raises(BackendError, match="apple-airplay .*policy theirs still names it"):
+    with pytest.raises(FirewallError, match="apple-airplay .*policy theirs still names it"):
         box.plan()
     assert [one["rule"]["name"] for one in box.plan(*RULES[1:]).operations] == ["FaceTime"]
 
@@ -646,7 +647,7 @@ def test_the_interface_of_an_address(box: Box) -> None:
 def test_switching_on(box: Box) -> None:
     files = box.files()
     box.answer = (1, "", "Unit is masked")
-    with pytest.raises(BackendError, match="refuses"):
+    with pytest.raises(FirewallError, match="refuses"):
         box.apply(*RULES, enable=True)
     box.answer = (0, "", "")
     change = box.apply(*RULES, enable=True)
@@ -664,7 +665,7 @@ def test_switching_on(box: Box) -> None:
     # systemd refuses: nothing of it stays.
     box.answer = (1, "", "Unit is masked")
     box.daemon = None
-    with pytest.raises(BackendError, match="could not be switched on .*masked.*nothing was changed"):
+    with pytest.raises(FirewallError, match="could not be switched on .*masked.*nothing was changed"):
         box.apply(*RULES, enable=True)
     box.answer = (0, "", "")
     box.apply()
@@ -701,13 +702,13 @@ def test_a_change_that_waits_for_its_confirmation(box: Box) -> None:
     # It was loaded, and is no more: a confirmation comes too late.
     engaged = backend.engage(change)
     daemon._removeService("", "public", "apple-airplay")
-    with pytest.raises(BackendError, match="has not loaded what was planned"):
+    with pytest.raises(FirewallError, match="has not loaded what was planned"):
         backend.keep(change, engaged)
     assert box.files() == waiting
     backend.undo(change)
     assert box.files() == files
     daemon.state = "gone"
-    with pytest.raises(BackendError, match="firewalld was stopped"):
+    with pytest.raises(FirewallError, match="firewalld was stopped"):
         backend.keep(change, engaged)
     backend.undo(change)
 
@@ -776,7 +777,7 @@ def test_runtime_drift_and_switch_are_undone(box: Box) -> None:
 
 def test_a_broken_zone_is_named(box: Box) -> None:
     box.write("etc/firewalld/zones/home.xml", "<zone>")
-    with pytest.raises(BackendError, match=r"etc/firewalld/zones/home\.xml cannot be read: .*not well-formed"):
+    with pytest.raises(FirewallError, match=r"etc/firewalld/zones/home\.xml cannot be read: .*not well-formed"):
         box.plan()
 
 

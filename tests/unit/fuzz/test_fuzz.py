@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml as _firewalld_xml
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
@@ -53,7 +53,7 @@ def test_arguments_of_the_module(rules: list[Any], ruleset: str, zone: str, back
     params = {"rules": rules, "ruleset": ruleset, "zone": zone, "backend": backend, "state": "rendered", "enable": None}
     try:
         result = _host_firewall.execute(params, None, True)
-    except (RuleError, BackendError) as error:
+    except (RuleError, FirewallError) as error:
         assert len(str(error)) > 20 and str(error).isprintable()
         return
     for path, text in result["rendered"].items():

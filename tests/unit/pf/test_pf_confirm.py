@@ -12,7 +12,8 @@ import pytest
 from unit.pf.standin import Host
 from unit.pf.test_pf_module import AIRPLAY, ALL, FACETIME, on
 
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError, Options
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import Options
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise
 
@@ -65,6 +66,6 @@ def test_what_somebody_else_took_away_is_not_kept(host: Host) -> None:
     engaged = backend.engage(change)
     host.anchors.clear()
     before = host.files()
-    with pytest.raises(BackendError, match="no longer loaded"):
+    with pytest.raises(FirewallError, match="no longer loaded"):
         backend.keep(change, engaged)
     assert host.files() == before

@@ -16,7 +16,7 @@ from unit.pf.standin import MACOS_PF_CONF, Host
 
 from ansible_collections.netports.apple.plugins.module_utils import _connection as _guard
 from ansible_collections.netports.apple.plugins.module_utils import _files
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 
 FACETIME = {"name": "FaceTime", "direction": "out", "tcp": ["80", "443", "5223"], "udp": ["3478-3497", "16384-16387"]}
 AIRPLAY = {
@@ -303,7 +303,7 @@ def test_a_connection_that_nobody_knows_is_not_cut(host: Host, variable: str, mo
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     monkeypatch.setenv(variable, "admin")
     pristine = host.files()
-    with pytest.raises(BackendError, match="took SSH_CONNECTION away"):
+    with pytest.raises(FirewallError, match="took SSH_CONNECTION away"):
         host.module(rules=[FACETIME], enable=True)
     assert host.files() == pristine and not host.enabled
     host.apply(FACETIME)
@@ -507,7 +507,7 @@ def test_a_failure_anywhere_puts_everything_back(
         params = arrange(fresh)
         before = state(fresh)
         fresh.fail(*step)
-        with pytest.raises(BackendError, match="injected"):
+        with pytest.raises(FirewallError, match="injected"):
             fresh.module(**params)
         assert state(fresh) == before, step
         assert fresh.module(**params)["changed"], step
@@ -533,7 +533,7 @@ def test_a_disk_that_is_full(host: Host, monkeypatch: pytest.MonkeyPatch) -> Non
         real(path, text, mode)
 
     monkeypatch.setattr(_files, "replace", replace)
-    with pytest.raises(BackendError, match="No space left"):
+    with pytest.raises(FirewallError, match="No space left"):
         host.module(rules=list(ALL))
     assert host.files() == pristine
 
@@ -542,7 +542,7 @@ def test_a_main_ruleset_that_was_broken_before(host: Host) -> None:
     on(host)
     host.write("/etc/pf.conf", host.read("/etc/pf.conf") + "nonsense\n")
     pristine = host.files(), sorted(host.main), set(host.skipped)
-    with pytest.raises(BackendError, match="Checking the main ruleset failed .*syntax error"):
+    with pytest.raises(FirewallError, match="Checking the main ruleset failed .*syntax error"):
         host.module(rules=list(ALL))
     assert (host.files(), sorted(host.main), set(host.skipped)) == pristine
 
@@ -552,7 +552,7 @@ def test_rules_that_did_not_take_are_no_success(host: Host) -> None:
     host.apply(FACETIME)
     pristine = host.files()
     host.fail("-a", "netports.apple", "-f", FILE, code=0, err="")
-    with pytest.raises(BackendError, match="without an error and yet has others"):
+    with pytest.raises(FirewallError, match="without an error and yet has others"):
         host.module(rules=list(ALL))
     assert host.files() == pristine and not host.module(rules=[FACETIME])["changed"]
 
@@ -574,19 +574,19 @@ def test_the_expansion_of_pfctl_decides_over_our_own(host: Host, monkeypatch: py
 def test_without_privileges(host: Host) -> None:
     on(host)
     host.fail("-s", code=1, err="pfctl: /dev/pf: Permission denied\n")
-    with pytest.raises(BackendError, match=r"Permission denied.*become: true"):
+    with pytest.raises(FirewallError, match=r"Permission denied.*become: true"):
         host.module(rules=list(ALL))
 
 
 @pytest.mark.parametrize("system", ["macos", "openbsd"], indirect=True)
 def test_a_main_ruleset_that_is_missing(host: Host) -> None:
     host.file("/etc/pf.conf").unlink()
-    with pytest.raises(BackendError, match=r"/etc/pf.conf is missing"):
+    with pytest.raises(FirewallError, match=r"/etc/pf.conf is missing"):
         host.module(rules=list(ALL))
 
 
 def test_an_interface_that_is_a_word_of_pf(host: Host) -> None:
-    with pytest.raises(BackendError, match=r"interface 'egress-x y'|interface 'all'"):
+    with pytest.raises(FirewallError, match=r"interface 'egress-x y'|interface 'all'"):
         host.module(rules=[{**SHARING, "interface": "all"}])
 
 
@@ -594,7 +594,7 @@ def test_a_switch_that_another_file_keeps_off(make_host: Callable[[str], Host]) 
     host = make_host("freebsd")
     host.write("/etc/rc.conf.local", "pf_enable=NO\n")
     pristine = {**host.files()}
-    with pytest.raises(BackendError, match=r"still does not come on at boot.*rc.conf.local"):
+    with pytest.raises(FirewallError, match=r"still does not come on at boot.*rc.conf.local"):
         host.module(rules=[FACETIME], enable=True)
     assert {path: text for path, text in host.files().items() if path != "dev/pf"} == pristine
     assert not host.enabled

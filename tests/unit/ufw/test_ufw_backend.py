@@ -17,7 +17,8 @@ from unit.ufw.standin import Host
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError, Options
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import Options
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.firewall import Ufw
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
@@ -178,7 +179,7 @@ def test_a_failing_program_leaves_everything_as_it_was(first: list[Rule], second
         host.broken = program
         try:
             make(host, second)
-        except BackendError as error:
+        except FirewallError as error:
             assert "out of memory" in str(error)
             assert {path: path.read_bytes() for path in (host.root / "etc/ufw").rglob("*") if path.is_file()} == texts
             assert host.chains == kernel
@@ -311,12 +312,12 @@ def test_rules_whose_profiles_would_have_one_name_have_two() -> None:
 
 def test_too_many_ports_for_a_profile_are_refused() -> None:
     rule = Rule("Many", "in", tuple((port, port) for port in range(1000, 3000, 2)), ())
-    with pytest.raises(BackendError, match="more port ranges than a ufw profile holds"):
+    with pytest.raises(FirewallError, match="more port ranges than a ufw profile holds"):
         _ufw.profile_text([rule], "apple")
 
 
 def test_a_name_too_long_for_ufw_is_refused() -> None:
-    with pytest.raises(BackendError, match="ufw takes 64"):
+    with pytest.raises(FirewallError, match="ufw takes 64"):
         _ufw.allocate([Rule("x" * 48, "out", ((1, 1),), ())], "a-ruleset-of-24-letters-")
 
 
@@ -362,7 +363,7 @@ def test_somebody_else_at_the_same_time_stops_the_run() -> None:
         one = backend(host)
         change = one.plan(one.read(), [Rule("FaceTime", "in", ((1, 1),), ())])
         host.file(4).write_text(host.file(4).read_text() + "# edited\n")
-        with pytest.raises(BackendError, match="was changed by somebody else"):
+        with pytest.raises(FirewallError, match="was changed by somebody else"):
             one.apply(change)
         assert host.file(4).read_text().endswith("# edited\n") and host.chains[6] == [
             "-A ufw6-user-input -p tcp -m tcp --dport 22 -j ACCEPT"

@@ -24,7 +24,7 @@ from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, O
 from ansible_collections.netports.apple.plugins.module_utils import _files, _ports
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes as _plan
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Backend, BackendError, Change, Have
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import bus as _dbus
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import runtime as _runtime
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml as _xml
@@ -36,6 +36,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Service,
     Zone,
 )
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import Backend, Change, Have
 from ansible_collections.netports.apple.plugins.module_utils._rules import (
     Rule,
     RuleError,
@@ -276,7 +277,7 @@ class Firewalld(Backend):
         own_policies = frozenset(native.policies) | frozenset(target.policies)
         for name in sorted(native.owned - set(target.services)):
             if native.references.get(name):
-                raise BackendError(
+                raise FirewallError(
                     "service %s is no longer wanted and %s still names it, which is not this ruleset's: take it out "
                     "there first" % (name, " and ".join(native.references[name]))
                 )
@@ -284,7 +285,7 @@ class Firewalld(Backend):
         differences = self._differences(native, target, owned)
         runtime = native.runtime
         if native.failed and not files:
-            raise BackendError(
+            raise FirewallError(
                 "firewalld is in the state FAILED, it could not load its configuration, and this ruleset is not why: "
                 "see 'firewall-offline-cmd --check-config', mend it and run 'firewall-cmd --reload'"
             )
@@ -303,7 +304,7 @@ class Firewalld(Backend):
             for name, policy in target.policies.items():
                 if _policy_drifted(runtime.policies[name], policy):
                     set_policies[name] = policy
-        operations = _plan.operations(have.rules, wanted)
+        operations = [step.to_dict() for step in _plan.operations(have.rules, wanted)]
         operations += self._mends(native, target, operations, differences)
         if not operations:
             operations = [{"action": "mend", "what": change.path} for change in files]
@@ -361,13 +362,13 @@ class Firewalld(Backend):
         self._unchanged(steps, written=True)
         daemon = self._daemon()
         if daemon is None:
-            raise BackendError("firewalld was stopped before the change was confirmed")
+            raise FirewallError("firewalld was stopped before the change was confirmed")
         try:
             self._check_loaded(daemon, steps)
             missing = [one for one in steps.files if _files.read(one.path) != one.after]
             _files.apply(missing, lambda: self._kept(daemon, steps, missing))
         except BusError as error:
-            raise BackendError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
+            raise FirewallError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
 
     def undo(self, change: Change) -> None:
         steps: Steps = change.steps
@@ -392,7 +393,7 @@ class Firewalld(Backend):
                 if steps.before:
                     daemon.set_policy(name, _runtime.policy_part(steps.before.policies[name]))
         except BusError as error:
-            raise BackendError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
+            raise FirewallError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
 
     def foreign(self, have: Have) -> str:
         """What C(firewall-cmd --list-all-zones) prints; the ruleset's own services are among it."""
@@ -445,7 +446,7 @@ class Firewalld(Backend):
                 return None, True
             return daemon.loaded(self.options.ruleset + "-"), False
         except BusError as error:
-            raise BackendError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
+            raise FirewallError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
 
     def _enabled(self) -> bool:
         systemd = self.path("etc/systemd/system")
@@ -482,7 +483,7 @@ class Firewalld(Backend):
         try:
             zone = _xml.parse_zone(text if text is not None else original or "")
         except _xml.XmlError as error:
-            raise BackendError("%s cannot be read: %s" % (path if text is not None else origin, error))
+            raise FirewallError("%s cannot be read: %s" % (path if text is not None else origin, error))
         return ZoneFile(path, text, origin, original, zone)
 
     def _named_by(self, kind: str, name: str, text: str, owned: Iterable[str]) -> List[str]:
@@ -558,11 +559,11 @@ class Firewalld(Backend):
     def _asked_zone(self, native: Native) -> str:
         """The zone that the run was asked for, which may be empty.
 
-        :raises BackendError: there is none of that name.
+        :raises FirewallError: there is none of that name.
         """
         asked = self.options.zone
         if asked and asked not in native.zones:
-            raise BackendError(
+            raise FirewallError(
                 "firewalld has no zone %r: choose one of %s, or make it first (firewall-cmd --permanent --new-zone=%s)"
                 % (asked, ", ".join(sorted(native.zones)), asked)
             )
@@ -571,7 +572,7 @@ class Firewalld(Backend):
     def _place(self, native: Native, rule: Rule) -> str:
         """The zone that an inbound rule goes to.
 
-        :raises BackendError: no zone holds for exactly what the rule says.
+        :raises FirewallError: no zone holds for exactly what the rule says.
         """
         if rule == self.options.guard:
             return self._zone_of_address(native, rule.sources[0])
@@ -580,7 +581,7 @@ class Firewalld(Backend):
             return self._zone_of_interface_alone(native, rule, rule.interface, asked)
         zone = asked or native.default_zone
         if zone not in native.zones:
-            raise BackendError(
+            raise FirewallError(
                 "firewalld's default zone %r has no file: choose another (firewall-cmd --set-default-zone), or set "
                 "the zone (host_firewall_zone) to one of %s" % (zone, ", ".join(sorted(native.zones)))
             )
@@ -589,7 +590,7 @@ class Firewalld(Backend):
     def _ends(self, native: Native, rule: Rule) -> Tuple[str, str]:
         """What the policy of an outbound or a forward rule leads from and to: C(HOST), zones, C(ANY).
 
-        :raises BackendError: no zone holds for exactly what the rule says.
+        :raises FirewallError: no zone holds for exactly what the rule says.
         """
         asked = self._asked_zone(native)
         zone = self._zone_of_interface_alone(native, rule, rule.interface, asked) if rule.interface else ""
@@ -609,12 +610,12 @@ class Firewalld(Backend):
         elif bound[zone][1]:
             why = "its zone %s has the sources %s as well" % (zone, ", ".join(sorted(bound[zone][1])))
         elif asked and asked != zone:
-            raise BackendError(
+            raise FirewallError(
                 "rule %r is for interface %s, which is in zone %s, not in zone %s: leave the zone "
                 "(host_firewall_zone) unset or set it to %s" % (rule.name, interface, zone, asked, zone)
             )
         if why:
-            raise BackendError(
+            raise FirewallError(
                 "firewalld cannot hold rule %r to interface %s: rules hold for a whole zone, and %s. Give the "
                 "interface a zone of its own (firewall-cmd --permanent --new-zone=NAME, then --zone=NAME "
                 "--add-interface=%s), or leave the interface out" % (rule.name, interface, why, interface)
@@ -671,7 +672,7 @@ class Firewalld(Backend):
             try:
                 after: Optional[str] = _xml.edit_zone(item.base, owned, wanted)
             except _xml.XmlError as error:
-                raise BackendError("%s: %s" % (item.path, error))
+                raise FirewallError("%s: %s" % (item.path, error))
             if after is not None and _xml.is_copy(after, item.origin, item.original):
                 after = None
             if after != item.text:
@@ -809,7 +810,7 @@ class Firewalld(Backend):
     ) -> List[str]:
         """What of the administrator's differs between runtime and files.
 
-        :raises BackendError: a reload is needed and would lose what nothing can bring back.
+        :raises FirewallError: a reload is needed and would lose what nothing can bring back.
         """
         daemon = self._daemon()
         if daemon is None or native.runtime is None:
@@ -819,10 +820,10 @@ class Firewalld(Backend):
             found = _runtime.differences(native.runtime, permanent, owned, own_policies)
             pending = found.pending + (self._pending_services(daemon, native) if reload else [])
         except BusError as error:
-            raise BackendError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
+            raise FirewallError("firewalld does not answer on D-Bus (%s): %s" % (error.name, error))
         warnings: List[str] = []
         if found.lost and reload:
-            raise BackendError(
+            raise FirewallError(
                 "%s is in firewalld's runtime and no longer in its files; the reload that this change needs would lose "
                 "it: reload firewalld yourself (firewall-cmd --reload), or make it permanent again" % _some(found.lost)
             )
@@ -897,12 +898,12 @@ class Firewalld(Backend):
         for item in steps.files:
             now = _files.read(item.path)
             if now != item.before and not (written and now == item.after):
-                raise BackendError("%s was changed by somebody else during this run: nothing was changed" % item.path)
+                raise FirewallError("%s was changed by somebody else during this run: nothing was changed" % item.path)
 
     def _carry_out(self, steps: Steps) -> None:
         """Write the files, and bring a firewalld that runs to them.
 
-        :raises BackendError: it failed; all is as it was, or the message says what is not.
+        :raises FirewallError: it failed; all is as it was, or the message says what is not.
         """
         for folder in ("services", "policies", "zones"):
             if steps.files and not os.path.isdir(self.path(_ETC, folder)):
@@ -916,21 +917,21 @@ class Firewalld(Backend):
             # What is there after a failure is not what anybody wanted.
             before = daemon.loaded("\0") if daemon and daemon.state() != "FAILED" else None
             _files.apply(steps.files, lambda: self._load(steps, daemon, before, loads))
-        except (BackendError, BusError, OSError) as error:
+        except (FirewallError, BusError, OSError) as error:
             outcome = self._put_back(before) if daemon and loads else "nothing was changed"
-            raise BackendError("%s: %s" % (" ".join(str(error).split()).rstrip("."), outcome))
+            raise FirewallError("%s: %s" % (" ".join(str(error).split()).rstrip("."), outcome))
 
     def _load(self, steps: Steps, daemon: Optional[Firewalld1], before: Optional[Loaded], loads: List[str]) -> None:
         """Have firewalld's own parser judge the new files, and bring the runtime to them.
 
         :param loads: gets an entry as soon as the runtime may be another than before.
-        :raises BackendError: it is not what was planned.
+        :raises FirewallError: it is not what was planned.
         """
         if steps.files:
             code, out, err = self.run(["firewall-offline-cmd", "--check-config"], None)
             if code != 0:
                 lines = (err.strip() or out.strip() or "no reason given").splitlines()
-                raise BackendError(
+                raise FirewallError(
                     "firewalld refuses the new configuration (%s; when 'firewall-offline-cmd --check-config' still "
                     "says so now, the mistake is older than this run)" % lines[-1]
                 )
@@ -957,13 +958,13 @@ class Firewalld(Backend):
             daemon.reload()
             problems = daemon.restore(before, steps.owned, steps.own_policies) if before else []
         if problems:
-            raise BackendError("the reload lost what was there at runtime only (%s)" % _some(problems))
+            raise FirewallError("the reload lost what was there at runtime only (%s)" % _some(problems))
         _files.replace(self._reloading, None)
 
     def _check_loaded(self, daemon: Firewalld1, steps: Steps) -> None:
         wrong = _wrong(daemon.loaded(self.options.ruleset + "-"), steps.target, steps)
         if wrong:
-            raise BackendError("firewalld has not loaded what was planned (%s)" % _some(wrong))
+            raise FirewallError("firewalld has not loaded what was planned (%s)" % _some(wrong))
 
     def _kept(self, daemon: Firewalld1, steps: Steps, written: Sequence[FileChange]) -> None:
         """Have firewalld's view of its files be what they say now, and not what they said meanwhile.
@@ -1016,7 +1017,7 @@ class Firewalld(Backend):
             problems += daemon.restore(others, steps.owned, steps.own_policies) if others else []
         wrong = _wrong(daemon.loaded(self.options.ruleset + "-"), steps.old, steps)
         if wrong:
-            raise BackendError("firewalld has not loaded its old configuration (%s)" % _some(wrong + problems))
+            raise FirewallError("firewalld has not loaded its old configuration (%s)" % _some(wrong + problems))
         _files.replace(self._reloading, None)
 
     def _put_back(self, before: Optional[Loaded]) -> str:
@@ -1033,7 +1034,7 @@ class Firewalld(Backend):
                     # It loads what it can before it says so; the rest can be brought back still.
                     problems.append("firewalld could not load its old configuration again: %s" % error)
                 problems += daemon.restore(before, frozenset(), frozenset()) if before else []
-            except (BackendError, BusError) as error:
+            except (FirewallError, BusError) as error:
                 problems.append(str(error))
         _files.replace(self._reloading, None)
         return "not all could be put back (%s)" % _some(problems) if problems else "everything is as it was"
@@ -1059,7 +1060,7 @@ class Firewalld(Backend):
         """firewalld again, where it died: what it leaves in the kernel then may be a host that is shut.
 
         :returns: ``None`` when it was told to stop.
-        :raises BackendError: it does not come up.
+        :raises FirewallError: it does not come up.
         """
         if self.run(["systemctl", "--quiet", "is-failed", _UNIT], None)[0] != 0:
             return None
@@ -1070,22 +1071,22 @@ class Firewalld(Backend):
     def _switch_on(self, steps: Steps, words: List[str]) -> None:
         """Have systemd start firewalld, now or at the next boot, and see it load what was written.
 
-        :raises BackendError: it does not; the files are as they were, and firewalld is off again.
+        :raises FirewallError: it does not; the files are as they were, and firewalld is off again.
         """
         try:
             self._systemctl(words)
             if steps.start:
                 self._check_loaded(self._started(), steps)
-        except (BackendError, BusError) as error:
+        except (FirewallError, BusError) as error:
             _files.put_back(steps.files)
             if steps.start:
                 self.run(["systemctl", *(["disable", "--now"] if steps.enable else ["stop"]), _UNIT], None)
-            raise BackendError("firewalld could not be switched on (%s): nothing was changed" % error)
+            raise FirewallError("firewalld could not be switched on (%s): nothing was changed" % error)
 
     def _started(self) -> Firewalld1:
         """firewalld, once it has started.
 
-        :raises BackendError: it did not.
+        :raises FirewallError: it did not.
         """
         deadline = time.monotonic() + _START
         while time.monotonic() < deadline:
@@ -1096,12 +1097,12 @@ class Firewalld(Backend):
             if state == "FAILED":
                 break
             time.sleep(0.1)
-        raise BackendError("it did not load its configuration: see 'firewall-offline-cmd --check-config'")
+        raise FirewallError("it did not load its configuration: see 'firewall-offline-cmd --check-config'")
 
     def _systemctl(self, words: List[str]) -> None:
         code, out, err = self.run(["systemctl", *words, _UNIT], None)
         if code != 0:
-            raise BackendError("systemctl %s: %s" % (" ".join(words), err.strip() or out.strip()))
+            raise FirewallError("systemctl %s: %s" % (" ".join(words), err.strip() or out.strip()))
 
     # For admits
 
@@ -1189,7 +1190,7 @@ def _policies(
     :param through: what they let through, by what they lead from and to.
     :param has: the names that policies of such ends have already.
     :param taken: names of other people's policies and of zones.
-    :raises BackendError: there are more pairs than names.
+    :raises FirewallError: there are more pairs than names.
     """
     policies: Dict[str, Policy] = {}
     kept = {has[ends] for ends in through if ends in has}
@@ -1200,7 +1201,7 @@ def _policies(
         if name not in free:
             name = next((one for one in free if one not in kept and one not in policies), "")
         if not name:
-            raise BackendError(
+            raise FirewallError(
                 "no name is left for the policy from %s to %s: %s are all taken" % (*ends, ", ".join(names))
             )
         policies[name] = _xml.policy_of(ruleset, *ends, _PRIORITY, through[ends])

@@ -18,14 +18,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes as _plan
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
-    Backend,
-    BackendError,
-    Change,
-    Have,
-    Options,
-    Run,
-)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Run
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import Backend, Change, Have, Options
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import admission as _pf_main
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import systems as _pf_system
@@ -109,10 +103,10 @@ class Pf(Backend):
     def system(self) -> _pf_system.System:
         """The host's system.
 
-        :raises BackendError: it is none that has pf.
+        :raises FirewallError: it is none that has pf.
         """
         if self._system is None:
-            raise BackendError(
+            raise FirewallError(
                 "pf is there on macOS, FreeBSD and OpenBSD, and this host is %s: set another backend"
                 % (platform.system() or "unknown")
             )
@@ -176,10 +170,10 @@ class Pf(Backend):
     def _refuse_blindness() -> None:
         """Without a /proc, a connection that sudo or doas took out of the environment cannot be found.
 
-        :raises BackendError: pf would be switched on over a connection that nobody knows.
+        :raises FirewallError: pf would be switched on over a connection that nobody knows.
         """
         if not os.environ.get("SSH_CONNECTION") and (os.environ.get("SUDO_USER") or os.environ.get("DOAS_USER")):
-            raise BackendError(
+            raise FirewallError(
                 "pf is off, its main ruleset refuses packets, and sudo or doas took SSH_CONNECTION away, which says"
                 " what connection to keep: log in as root, let it through (sudoers: Defaults env_keep +="
                 ' "SSH_CONNECTION"; doas.conf: setenv { SSH_CONNECTION }), or switch pf on yourself first'
@@ -201,11 +195,11 @@ class Pf(Backend):
         try:
             text: Optional[str] = _pf_text.emit(wanted, self.options.ruleset) if wanted else None
         except ValueError as error:
-            raise BackendError(str(error))
+            raise FirewallError(str(error))
         main: Optional[str]
         if wanted:
             if reading.main is None and system.name != "freebsd":
-                raise BackendError(
+                raise FirewallError(
                     "%s is missing, and %s ships one: put it back, since a new one would hold our lines alone"
                     % (main_file, system.title)
                 )
@@ -235,7 +229,9 @@ class Pf(Backend):
         if kernel and not wanted:
             flush = bool(kernel.rules)
 
-        operations = _plan.operations(reading.parsed.rules, list(wanted)) + self._mends(reading, wanted, now, boot)
+        operations = [step.to_dict() for step in _plan.operations(reading.parsed.rules, list(wanted))] + self._mends(
+            reading, wanted, now, boot
+        )
         return Change(
             operations=operations,
             before=self._view(
@@ -265,14 +261,14 @@ class Pf(Backend):
             for step in reversed(undo):
                 try:
                     step()
-                except (BackendError, OSError) as second:
+                except (FirewallError, OSError) as second:
                     left.append(str(second))
-            if not isinstance(error, (BackendError, OSError)):
+            if not isinstance(error, (FirewallError, OSError)):
                 raise
             message = str(error)
             if left:
                 message += ". Putting back what was there failed too: " + "; ".join(left)
-            raise BackendError(message)
+            raise FirewallError(message)
 
     def live(self, change: Change) -> bool:
         steps: Steps = change.steps
@@ -288,10 +284,10 @@ class Pf(Backend):
         steps: Steps = change.steps
         for item in steps.files:
             if _files.read(item.path) != item.before:
-                raise BackendError("%s was changed by somebody else before the change was confirmed" % item.path)
+                raise FirewallError("%s was changed by somebody else before the change was confirmed" % item.path)
         kernel = self._read_kernel(None, _pf_text.parse(steps.text or "", self.options.ruleset))
         if self._called(kernel) != bool(steps.text) or bool(kernel.rules) != bool(steps.text):
-            raise BackendError("the rules of anchor %s are no longer loaded" % self._anchor)
+            raise FirewallError("the rules of anchor %s are no longer loaded" % self._anchor)
         undo: _pf_system.Undo = []
 
         def settle() -> None:
@@ -464,7 +460,7 @@ class Pf(Backend):
                 system.must([_pf_system.PFCTL, "-a", self._anchor, "-f", self._file], "Loading the anchor")
             kernel = self._read_kernel(steps.text, _pf_text.parse(str(steps.text), self.options.ruleset))
             if not (self._called(kernel) and kernel.same) or kernel.tables:
-                raise BackendError(
+                raise FirewallError(
                     "pf took the rules of anchor %s without an error and yet has others (%d): see pfctl -a %s -sr"
                     % (self._anchor, len(kernel.rules), self._anchor)
                 )
@@ -487,7 +483,7 @@ class Pf(Backend):
             if steps.load or steps.flush:
                 kernel = self._read_kernel(None, _pf_text.parse("", self.options.ruleset))
                 if self._called(kernel) or kernel.rules:
-                    raise BackendError("anchor %s is still in the kernel after its removal" % self._anchor)
+                    raise FirewallError("anchor %s is still in the kernel after its removal" % self._anchor)
             then = system.stop if steps.stop else None
             _files.apply([change for change in steps.files if change.path != main], then)
 

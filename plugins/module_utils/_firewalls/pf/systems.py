@@ -17,7 +17,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 from xml.sax.saxutils import escape
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import BackendError, Run
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Run
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
 
 Undo = List[Callable[[], None]]
@@ -59,11 +59,11 @@ class System:
     def pfctl(self, *words: str, **more: str) -> Tuple[int, str, str]:
         """Run pfctl. ``stdin`` is what C(-f -) reads; it is never empty, or pfctl would read the caller's own.
 
-        :raises BackendError: the device is out of reach, whatever pfctl's exit code is.
+        :raises FirewallError: the device is out of reach, whatever pfctl's exit code is.
         """
         code, out, err = self.run([PFCTL] + list(words), more.get("stdin"))
         if code and "/dev/pf" in err:
-            raise BackendError(
+            raise FirewallError(
                 "pf cannot be asked: %s. Run as root (become: true)." % " ".join(err.split()).replace("pfctl: ", "")
             )
         return code, out, err
@@ -71,11 +71,11 @@ class System:
     def must(self, argv: List[str], purpose: str, stdin: Optional[str] = None) -> str:
         """Run a process that has to succeed; both its outputs as one text.
 
-        :raises BackendError: it did not, with what it said.
+        :raises FirewallError: it did not, with what it said.
         """
         code, out, err = self.run(argv, stdin)
         if code:
-            raise BackendError("%s failed (%s): %s" % (purpose, " ".join(argv), _said(out + err) or "exit %d" % code))
+            raise FirewallError("%s failed (%s): %s" % (purpose, " ".join(argv), _said(out + err) or "exit %d" % code))
         return out + err
 
     def main_file(self) -> str:
@@ -148,7 +148,7 @@ class System:
         undo.append(put_back)
         self.must(argv, "Switching pf on at boot")
         if not self.boots():
-            raise BackendError(
+            raise FirewallError(
                 "pf still does not come on at boot after %s: look for another %s in %s"
                 % (" ".join(argv), self.switch, ", ".join("/" + file for file in self.switch_files))
             )
@@ -156,7 +156,7 @@ class System:
     def _enable(self) -> None:
         self.must([PFCTL, "-e"], "Switching pf on")
         if not self.power()[0].on:
-            raise BackendError("pf is still off after pfctl -e")
+            raise FirewallError("pf is still off after pfctl -e")
 
 
 class MacOS(System):
@@ -242,11 +242,11 @@ fi
             said = self.must([PFCTL, "-E"], "Switching pf on")
             found = re.search(r"^\s*Token\s*:\s*([0-9]+)", said, re.MULTILINE)
             if not found:
-                raise BackendError("pfctl -E gave no token: %s" % _said(said))
+                raise FirewallError("pfctl -E gave no token: %s" % _said(said))
             undo.append(lambda: self._release(found.group(1)))
             _files.replace(self.token_file, found.group(1) + "\n", 0o600)
             if not self.power()[0].held:
-                raise BackendError("pf does not list the token that pfctl -E gave: it is not held on")
+                raise FirewallError("pf does not list the token that pfctl -E gave: it is not held on")
         if boot:
             # One that launchd knows already keeps its old form until it is made known anew.
             self.run(["/bin/launchctl", "bootout", "system/%s" % self.label], None)

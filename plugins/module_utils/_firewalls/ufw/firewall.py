@@ -23,12 +23,14 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files, _ports
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes as _plan
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Backend, BackendError, Change, Have
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import Backend, Change, Have
 from ansible_collections.netports.apple.plugins.module_utils._rules import (
     Rule,
     check_ruleset,
@@ -144,7 +146,7 @@ class Ufw(Backend):
             path = self.path(_RULES_FILES[family])
             text = _files.read(path)
             if text is None or _BEGIN not in text:
-                raise BackendError(
+                raise FirewallError(
                     "%s %s: ufw cannot work with it either; see 'ufw reset' and 'dpkg-reconfigure ufw'"
                     % (path, "does not exist" if text is None else "has no line '### RULES ###'")
                 )
@@ -174,7 +176,7 @@ class Ufw(Backend):
         for name in profiles:
             clash = [other for other in native.foreign if other.lower() == name.lower()]
             if clash:
-                raise BackendError(
+                raise FirewallError(
                     "the application profile %r is defined in another file of /etc/ufw/applications.d: rename that "
                     "one or choose another ruleset name than %r" % (clash[0], self.options.ruleset)
                 )
@@ -207,7 +209,7 @@ class Ufw(Backend):
         enable = bool(self.options.enable) and not (have.active and have.enabled)
         operations: List[Dict[str, Any]] = []
         if files or restore:
-            operations = _plan.operations(have.rules, wanted) + drift
+            operations = [step.to_dict() for step in _plan.operations(have.rules, wanted)] + drift
             if not operations:
                 operations = [{"action": "mend", "what": change.path} for change in files]
         if enable:
@@ -281,8 +283,8 @@ class Ufw(Backend):
             for family in steps.restore:
                 self._check_kernel(family, steps)
             if steps.start and self._kernel(4) is None:
-                raise BackendError("ufw was stopped before the change was confirmed")
-            _files.apply([item._replace(after=text) for item, text in zip(steps.files, engaged)])
+                raise FirewallError("ufw was stopped before the change was confirmed")
+            _files.apply([replace(item, after=text) for item, text in zip(steps.files, engaged)])
 
     def undo(self, change: Change) -> None:
         steps: Steps = change.steps
@@ -303,12 +305,12 @@ class Ufw(Backend):
 
         The first rule that matches decides, as in the kernel.
 
-        :raises BackendError: the address is IPv6 and ufw drops IPv6 altogether.
+        :raises FirewallError: the address is IPv6 and ufw drops IPv6 altogether.
         """
         native: Native = have.native
         family = version(address)
         if family == 6 and not native.ipv6:
-            raise BackendError(
+            raise FirewallError(
                 "you are connected from %s over IPv6 and ufw drops IPv6 altogether (IPV6=no in /etc/default/ufw): "
                 "set IPV6=yes or connect over IPv4 first" % address
             )
@@ -368,7 +370,7 @@ class Ufw(Backend):
         program = "iptables-save" if family == 4 else "ip6tables-save"
         code, out, err = self.run([program, "-t", "filter"], None)
         if code != 0:
-            raise BackendError("%s failed: %s" % (program, err.strip() or out.strip()))
+            raise FirewallError("%s failed: %s" % (program, err.strip() or out.strip()))
         return out
 
     def _kernel(self, family: int) -> Optional[List[str]]:
@@ -455,7 +457,7 @@ class Ufw(Backend):
     def _unchanged(steps: Steps) -> None:
         for item in steps.files:
             if _files.read(item.path) != item.before:
-                raise BackendError(
+                raise FirewallError(
                     "%s was changed by somebody else during this run: nothing was changed; run it again" % item.path
                 )
 
@@ -493,7 +495,7 @@ class Ufw(Backend):
         bad = [line for line in err.splitlines() if profile_prefix(self.options.ruleset) in line]
         missing = [name for name in steps.profiles if "'%s'" % name not in out and '"%s"' % name not in out]
         if code != 0 or bad or missing:
-            raise BackendError(
+            raise FirewallError(
                 "ufw's own parser refuses the new rules (%s): nothing was changed"
                 % ("; ".join(bad) or err.strip() or "not listed: %s" % ", ".join(missing))
             )
@@ -509,7 +511,7 @@ class Ufw(Backend):
                 self._restore(family, steps.restore[family], [])
             for family in done:
                 self._check_kernel(family, steps)
-        except BackendError:
+        except FirewallError:
             for family in done:
                 lines = self._kernel(family)
                 if lines is not None and [canonical(x) for x in lines] == [canonical(x) for x in steps.kernel[family]]:
@@ -520,12 +522,12 @@ class Ufw(Backend):
         program = "iptables-restore" if family == 4 else "ip6tables-restore"
         code, out, err = self.run([program, "-w", _XTABLES_WAIT, "-n"] + extra, text)
         if code != 0:
-            raise BackendError("%s refused the rules: %s" % (program, err.strip() or out.strip()))
+            raise FirewallError("%s refused the rules: %s" % (program, err.strip() or out.strip()))
 
     def _check_kernel(self, family: int, steps: Steps) -> None:
         lines = self._kernel(family)
         if lines is None or [canonical(x) for x in lines] != [canonical(x) for x in steps.kernel[family]]:
-            raise BackendError(
+            raise FirewallError(
                 "the kernel's rules are not what was loaded (IPv%d): somebody else changed them at the same time; "
                 "run it again" % family
             )
@@ -542,7 +544,7 @@ class Ufw(Backend):
                 and item.after
                 and [one.text for one in parse_blocks(text)] == [one.text for one in parse_blocks(item.after)]
             ):
-                item = item._replace(after=text)
+                item = replace(item, after=text)
             changes.append(item)
         _files.put_back(changes)
 
@@ -570,13 +572,13 @@ class Ufw(Backend):
             with self._lock():
                 self._put_back(steps)
             self._stop(steps)
-            raise BackendError("'ufw enable' failed: %s" % (err.strip() or out.strip()))
+            raise FirewallError("'ufw enable' failed: %s" % (err.strip() or out.strip()))
 
     def _stop(self, steps: Steps) -> None:
         """Unload ufw, and take away what it leaves of itself in the kernel."""
         code, out, err = self.run(["ufw", "disable"], None)
         if code != 0:
-            raise BackendError("'ufw disable' failed: %s" % (err.strip() or out.strip()))
+            raise FirewallError("'ufw disable' failed: %s" % (err.strip() or out.strip()))
         for path, value in steps.sysctls.items():
             if _files.read(path) != value:
                 with open(path, "w") as stream:
@@ -627,7 +629,7 @@ class _Lock:
             except OSError:
                 if time.monotonic() > deadline:
                     self.stream.close()
-                    raise BackendError(
+                    raise FirewallError(
                         "another ufw or netports run has held %s for %d seconds: nothing was changed; "
                         "run it again when that one is done" % (self.path, _LOCK_WAIT)
                     )
@@ -683,7 +685,7 @@ def allocate(rules: Sequence[Rule], ruleset: str) -> Dict[str, Rule]:
     """Give each rule its profile: rules of one identity share one.
 
     :returns: a rule by profile name, in the order of the rules.
-    :raises BackendError: a name would be longer than ufw takes.
+    :raises FirewallError: a name would be longer than ufw takes.
     """
     profiles: Dict[str, Rule] = {}
     for rule in rules:
@@ -694,7 +696,7 @@ def allocate(rules: Sequence[Rule], ruleset: str) -> Dict[str, Rule]:
             number += 1
             name = "%s %d" % (base, number)
         if len(name) > _NAME_LENGTH:
-            raise BackendError(
+            raise FirewallError(
                 "the profile name %r has %d characters and ufw takes %d: choose a shorter ruleset name"
                 % (name, len(name), _NAME_LENGTH)
             )
@@ -726,7 +728,7 @@ def port_groups(rule: Rule) -> List[Tuple[str, str]]:
 def profile_text(rules: Sequence[Rule], ruleset: str) -> str:
     """The file of application profiles, with the commands that would allow them as comments.
 
-    :raises BackendError: a rule has more ports than a profile holds.
+    :raises FirewallError: a rule has more ports than a profile holds.
     """
     lines = [
         "# Managed by the Ansible collection netports.apple, ruleset '%s': edits are undone by its next run." % ruleset,
@@ -738,7 +740,7 @@ def profile_text(rules: Sequence[Rule], ruleset: str) -> str:
     for name, rule in profiles.items():
         ports = "|".join("%s/%s" % (group, protocol) for protocol, group in port_groups(rule))
         if len(ports) > _VALUE_LENGTH:
-            raise BackendError(
+            raise FirewallError(
                 "rule %r has more port ranges than a ufw profile holds (%d characters of %d): split it"
                 % (rule.name, len(ports), _VALUE_LENGTH)
             )

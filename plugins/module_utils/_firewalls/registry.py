@@ -1,0 +1,89 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The firewalls by name. A host loads the code of the firewall that it uses, and of no other.
+
+Ansible ships what it finds by reading imports, so each import is a plain statement, inside its function.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Type
+
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Firewall, FirewallError, Host
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import adapted
+
+
+def _ufw() -> Type[Firewall]:
+    from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.firewall import Ufw
+
+    return adapted(Ufw)
+
+
+def _firewalld() -> Type[Firewall]:
+    from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld
+
+    return adapted(Firewalld)
+
+
+def _pf() -> Type[Firewall]:
+    from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
+
+    return adapted(Pf)
+
+
+_FIREWALLS: Dict[str, Callable[[], Type[Firewall]]] = {"ufw": _ufw, "firewalld": _firewalld, "pf": _pf}
+NAMES = tuple(_FIREWALLS)
+
+
+def load(name: str) -> Type[Firewall]:
+    """Import a firewall.
+
+    :param name: one of ``NAMES``.
+    """
+    return _FIREWALLS[name]()
+
+
+def choose(name: str, host: Host) -> Firewall:
+    """The firewall that was asked for, or the one that the host uses.
+
+    :param name: one of ``NAMES``, or ``auto``.
+    :raises FirewallError: it is not there; none is; or two are in use.
+    """
+    if name != "auto":
+        firewall = load(name)(host)
+        if not firewall.installed():
+            raise FirewallError(
+                "%s is not installed on this host: install it (the role does with host_firewall_install: true), "
+                "or set another backend" % name,
+                "not-installed",
+            )
+        return firewall
+    installed = [firewall for firewall in (load(known)(host) for known in NAMES) if firewall.installed()]
+    in_use = _first_rank([firewall for firewall in installed if firewall.in_use()])
+    found = in_use or _first_rank(installed)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise FirewallError(
+            "no firewall that this collection manages is installed on this host (%s): install one "
+            "(the role does with host_firewall_install: true and host_firewall_backend set), or use state 'rendered'"
+            % ", ".join(NAMES),
+            "no-firewall",
+        )
+    names = " and ".join(firewall.name for firewall in found)
+    if in_use:
+        problem, code = "in use", "several-firewalls"
+    else:
+        problem, code = "installed and neither is in use", "none-in-use"
+    raise FirewallError(
+        "%s are both %s on this host: set the backend (host_firewall_backend) to the one to manage" % (names, problem),
+        code,
+    )
+
+
+def _first_rank(firewalls: List[Firewall]) -> List[Firewall]:
+    """Those of the lowest rank: a front end comes before what it is the front end of."""
+    lowest = min((firewall.rank for firewall in firewalls), default=0)
+    return [firewall for firewall in firewalls if firewall.rank == lowest]
