@@ -11,6 +11,7 @@ ANSIBLE := PATH="$$PWD/$(RUN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$$PWD/.venv/coll
 JOBS ?= 2
 PYTEST ?=
 LINTERS ?=
+UPGRADE ?=
 export SCENARIO ?=
 export MOLECULE_IMAGE ?=
 export PARTS ?=
@@ -21,7 +22,7 @@ PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS INTERFACE OUT_INTERF
 as_typed = $(eval override $(1) := $$(value $(1)))$(eval export $(1))
 $(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(call as_typed,$(v))))
 
-.PHONY: bench help setup apply unit test torture lint docs molecule changelog format hosts clean-hosts clean
+.PHONY: locks bench help setup apply unit test torture lint docs molecule changelog format hosts clean-hosts clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -73,6 +74,10 @@ molecule: ## Molecule on the test hosts, or MOLECULE_IMAGE=docker.io/... with sy
 changelog: ## write CHANGELOG.md from changelogs/fragments, for the version in galaxy.yml
 	@tools/setup.sh lint
 	@$(ANSIBLE) antsibull-changelog release --update-existing --reload-plugins
+
+locks: ## write requirements/*.txt from *.in, when one of those has changed; UPGRADE=yes takes the newest releases
+	@tools/setup.sh test
+	@$(RUN)/python tools/locks.py $(if $(UPGRADE),--upgrade)
 
 format: ## let ruff mend what it can
 	@tools/setup.sh test

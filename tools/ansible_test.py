@@ -31,9 +31,6 @@ from matrix.cores import Core, cores, environment_of
 WORK = ROOT / ".test" / "ansible-test"
 # What ansible-core itself judges, and what it ships in another version from core to core.
 DIFFER = ("ansible-doc", "compile", "ignores", "import", "runtime-metadata", "validate-modules")
-# `ansible-test units` wants these beside pytest and hypothesis (its requirements/units.txt).
-UNITS = ("mock", "pytest-mock", "pytest-xdist")
-
 # ansible-test downloads get-pip.py for each environment unless its cache has one (ansible/ansible#77304). This one
 # takes the pip that every Python brings.
 GET_PIP = """\
@@ -177,18 +174,6 @@ def sanity(core: Core, full: bool) -> Outcome:
 
 def units(core: Core) -> Outcome:
     """The unit tests of what ansible-core loads; the others need the checkout's .venv, where pytest runs them all."""
-    programs = environment_of(core)
-    # Goes with the environment when that is made anew.
-    stamp = programs.parent / ".units"
-    if not stamp.exists():
-        uv = ROOT / ".venv" / "bin" / "uv"
-        installer = (
-            [str(uv), "pip", "install", "--quiet", "--python", str(programs / "python")]
-            if uv.exists()
-            else [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        )
-        subprocess.run([*installer, *UNITS], check=True)
-        stamp.touch()
     return run(core, "units", *(f"tests/unit/plugins/{kind}/" for kind in ("module_utils", "lookup", "filter")))
 
 

@@ -8,18 +8,12 @@
 set -eu
 cd "$(dirname "$0")/.."
 venv=.test/bench
-core=$(.venv/bin/python -c 'from ansible.release import __version__; print(__version__.rpartition(".")[0])')
-case $core in
-2.21) package=ansible==14.5.0 ;;
-2.20) package=ansible==13.8.0 ;;
-2.19) package=ansible==12.3.0 ;;
-*) echo "bench: no ansible package is known for ansible-core $core" >&2; exit 1 ;;
-esac
-if [ "$(cat $venv/.stamp 2>/dev/null)" != "$package" ]; then
-    echo "Installing $package for the peers"
+wanted=$(cat requirements/bench.txt .venv/.stamp-made | cksum)
+if [ "$(cat $venv/.stamp 2>/dev/null)" != "$wanted" ]; then
+    echo "Installing the package ansible for the peers"
     .venv/bin/python -m venv --clear $venv
-    .venv/bin/uv pip install --quiet --python $venv/bin/python "$package"
-    echo "$package" >$venv/.stamp
+    .venv/bin/uv pip install --quiet --python $venv/bin/python --require-hashes -r requirements/bench.txt
+    echo "$wanted" >$venv/.stamp
 fi
 roles=.test/bench-roles
 if [ ! -d $roles/linux-system-roles.firewall ]; then

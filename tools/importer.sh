@@ -18,10 +18,10 @@ if [ "$(cat "$work/stamp" 2>/dev/null)" != "$wanted" ]; then
     mkdir -p "$work"
     uv=.venv/bin/uv
     if ! { [ -x $uv ] && $uv venv --quiet --python .venv/bin/python "$venv" &&
-        $uv pip install --quiet --python "$venv/bin/python" -r requirements/importer.txt 2>/dev/null; }; then
+        $uv pip install --quiet --python "$venv/bin/python" --require-hashes -r requirements/importer.txt 2>/dev/null; }; then
         rm -rf "$venv"
         .venv/bin/python -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements/importer.txt
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/importer.txt
     fi
     printf '%s\n' "$wanted" >"$work/stamp"
 fi

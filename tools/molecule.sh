@@ -11,10 +11,10 @@ mkdir -p .test/molecule
 export PATH="$PWD/.venv/bin:$PATH" ANSIBLE_COLLECTIONS_PATH="$PWD/.venv/collections" ANSIBLE_HOME="$PWD/.test/ansible" NO_COLOR=1
 if [ -n "${MOLECULE_IMAGE-}" ]; then
     # The connection to a container.
-    collection=containers.podman
-    command -v podman >/dev/null || collection=community.docker
+    collection=containers.podman version=1.21.0
+    command -v podman >/dev/null || { collection=community.docker version=5.4.0; }
     [ -d ".venv/collections/ansible_collections/$(echo $collection | tr . /)" ] ||
-        ansible-galaxy collection install "$collection" -p .venv/collections
+        ansible-galaxy collection install "$collection:==$version" -p .venv/collections
 fi
 if [ -n "${1-}" ]; then set -- --scenario-name "$1"; else set -- --all --workers 2; fi
 if molecule test "$@" >.test/molecule/log 2>&1; then

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # tools/setup.sh run|test|lint: makes .venv in the project folder hold what requirements/LEVEL.txt
-# names. A second run with nothing to do takes a few milliseconds. PYTHON= names an interpreter.
+# locks, each file by its hash. A second run with nothing to do takes a few milliseconds. PYTHON= names an interpreter.
 set -eu
 cd "$(dirname "$0")/.."
 level=${1:?run, test or lint}
@@ -90,11 +90,11 @@ if [ ! -x .venv/bin/python ] || [ "$(cat .venv/.stamp-made 2>/dev/null)" != "$ma
 fi
 
 say "Installing requirements/$level.txt into .venv"
-quiet="--quiet --disable-pip-version-check"
+quiet="--quiet --disable-pip-version-check --require-hashes"
 # uv is some five times as quick; where it cannot be had or cannot reach the index, pip can.
 # shellcheck disable=SC2086
-if ! { .venv/bin/python -m pip install $quiet uv 2>/dev/null &&
-    .venv/bin/uv pip install --quiet --python .venv/bin/python -r "requirements/$level.txt" 2>/dev/null; }; then
+if ! { .venv/bin/python -m pip install $quiet -r requirements/uv.txt 2>/dev/null &&
+    .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r "requirements/$level.txt" 2>/dev/null; }; then
     .venv/bin/python -m pip install $quiet -r "requirements/$level.txt" ||
         die "could not install requirements/$level.txt from the package index"
 fi

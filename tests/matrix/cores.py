@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +30,11 @@ SUPPORTED = {
 }
 # Old Pythons for these, so that the oldest that controller code may meet is among them.
 OLD = ("2.16.19", "2.17.14")
-NEEDED = ("hypothesis", "jsonschema", "pytest", "pytest-timeout")
+
+
+def lock_of(version: str) -> str:
+    """The name of the lock in requirements/ for a core: "core-2.21"."""
+    return f"core-{version.rpartition('.')[0]}"
 
 
 class Core(NamedTuple):
@@ -90,31 +93,25 @@ def cores() -> tuple[Core, ...]:
 def environment_of(core: Core) -> Path:
     """The folder of programs of a virtual environment with this ansible-core; it is made when it is not there yet."""
     folder = ENVIRONMENTS / f"core-{core.version}-python{core.python}"
-    pinned = (ROOT / "requirements" / "test.txt").read_text(encoding="utf-8")
-    wanted = [f"ansible-core=={core.version}", *re.findall(rf"^(?:{'|'.join(NEEDED)})==.*$", pinned, re.MULTILINE)]
-    assert len(wanted) == 1 + len(NEEDED)
-    if core.python == "3.10":
-        # The tests themselves need 3.11: what is pinned there may no longer know 3.10.
-        wanted = [one.split("==")[0] if one.startswith(NEEDED) else one for one in wanted]
+    lock = ROOT / "requirements" / f"{lock_of(core.version)}.txt"
     stamp = folder / ".made"
-    content = "\n".join([core.interpreter, *wanted])
+    content = f"{core.interpreter}\n{lock.read_text(encoding='utf-8')}"
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
-    with (ENVIRONMENTS / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (ENVIRONMENTS / f"{folder.name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != content:
             shutil.rmtree(folder, ignore_errors=True)
-            _make(folder, core.interpreter, wanted)
+            _make(folder, core.interpreter, lock)
             stamp.write_text(content)
     return folder / "bin"
 
 
-def _make(folder: Path, python: str, wanted: list[str]) -> None:
-    uv = ROOT / ".venv" / "bin" / "uv"
-    found = str(uv) if uv.exists() else shutil.which("uv")
-    if found:
+def _make(folder: Path, python: str, lock: Path) -> None:
+    uv, wanted = ROOT / ".venv" / "bin" / "uv", ["--require-hashes", "-r", str(lock)]
+    if uv.exists():
         commands = [
-            [found, "venv", "--quiet", "--no-config", "--python", python, str(folder)],
-            [found, "pip", "install", "--quiet", "--no-config", "--python", str(folder / "bin" / "python"), *wanted],
+            [str(uv), "venv", "--quiet", "--python", python, str(folder)],
+            [str(uv), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *wanted],
         ]
     else:
         commands = [
