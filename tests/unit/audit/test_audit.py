@@ -132,7 +132,7 @@ def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
             "_firewalls/ufw/firewall.py",
             "_firewalls/firewalld/firewall.py",
             "_firewalls/pf/firewall.py",
-            "_run.py",
+            "_firewalls/registry.py",
         )
     }
     assert (
