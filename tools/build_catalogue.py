@@ -9,7 +9,8 @@
 
 Facts (apple_ports.yml) and judgement (traffic.yml) are merged into catalogue.json once, so that nothing is left to
 compute in the many short processes that look ports up. The supplement becomes supplement.json as it stands, for the
-processes that ask for it. Needs PyYAML alone; the schemas are checked by the tests.
+processes that ask for it; networks.yml and hosts.yml become networks.json and hosts.json. Needs PyYAML alone; the
+schemas are checked by the tests.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import build_destinations
+
 ROOT = Path(__file__).resolve().parent.parent
 FACTS = ROOT / "data" / "apple_ports.yml"
 TRAFFIC = ROOT / "data" / "traffic.yml"
 CATALOGUE = ROOT / "data" / "catalogue.json"
 SUPPLEMENT = ROOT / "data" / "supplement.yml"
 SUPPLEMENT_JSON = ROOT / "data" / "supplement.json"
+NETWORKS = ROOT / "data" / "networks.yml"
+HOSTS = ROOT / "data" / "hosts.yml"
 
 
 def utils(name: str) -> Any:
@@ -122,16 +127,22 @@ def generate() -> dict[Path, str]:
     """Return the texts of the generated files. Raises OSError, and CatalogueError for data that are wrong."""
     catalogue = build(load(FACTS), load(TRAFFIC))
     supplement = load(SUPPLEMENT)
-    supplemented(catalogue, supplement)
+    products = supplemented(catalogue, supplement)["products"]
+    networks, problems = build_destinations.networks(load(NETWORKS), products)
+    hosts, others = build_destinations.hosts(load(HOSTS), products, utils("_names").normalise)
+    if problems or others:
+        raise CatalogueError([*problems, *others])
     return {
         CATALOGUE: serialise(catalogue),
         SUPPLEMENT_JSON: json.dumps(supplement, ensure_ascii=False, indent=1) + "\n",
+        NETWORKS.with_suffix(".json"): serialise(networks),
+        HOSTS.with_suffix(".json"): serialise(hosts),
     }
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; return its exit status: 0, or 1 when the data are wrong or (--check) a file is stale."""
-    parser = argparse.ArgumentParser(description="Generate data/catalogue.json and data/supplement.json.")
+    parser = argparse.ArgumentParser(description="Generate the JSON of data/ that the plugins read.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is not current")
     options = parser.parse_args(arguments)
     try:

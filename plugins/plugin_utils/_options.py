@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
-from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _hosts, _networks
 from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 from ansible_collections.netports.apple.plugins.plugin_utils._names import nearest
@@ -21,6 +21,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "direction": _catalogue.DIRECTIONS,
     "scope": _catalogue.SCOPES,
     "language": _catalogue.LANGUAGES,
+    "family": _networks.FAMILIES,
+    "os": _hosts.SYSTEMS,
 }
 _TRUE = ("true", "yes", "on", "1", "y", "t")
 _FALSE = ("false", "no", "off", "0", "n", "f")

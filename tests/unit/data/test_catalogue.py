@@ -82,9 +82,9 @@ def test_schema_is_a_schema(name: str) -> None:
     Draft202012Validator.check_schema(SCHEMAS[name])
 
 
-def test_there_are_four_schemas() -> None:
-    names = ["apple_ports.schema.json", "site.schema.json", "supplement.schema.json", "traffic.schema.json"]
-    assert list(SCHEMAS) == names
+def test_every_schema_is_known() -> None:
+    names = ["apple_ports", "hosts", "networks", "site", "supplement", "traffic"]
+    assert list(SCHEMAS) == [f"{name}.schema.json" for name in names]
 
 
 @pytest.mark.parametrize(

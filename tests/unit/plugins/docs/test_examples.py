@@ -18,7 +18,7 @@ import pytest
 import yaml
 from matrix import plays
 
-from ansible_collections.netports.apple.plugins.lookup import ports, products
+from ansible_collections.netports.apple.plugins.lookup import hosts, networks, ports, products
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 from ansible_collections.netports.apple.plugins.plugin_utils import _options
 
@@ -69,15 +69,19 @@ def test_options_of_the_lookups(documentation: Documentation) -> None:
     assert {*options} == {*ports.OPTIONS, "_terms"}
     for name in ("protocol", "direction", "scope", "language"):
         assert tuple(options[name]["choices"]) == _options._CHOICES[name]
+    for lookup, name in (("networks", "family"), ("hosts", "os"), ("hosts", "protocol")):
+        assert tuple(documentation["lookup", lookup]["doc"]["options"][name]["choices"]) == _options._CHOICES[name]
 
 
-@pytest.mark.parametrize(("name", "module"), [("ports", ports), ("products", products)])
+@pytest.mark.parametrize(
+    ("name", "module"), [("hosts", hosts), ("networks", networks), ("ports", ports), ("products", products)]
+)
 def test_keys_of_answers(
     documentation: Documentation, ask: Callable[..., list[dict[str, Any]]], name: str, module: Any
 ) -> None:
     contains = documentation["lookup", name]["return"]["_list"]["contains"]
     answer = ask(name)
-    keys = set(answer[0]) | (set(ask(name, merge=True)[0]) if name == "ports" else set())
+    keys = set(answer[0]) | (set(ask(name, merge=True)[0]) if name in ("hosts", "ports") else set())
     assert set(contains) == keys
     types = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
     for entry in answer:
@@ -130,6 +134,12 @@ SHOWN = {
     "Show the names of all products, as choices of a survey": ["AirPlay", "Xsan Filesystem Access"],
     "Show what belongs to the family iCloud": ["icloud-mail", "icloud-backup"],
     "Show which products a host has to be reachable for": ["Screen Sharing: 5900, 5900", "File Sharing: 139, 548"],
+    "Show the IPv4 networks of push notifications, for a device's configuration": ["17.57.144.0/22 17.188.20.0/23"],
+    "Show the networks that do for a product": ["17.249.0.0/16", "2620:149:a44::/48"],
+    "Show what a Mac connects to for its updates": ["swscan.apple.com: 443/tcp", "swcdn.apple.com: 80, 443/tcp"],
+    "Show the fewest names of what enrolment in device management needs": ["*.push.apple.com", "albert.apple.com"],
+    "Show what a host name of a log is for": ["apple-account"],
+    "Show what a proxy must not stand in between": ["*.push.apple.com", "mesu.apple.com"],
     "Write the text for Screen Sharing to a file of your own": [],
     "Show how many hosts are as declared, and how many are not": ["compliant"],
     "Say in words what a run would do": ["FaceTime", "443"],
