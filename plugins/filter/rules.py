@@ -16,7 +16,7 @@ from ansible_collections.netports.apple.plugins.module_utils import _rules
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import registry
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
-from ansible_collections.netports.apple.plugins.plugin_utils import _options, _ruleset
+from ansible_collections.netports.apple.plugins.plugin_utils import _networks, _options, _ruleset
 
 
 def rules(
@@ -34,7 +34,7 @@ def rules(
         made, silent = _ruleset.rules(entries, *options)
     except ValueError as error:
         raise AnsibleFilterError(f"netports.apple.rules: {error}") from error
-    for warning in _ruleset.silence(silent):
+    for warning in [*_ruleset.silence(silent), *_networks.warnings([options[3]])]:
         Display().warning(warning)
     return made
 

@@ -97,7 +97,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _options, _ruleset
+from ansible_collections.netports.apple.plugins.plugin_utils import _networks, _options, _ruleset
 
 
 class LookupModule(LookupBase):
@@ -110,9 +110,19 @@ class LookupModule(LookupBase):
             _options.check_keywords(kwargs, ("defaults", "catalogues", "supplement"))
             catalogue = _options.catalogue(self, variables, kwargs)
             sets = [one for term in terms for one in (term if isinstance(term, (list, tuple)) else [term])]
-            rules, silent = _ruleset.compile_sets(catalogue, sets, kwargs.get("defaults"))
+            defaults = kwargs.get("defaults")
+            rules, silent = _ruleset.compile_sets(catalogue, sets, defaults)
+            destinations = [{**(defaults or {}), **given}.get("destinations") for given in sets]
+            warnings = [*_ruleset.silence(silent), *_networks.warnings(destinations, _ipv6_addresses(variables))]
         except ValueError as error:
             raise AnsibleError(str(error)) from error
-        for warning in _ruleset.silence(silent):
+        for warning in warnings:
             Display().warning(warning)
         return rules
+
+
+def _ipv6_addresses(variables: dict[str, Any] | None) -> list[str] | None:
+    """The host's IPv6 addresses, or ``None`` where its facts were not gathered."""
+    facts = (variables or {}).get("ansible_facts")
+    found = facts.get("all_ipv6_addresses") if isinstance(facts, dict) else None
+    return [str(address) for address in found] if isinstance(found, list) else None

@@ -21,6 +21,8 @@ from ansible_collections.netports.apple.plugins.plugin_utils._names import neare
 FAMILIES = ("ipv4", "ipv6")
 
 _DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data", "networks.json")
+# Addresses that reach no farther than the link or the host (RFC 4291, sections 2.5.3 and 2.5.6).
+_NEAR = ("fe80:", "::1")
 # A word, and neither an address nor a network: those have a dot or a colon.
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*\Z")
 
@@ -61,10 +63,11 @@ def expand(destinations: Any, users: Iterable[tuple[str | None, str]]) -> Any:
     :param destinations: a list of networks and words; anything else is returned as it is, for others to judge.
     :param users: ``(id or None, name)`` of each product or service that the destinations are for.
     :returns: the list, with networks alone.
-    :raises CatalogueError: a word that is none, or a product that is reached at other networks too.
+    :raises CatalogueError: a word that is none, or a product for which Apple publishes no such networks.
     """
     if not isinstance(destinations, (list, tuple)):
         return destinations
+    data = _load()
     found: list[Any] = []
     for value in destinations:
         word = _word(value)
@@ -72,44 +75,31 @@ def expand(destinations: Any, users: Iterable[tuple[str | None, str]]) -> Any:
             found.append(value)
             continue
         for product, name in users:
-            if product not in _load()["products"][word]:
+            if product not in data["products"][word]:
                 raise CatalogueError(
-                    f"destinations names {value!r}, and {_none_for(name)}. "
-                    f"Give {name} a set of its own (host_firewall_rules), without {value!r}"
+                    f"destinations names {value!r}, but {_none_for(name)}. Or give it a set of its own, without {value!r}"
                 )
-        found += [entry["cidr"] for entry in _load()["entries"] if entry["network"] == word]
+        found += [entry["cidr"] for entry in data["entries"] if entry["network"] == word]
     return found
 
 
-def named(destinations: Any) -> list[str]:
-    """The words in a list of destinations, as ``apns``."""
-    given = destinations if isinstance(destinations, (list, tuple)) else ()
-    return [word for word in map(_word, given) if word]
+def warnings(lists: Iterable[Any], addresses: Sequence[str] | None = None) -> list[str]:
+    """Warn of words that leave a list of destinations without IPv6, where the host may have it.
 
-
-def lacking_ipv6(destinations: Any) -> list[str]:
-    """The words that leave a list of destinations without any network of IPv6."""
-    given = named(destinations)
-    if not given:
-        return []
-    networks = [*(value for value in destinations if _word(value) is None)]
-    networks += [entry["cidr"] for entry in _load()["entries"] if entry["network"] in given]
-    return [] if any(_rules.version(str(network)) == 6 for network in networks) else given
-
-
-def ipv4_only(lacking: Iterable[str], addresses: Sequence[str] | None = None) -> list[str]:
-    """The warnings for words that have networks of IPv4 alone.
-
-    :param lacking: what ``lacking_ipv6`` returns, of any number of lists.
+    :param lists: lists of destinations, as ``expand`` takes them.
     :param addresses: the host's IPv6 addresses, or ``None`` where they are not known.
     """
-    link_local = ("fe80:", "::1")
-    if addresses is not None and all(address.startswith(link_local) for address in addresses):
+    if addresses is not None and all(address.startswith(_NEAR) for address in addresses):
         return []
+    lacking: dict[str, None] = {}
+    for destinations in lists:
+        given = destinations if isinstance(destinations, (list, tuple)) else ()
+        if all(_rules.version(str(network)) == 4 for network in expand(given, ())):
+            lacking.update(dict.fromkeys(word for word in map(_word, given) if word))
     return [
-        f"Apple publishes no networks of IPv6 for '{word}': over IPv6 nothing is allowed by it; "
-        "add networks of IPv6 to destinations where the host has IPv6"
-        for word in dict.fromkeys(lacking)
+        f"destinations names '{word}', for which Apple publishes IPv4 networks alone: nothing is allowed over IPv6; "
+        "add IPv6 networks, such as those of 'apns', if the host uses it"
+        for word in lacking
     ]
 
 

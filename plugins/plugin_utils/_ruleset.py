@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
-from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _options
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _networks, _options
 from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue, Entry
 from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 
@@ -58,25 +58,28 @@ def rules(
     :param sources: networks that inbound and forward rules accept from. Unset, inbound entries of local scope and all
         that is forwarded accept from ``local_networks`` and the others from anywhere. ``["any"]``: from anywhere.
     :param local_networks: what counts as local; LOCAL_NETWORKS when unset.
-    :param destinations: where packets may go; unset, anywhere.
+    :param destinations: where packets may go; unset, anywhere. The words of ``_networks`` stand for Apple's networks.
     :param interface: the interface; unset, every one. What is forwarded comes in by it.
     :param out_interface: the interface that forwarded packets leave by, for forward rules alone; unset, every one.
     :returns: rules as plain dicts, and the names of what has no rule in the directions asked for, each with whether
         it only has local entries that nothing was forwarded of.
     :raises RuleError: a value that no rule may have.
-    :raises CatalogueError: ``entries`` are not entries.
+    :raises CatalogueError: ``entries`` are not entries, or Apple publishes no such networks for one of them.
     """
     wanted = _directions(directions)
-    given = None if sources is None else _networks(sources, "sources")
-    local = _networks(LOCAL_NETWORKS if local_networks is None else local_networks, "local_networks")
+    given = None if sources is None else _network_list(sources, "sources")
+    groups = _grouped(entries)
+    users = [(entry.get("product"), str(entry["name"])) for own in groups.values() for entry in own]
+    destinations = _networks.expand(destinations, users)
+    local = _network_list(LOCAL_NETWORKS if local_networks is None else local_networks, "local_networks")
     shared = {
-        "destinations": () if destinations is None else _networks(destinations, "destinations"),
+        "destinations": () if destinations is None else _network_list(destinations, "destinations"),
         "interface": _rules.check_interface(interface),
     }
     leaving = {**shared, "out_interface": _rules.check_interface(out_interface)}
     made: list[Rule] = []
     silent: dict[str, bool] = {}
-    for name, own in _grouped(entries).items():
+    for name, own in groups.items():
         before = len(made)
         kept = False
         for direction in wanted:
@@ -204,7 +207,7 @@ def _directions(value: Any) -> list[str]:
     return [direction for direction in _rules.DIRECTIONS if direction in given]
 
 
-def _networks(value: Any, what: str) -> tuple[str, ...]:
+def _network_list(value: Any, what: str) -> tuple[str, ...]:
     if isinstance(value, (list, tuple)) and not value:
         # Left empty by mistake, it would open to everybody.
         raise RuleError(f"{what} is an empty list: leave it unset, or give ['any'] for anywhere")

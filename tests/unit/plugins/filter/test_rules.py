@@ -528,3 +528,16 @@ def test_values_as_ansible_reads_them_come_out_plain(ask: Ask, plain: Callable[[
     assert plain(ask("rules", read["sets"], defaults=read["options"]))
     assert plain(ask("rules", *read["sets"], defaults=read["options"]))
     assert type(FilterModule().filters()["to_ufw"](rules(read["entries"]), ruleset=read["options"]["interface"])) is str
+
+
+def test_words_for_networks_of_apples(ask: Ask, warnings: list[str]) -> None:
+    (rule,) = rules(ask("ports", "Push Notifications"), destinations=["apns", "192.0.2.1"])
+    assert rule["destinations"][-1] == "2a01:b740:a42::/48" and "192.0.2.1" in rule["destinations"]
+    assert warnings == []
+    (rule,) = rules(ask("ports", "Push Notifications"), destinations=["apple"])
+    assert rule["destinations"] == ["17.0.0.0/8"]
+    assert len(warnings) == 1 and "IPv4 networks alone" in warnings[0]
+    with pytest.raises(
+        AnsibleFilterError, match=r"^netports.apple.rules: destinations names 'apple', but .* for Siri: "
+    ):
+        rules(ask("ports", "Siri"), destinations=["apple"])

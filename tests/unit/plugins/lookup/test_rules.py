@@ -193,3 +193,68 @@ def test_in_a_template(template: Callable[..., Any], ask: Ask) -> None:
     assert template("{{ query('netports.apple.rules', sets, defaults={'interface': 'eth0'}) }}", sets=sets) == ask(
         "rules", *sets, defaults={"interface": "eth0"}
     )
+
+
+# --- Apple's networks -------------------------------------------------------------------------------------------------
+
+APNS = [
+    *("17.57.144.0/22", "17.188.20.0/23", "17.188.128.0/18", "17.249.0.0/16", "17.252.0.0/16"),
+    *("2403:300:a42::/48", "2403:300:a51::/48", "2620:149:a44::/48", "2a01:b740:a42::/48"),
+]
+PUSH = {"products": ["Push Notifications"], "directions": ["out"]}
+
+
+def test_words_for_networks_of_apples(ask: Ask, warnings: list[str]) -> None:
+    (rule,) = ask("rules", {**PUSH, "destinations": ["APNs"]})
+    assert rule["destinations"] == APNS
+    (rule,) = ask("rules", PUSH, defaults={"destinations": ["apple", "apns", "192.0.2.0/24"]})
+    assert rule["destinations"] == ["17.0.0.0/8", *APNS[:5], "192.0.2.0/24", *APNS[5:]]
+    (rule,) = ask("rules", {**PUSH, "directions": ["forward"], "destinations": ["apns"], "sources": ["10.1.0.0/16"]})
+    assert (rule["direction"], rule["destinations"]) == ("forward", APNS)
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "warned"),
+    [
+        ({}, True),
+        ({"ansible_facts": {}}, True),
+        ({"ansible_facts": {"all_ipv6_addresses": ["fe80::1", "2001:db8::7"]}}, True),
+        ({"ansible_facts": {"all_ipv6_addresses": ["fe80::1", "::1"]}}, False),
+        ({"ansible_facts": {"all_ipv6_addresses": []}}, False),
+    ],
+)
+def test_ipv4_alone_is_warned_of_where_the_host_may_have_ipv6(
+    facts: dict[str, Any], warned: bool, warnings: list[str]
+) -> None:
+    from ansible.plugins.loader import lookup_loader
+
+    for destinations in (["apple"], ["apple", "192.0.2.0/24"]):
+        lookup_loader.get("netports.apple.rules").run([{**PUSH, "destinations": destinations}], variables=facts)
+    lookup_loader.get("netports.apple.rules").run([{**PUSH, "destinations": ["apple", "fd00::/8"]}], variables=facts)
+    assert len(warnings) == (2 if warned else 0)
+    assert all("destinations names 'apple', for which Apple publishes IPv4 networks alone" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"products": ["Software Update"], "destinations": ["apple"]}, "no networks for Software Update: "),
+        (
+            {"products": ["Push Notifications", "iCloud Mail"], "destinations": ["apns"]},
+            "no networks for iCloud Mail: ",
+        ),
+        (
+            {"products": ["Push Notifications"], "services": ["domain"], "destinations": ["apns"]},
+            "networks for domain: ",
+        ),
+        ({"products": ["Push Notifications"], "destinations": ["apn"]}, "did you mean 'apns'?"),
+        ({"products": ["Push Notifications"], "destinations": ["example"]}, "neither a network nor a word"),
+        ({"products": ["Push Notifications"], "destinations": ["push.apple.com"]}, "no host names"),
+        ({"products": ["Push Notifications"], "destinations": ["any", "apns"]}, "names 'any' beside other networks"),
+        ({"products": ["Push Notifications"], "sources": ["apns"]}, "'apns' is not a network"),
+    ],
+    ids=str,
+)
+def test_bad_words(refusal: Callable[..., str], given: dict[str, Any], message: str) -> None:
+    assert message in refusal("rules", given)

@@ -35,6 +35,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"sources": ["10.0.0.0/8; id"]}, "'10.0.0.0/8; id' is not a network"),
     ({"local_networks": ["`id`"]}, "'`id`' is not a network"),
     ({"destinations": ["fe80::1%eth0"]}, "'fe80::1%eth0' is not a network"),
+    ({"destinations": ["apns"]}, "destinations names 'apns', but Apple publishes no networks for Siri: "),
     ({"interface": "eth0; id"}, "'eth0; id' is not an interface name"),
     ({"interface": 'a"b'}, "is not an interface name"),
     ({"ruleset": "Apple"}, "'Apple' is not a ruleset name"),
