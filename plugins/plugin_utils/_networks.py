@@ -23,8 +23,8 @@ FAMILIES = ("ipv4", "ipv6")
 _DATA = os.path.join(os.path.dirname(__file__), "..", "..", "data", "networks.json")
 # Addresses that reach no farther than the link or the host (RFC 4291, sections 2.5.3 and 2.5.6).
 _NEAR = ("fe80:", "::1")
-# A word, and neither an address nor a network: those have a dot or a colon.
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*\Z")
+# A word, and neither an address nor a network: those have a dot or a colon. No word is near as long.
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9 _-]{0,31}\Z")
 
 
 @functools.lru_cache(maxsize=1)
