@@ -16,13 +16,13 @@ export SCENARIO ?=
 export MOLECULE_IMAGE ?=
 export PARTS ?=
 
-# These reach tools/apply.py through the environment as they were typed: make neither expands
+# These reach tools/apply.py and tools/trial.py through the environment as they were typed: make neither expands
 # them ($ is a plain character) nor puts them into the text of a command.
-PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS INTERFACE OUT_INTERFACE ZONE RULESET HOSTS CONFIRM CHECK BACKEND ENABLE STATE
+PASSED := PRODUCTS SERVICES SOURCES DESTINATIONS DIRECTIONS INTERFACE OUT_INTERFACE ZONE RULESET HOSTS CONFIRM CHECK BACKEND ENABLE STATE FIREWALL KEEP
 as_typed = $(eval override $(1) := $$(value $(1)))$(eval export $(1))
 $(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(call as_typed,$(v))))
 
-.PHONY: locks bench help setup apply unit test torture lint docs molecule changelog format hosts clean-hosts clean
+.PHONY: locks bench help setup try clean-try apply unit test torture lint docs molecule changelog format hosts clean-hosts clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -33,6 +33,10 @@ help: ## show this list
 
 setup: ## set up .venv in this folder (nothing outside it)
 	@tools/setup.sh run
+
+try: ## PRODUCTS on a throwaway host with a real FIREWALL=ufw or firewalld; KEEP=yes leaves it; as root
+	@started=$$(date +%s) && tools/setup.sh run && \
+	STARTED=$$started PYTHONPATH=tests:.venv/collections $(RUN)/python tools/trial.py
 
 apply: ## make the firewall say what PRODUCTS need: plan, question, change
 	@tools/setup.sh run
@@ -94,6 +98,9 @@ hosts: ## build the images of the test hosts
 	@tools/setup.sh test
 	@tools/hosts.sh install
 	@$(BUILD) build
+
+clean-try: ## remove the hosts that make try KEEP=yes left; their image stays
+	@$(BUILD) remove
 
 clean-hosts: ## remove the test hosts and their images
 	@$(BUILD) clean

@@ -58,8 +58,11 @@ def role_variables() -> dict[str, Any]:
     return variables
 
 
-def play(variables: dict[str, Any], playbook: str) -> tuple[int, list[Result], str]:
-    """Run a playbook; return its exit status, what the tasks returned, and what it printed."""
+def play(variables: dict[str, Any], playbook: str, become: bool = True) -> tuple[int, list[Result], str]:
+    """Run a playbook; return its exit status, what the tasks returned, and what it printed.
+
+    :param become: whether it has to become root on this machine.
+    """
     hosts = os.environ.get("HOSTS", "").strip()
     with tempfile.TemporaryDirectory(prefix="netports-") as name:
         folder = Path(name)
@@ -81,7 +84,9 @@ def play(variables: dict[str, Any], playbook: str) -> tuple[int, list[Result], s
         command += ["-e", f"@{folder / 'variables.json'}", playbook]
         if not hosts and os.geteuid() == 0:
             command += ["-e", "netports_become=false"]
-        elif not hosts and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode:
+        elif (
+            become and not hosts and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode
+        ):
             command.append("--ask-become-pass")
         environment = {
             **os.environ,
@@ -157,7 +162,7 @@ def render(variables: dict[str, Any], backends: Sequence[str] = BACKENDS) -> int
     with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="netports-", encoding="utf-8") as playbook:
         json.dump(text, playbook)
         playbook.flush()
-        status, results, printed = play(variables, playbook.name)
+        status, results, printed = play(variables, playbook.name, become=False)
     for result in results:
         for path, content in result["result"].get("rendered", {}).items():
             print(f"\n== {result['result']['backend']}: {path}\n{content}", end="")

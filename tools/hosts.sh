@@ -3,10 +3,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# tools/hosts.sh install: what the test hosts need on this machine, from Debian's packages alone.
+# tools/hosts.sh install: what the test hosts need on this machine, from Debian's packages alone; and what
+# the tests of the audit's page need. tools/hosts.sh install-hosts: the first alone.
 # Nothing is installed when it is all there.
 set -eu
-[ "${1-}" = install ] || { echo "usage: tools/hosts.sh install" >&2; exit 2; }
+case "${1-}" in
+    install | install-hosts) ;;
+    *) echo "usage: tools/hosts.sh install | install-hosts" >&2; exit 2 ;;
+esac
 
 missing=
 need() { # need PACKAGE COMMAND-OR-FILE...
@@ -27,18 +31,19 @@ need mmdebstrap mmdebstrap
 need debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
 need openssh-client ssh
 need util-linux nsenter
-# For the page of the audit.
-need chromium chromium
-need fonts-dejavu-core /usr/share/fonts/truetype/dejavu
+if [ "$1" = install ]; then
+    need chromium chromium
+    need fonts-dejavu-core /usr/share/fonts/truetype/dejavu
+fi
 
 if [ "$(id -u)" != 0 ]; then
-    echo "make test: the test hosts are containers with systemd and firewalls of their own, which only root can start." >&2
-    echo "Run it as root (sudo make test); make unit needs no root." >&2
+    echo "The test hosts are containers with systemd and firewalls of their own, which only root can start:" \
+        "run it by sudo; make unit needs no root." >&2
     exit 1
 fi
 if [ -n "$missing" ]; then
     if ! command -v apt-get >/dev/null; then
-        echo "make test: missing here:$missing. They come from Debian or Ubuntu; on another system install their like." >&2
+        echo "Missing here:$missing. These are packages of Debian and Ubuntu; on another system install their like." >&2
         exit 1
     fi
     echo "Installing by apt-get:$missing"

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, netports.apple contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m hosts build|clean`: the images of the test hosts. `python -m hosts lend FILE SUITE:FIREWALL …`: hosts
+"""`python -m hosts build|clean`: the images of the test hosts. `python -m hosts remove`: the hosts that
+`make try KEEP=yes` left. `python -m hosts lend FILE SUITE:FIREWALL …`: hosts
 for something that is not a test of ours, such as Molecule, and in FILE the inventory of them."""
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from . import images, machine
 from .host import Host, Lab
 from .plays import inventory
 
-USAGE = "usage: python -m hosts build | clean | lend FILE SUITE:FIREWALL ..."
+USAGE = "usage: python -m hosts build | clean | remove | lend FILE SUITE:FIREWALL ..."
 
 
 def lend(path: Path, wanted: list[str]) -> None:
@@ -44,9 +45,14 @@ def lend(path: Path, wanted: list[str]) -> None:
             time.sleep(0.3)
 
 
+def remove() -> None:
+    """Removes the hosts that a process left on purpose; the images stay."""
+    print(f"Removed {Lab().remove_kept()} hosts")
+
+
 def main(argv: list[str]) -> int:
     """Runs one of the words; returns the exit code."""
-    words = {"build": images.build, "clean": machine.clean}
+    words = {"build": images.build, "clean": machine.clean, "remove": remove}
     lending = len(argv) > 2 and argv[0] == "lend"
     if not lending and (len(argv) != 1 or argv[0] not in words):
         print(USAGE, file=sys.stderr)

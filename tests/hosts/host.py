@@ -19,7 +19,7 @@ import subprocess
 import tarfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -30,6 +30,10 @@ from .machine import BRIDGE, CACHE, KEY, NETWORK, SHORT, HostsError, podman, pre
 # The beginning of the hosts' and the bridge's own addresses on the network.
 _MAC = f"02:{SHORT[0:2]}:{SHORT[2:4]}:{SHORT[4:6]}"
 FIREWALLS = ("none", "ufw", "firewalld")
+# The hosts' numbers, which are the last of their addresses: one host each at a time.
+SLOTS = range(10, 250)
+# What the file of a slot says whose host outlives the process that started it.
+_KEPT = "kept"
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -127,6 +131,7 @@ class Host:
     """One running test host. Made by `Lab.start`."""
 
     def __init__(self, number: int, suite: str, firewall: str, slot: IO[str]) -> None:
+        self.number = number
         self.suite = suite
         self.firewall = firewall
         self.name = f"{suite}-{number}"
@@ -195,6 +200,11 @@ class Host:
         podman("rm", "--force", "--time", "0", "--ignore", self.container)
         self._slot.close()
 
+    def keep(self) -> None:
+        """Leaves the host to itself, beyond this process: its slot says so."""
+        self._slot.write(_KEPT)
+        self._slot.close()
+
     def reboot(self, hard: bool = False) -> None:
         """Restarts the host; files and addresses stay, kernel tables, /run and /tmp do not. hard: as by a power cut.
 
@@ -224,7 +234,7 @@ class Host:
 
     def inner(self, family: int) -> tuple[str, str, str]:
         """The network behind this host when it is a gateway, its own address there, and that of the one host in it."""
-        number = int(self.address4.rpartition(".")[2])
+        number = self.number
         if family == 4:
             return f"172.31.{number}.0/24", f"172.31.{number}.1", f"172.31.{number}.2"
         return f"fd00:0:0:{number:x}::/64", f"fd00:0:0:{number:x}::1", f"fd00:0:0:{number:x}::2"
@@ -376,60 +386,85 @@ class Host:
 
 
 class Lab:
-    """Starts hosts and, at the end, removes those that are left."""
+    """Starts hosts and, at the end, removes those that are left: `hosts`."""
 
     def __init__(self) -> None:
-        self._hosts: list[Host] = []
+        self.hosts: list[Host] = []
         settings()
         self._sweep()
 
     @staticmethod
-    def _slot(number: int) -> IO[str] | None:
-        """The slot's file, locked for this process until it is closed or the process dies; None when taken."""
+    def _slot(number: int, kept: bool = False) -> IO[str] | None:
+        """The slot's file, locked for this process until it is closed or the process dies; None when taken.
+
+        kept: also the slot of a host that `keep` left.
+        """
         folder = CACHE / "slots"
         folder.mkdir(exist_ok=True)
         # Open beyond this function: the lock is the file's that is open.
-        handle = open(folder / str(number), "w")  # noqa: SIM115
+        handle = open(folder / str(number), "a+")  # noqa: SIM115
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.close()
             return None
+        handle.seek(0)
+        if handle.read() == _KEPT and not kept:
+            handle.close()
+            return None
         return handle
 
-    def _sweep(self) -> None:
-        """Removes hosts whose process died without doing so."""
+    def _sweep(self, kept: Container[int] = ()) -> int:
+        """Removes hosts whose process died without doing so, and those of the numbers `kept` that `keep` left.
+
+        Returns how many.
+        """
+        found = 0
         for name in podman("ps", "--all", "--format", "{{.Names}}").split():
             number = name.rpartition("-")[2]
-            if name.startswith(f"{NETWORK}-") and number.isdigit() and (slot := self._slot(int(number))):
+            if not name.startswith(f"{NETWORK}-") or not number.isdigit():
+                continue
+            if slot := self._slot(int(number), kept=int(number) in kept):
                 podman("rm", "--force", "--time", "0", "--ignore", name)
+                slot.truncate(0)
                 slot.close()
+                found += 1
+        return found
+
+    def keep(self, host: Host) -> None:
+        """Leaves a host to itself: it outlives this process, until `remove_kept`."""
+        host.keep()
+        self.hosts.remove(host)
+
+    def remove_kept(self, numbers: Container[int] = SLOTS) -> int:
+        """Removes the hosts that `keep` left, in this process or in others before. Returns how many."""
+        return self._sweep(kept=numbers)
 
     def start(self, suite: str = "bookworm", firewall: str = "none") -> Host:
         """A fresh host of a Debian suite. firewall: none (both are installed and off), ufw or firewalld (on, with
         the distribution's defaults, and ssh admitted)."""
         if firewall not in FIREWALLS:
             raise HostsError(f"no firewall {firewall!r} on test hosts: there are {', '.join(FIREWALLS)}")
-        for number in range(10, 250):
+        for number in SLOTS:
             slot = self._slot(number)
             if slot is not None:
                 break
         else:
             raise HostsError("all 240 addresses for test hosts are in use: run `make clean-hosts`")
         host = Host(number, suite, firewall, slot)
-        self._hosts.append(host)
+        self.hosts.append(host)
         host._start()
         return host
 
     def stop(self, host: Host) -> None:
         """Removes one host."""
         host.stop()
-        self._hosts.remove(host)
+        self.hosts.remove(host)
 
     def close(self) -> None:
         """Removes every host that is left."""
-        while self._hosts:
-            self._hosts.pop().stop()
+        while self.hosts:
+            self.hosts.pop().stop()
 
 
 __all__ = ["FIREWALLS", "Done", "Host", "Lab", "Process", "Processes"]

@@ -11,6 +11,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -99,24 +100,32 @@ def _make(suite: str, tarball: Path) -> None:
     raise HostsError(f"could not build the test host of {suite}:\n" + "\n".join(problems))
 
 
-def build(suites: tuple[str, ...] = SUITES) -> None:
-    """Builds the images that are not there yet, and removes those of older recipes."""
+def missing(suites: tuple[str, ...] = SUITES) -> list[str]:
+    """The suites whose image is not built yet."""
+    present = set(podman("images", "--format", "{{.Repository}}:{{.Tag}}").split())
+    return [suite for suite in suites if image(suite) not in present]
+
+
+def build(suites: tuple[str, ...] = SUITES, say: Callable[[str], None] = print) -> None:
+    """Builds the images that are not there yet, and removes those of older recipes.
+
+    :param say: what a line of progress goes to.
+    """
     with locked("build"):
-        present = set(podman("images", "--format", "{{.Repository}}:{{.Tag}}").split())
-        missing = [suite for suite in suites if image(suite) not in present]
-        if missing:
-            print(f"Building test hosts from Debian's packages: {', '.join(missing)}", flush=True)
+        wanted = missing(suites)
+        if wanted:
+            say(f"Building test hosts from Debian's packages: {', '.join(wanted)}")
         started = time.monotonic()
         with tempfile.TemporaryDirectory(dir=CACHE) as folder, ThreadPoolExecutor(2) as pool:
-            tarballs = {suite: Path(folder) / f"{suite}.tar" for suite in missing}
+            tarballs = {suite: Path(folder) / f"{suite}.tar" for suite in wanted}
             jobs = {suite: pool.submit(_make, suite, tarball) for suite, tarball in tarballs.items()}
             for suite, job in jobs.items():
                 job.result()
                 podman("import", "--quiet", str(tarballs[suite]), image(suite))
                 tarballs[suite].unlink()
-                print(f"  {suite} ready after {time.monotonic() - started:.0f} s", flush=True)
-        wanted = {image(suite) for suite in SUITES}
-        for name in present - wanted:
+                say(f"  {suite} ready after {time.monotonic() - started:.0f} s")
+        current = {image(suite) for suite in SUITES}
+        for name in set(podman("images", "--format", "{{.Repository}}:{{.Tag}}").split()) - current:
             podman("rmi", name, check=False)  # one that a host still runs on goes the next time
 
 

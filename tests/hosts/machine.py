@@ -50,10 +50,10 @@ def prefix6() -> str:
 def require() -> None:
     """Raises HostsError when this machine cannot run test hosts."""
     if os.geteuid() != 0:
-        raise HostsError("only root can start the test hosts: run `sudo make test`; `make unit` needs no root")
+        raise HostsError("only root can start the test hosts: run it by sudo; `make unit` needs no root")
     missing = [name for name in ("podman", "runc", "nsenter", "ssh", "ssh-keygen") if not shutil.which(name)]
     if missing:
-        raise HostsError(f"the test hosts need {', '.join(missing)}: run `make test` or `tools/hosts.sh install`")
+        raise HostsError(f"the test hosts need {', '.join(missing)}: run `make hosts`")
 
 
 @contextmanager
@@ -138,9 +138,12 @@ runroot = {json.dumps(str(RUN / "storage"))}
 
 def podman(*argv: str, check: bool = True) -> str:
     """Runs podman on the project's own store and returns what it prints, stripped."""
-    done = subprocess.run(["podman", *argv], env=settings(), capture_output=True, text=True, check=False)
+    # In a session of its own a Ctrl-C does not reach it: podman would leave a host half made, or half removed.
+    done = subprocess.run(
+        ["podman", *argv], env=settings(), capture_output=True, text=True, start_new_session=True, check=False
+    )
     if check and done.returncode:
-        raise HostsError(f"podman {' '.join(argv)} failed ({done.returncode}): {done.stderr.strip()}")
+        raise HostsError(f"podman {argv[0]} failed ({done.returncode}): {done.stderr.strip()}")
     return done.stdout.strip()
 
 

@@ -212,6 +212,16 @@ def test_a_lock_out_is_seen_and_does_not_lock_the_test_out(host: Host) -> None:
     assert host.run(["true"]).rc == 0
 
 
+def test_a_host_can_be_left_behind() -> None:
+    first = Lab()
+    host = first.start("bookworm")
+    first.keep(host)
+    first.close()
+    assert Lab().remove_kept([]) == 0 and host.run(["true"]).rc == 0
+    assert Lab().remove_kept([host.number]) == 1
+    assert host.run(["true"], check=False).rc != 0
+
+
 def test_what_is_not_there_is_named(lab: Lab) -> None:
     with pytest.raises(HostsError, match="sid"):
         lab.start("sid")

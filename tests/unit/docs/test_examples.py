@@ -379,7 +379,7 @@ def check_make(words: list[str]) -> None:
     assert targets and set(targets) <= TARGETS.keys(), "a target that the Makefile does not have"
     for name in given:
         named = any(re.search(rf"\b{name}=", TARGETS[target]) for target in targets)
-        assert named or name in (PASSED if targets == ["apply"] else SWITCHES), f"{name} is not passed on"
+        assert named or name in (PASSED if targets in (["apply"], ["try"]) else SWITCHES), f"{name} is not passed on"
 
 
 def check_playbook(words: list[str]) -> None:
@@ -431,8 +431,8 @@ def test_commands_in_sentences(page: Path) -> None:
         assert words in PASSED | SWITCHES | {"FUZZ"}, words
 
 
-def test_what_make_apply_takes_is_passed_as_it_was_typed() -> None:
-    assert PASSED == {*apply_tool.LISTS, *apply_tool.WORDS, "HOSTS", "CHECK", "CONFIRM"}
+def test_what_make_apply_and_make_try_take_is_passed_as_it_was_typed() -> None:
+    assert PASSED == {*apply_tool.LISTS, *apply_tool.WORDS, "HOSTS", "CHECK", "CONFIRM", "FIREWALL", "KEEP"}
 
 
 # --- Others -----------------------------------------------------------------------------------------------------------
