@@ -10,6 +10,7 @@ What a kind of example is put through:
   `ansible-playbook --syntax-check`. Arguments of the role and of the module pass their argument specs, and the rules that
   come of them are rendered for each firewall. Every other expression is evaluated, by the real plugins.
 - A Jinja template is rendered by Ansible's own engine, and gives the text that stands below it.
+- A text is what `make try` prints for the products that the page names.
 - Commands name targets, variables, playbooks, programs and options that there are. UNRUN says why none is run.
 
 The fences of the documents are all there is: an example that no rule covers fails, and so does a block that is indented.
@@ -24,11 +25,14 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import apply as apply_tool
 import pytest
+import trial
+import trial_ports
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -38,8 +42,10 @@ from ansible.vars.manager import VariableManager
 from matrix import plays
 
 import hosts
+from ansible_collections.netports.apple.plugins.filter.audit import audit_changes
 from ansible_collections.netports.apple.plugins.lookup import ports
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
 
 ROOT = plays.ROOT
@@ -115,7 +121,7 @@ def of(language: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("example", chosen, ids=str)
 
 
-RULES = {"yaml", "jinja", "console", "sh", "ini", "python"}
+RULES = {"yaml", "jinja", "text", "console", "sh", "ini", "python"}
 
 
 def test_every_example_has_a_rule() -> None:
@@ -172,15 +178,18 @@ class Runner:
     def role(self, given: dict[str, Any]) -> None:
         """Check variables of the role, and render what they make on each firewall."""
         specification = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]
-        defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
-        variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
         assert given.keys() <= specification["options"].keys(), "a variable that the role does not have"
         values = self.template(given, given)
         checked = ArgumentSpecValidator(specification["options"]).validate(values)
         assert checked.error_messages == []
-        wanted = self.template("{{ __host_firewall_wanted }}", {**defaults, **variables, **given})
+        wanted = self.wanted(given)
         assert bool(wanted) == (values.get("host_firewall_state") != "absent")
         self.render(wanted)
+
+    def wanted(self, given: dict[str, Any]) -> Any:
+        """The rules that variables of the role make."""
+        defaults, variables = (yaml.safe_load((ROLE / part / "main.yml").read_text()) for part in ("defaults", "vars"))
+        return self.template("{{ __host_firewall_wanted }}", {**defaults, **variables, **given})
 
     def render(self, rules: Any, backend: str = "") -> dict[str, Any]:
         """What rules are in the files of a firewall, or of each."""
@@ -363,6 +372,24 @@ def test_template_gives_what_the_page_shows(example: Example, runner: Callable[[
 
 def test_there_are_five_uses() -> None:
     assert len([one for one in EXAMPLES if one.language == "jinja"]) == 5
+
+
+# --- What make try prints ---------------------------------------------------------------------------------------------
+
+
+@of("text")
+def test_what_make_try_prints(example: Example, runner: Callable[[Path], Runner]) -> None:
+    page = example.page.read_text(encoding="utf-8")
+    places = {"local network": ("10.0.0.2", "fd00::2"), "outside": trial.STRANGER}
+    printed: set[str] = set()
+    named = re.findall(r"host_firewall_products: \[(.+)\]|make try PRODUCTS=\"(.+)\"", page)
+    for products in ("".join(groups).split(", ") for groups in named):
+        wanted = runner(example.page).wanted({"host_firewall_products": products})
+        printed.update(audit_changes([{"action": "add", "rule": rule} for rule in wanted]))
+        rules = [Rule.from_dict(rule) for rule in wanted]
+        tried = [replace(one, seen=one.expected) for one in trial_ports.attempts(rules, places)]
+        printed.update(" ".join(line.split()) for line in trial_ports.table(tried, list(places)))
+    assert {" ".join(line.split()) for line in example.text.splitlines()} <= printed
 
 
 # --- Commands ---------------------------------------------------------------------------------------------------------
