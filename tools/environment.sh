@@ -12,6 +12,7 @@ rm -rf "$context"
 .venv/bin/ansible-builder create --file extensions/execution_environment/execution-environment.yml --context "$context"
 test -s "$context/Containerfile"
 grep -q 'name: netports.apple' "$context/_build/requirements.yml"
+grep -q aerleon "$context/_build/requirements.txt"
 # It follows no link: a folder of its own, with the two files in question.
 collection=$context/introspected/ansible_collections/netports/apple
 mkdir -p "$collection"

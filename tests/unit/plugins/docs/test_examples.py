@@ -140,6 +140,9 @@ SHOWN = {
     "Show the fewest names of what enrolment in device management needs": ["*.push.apple.com", "albert.apple.com"],
     "Show what a host name of a log is for": ["apple-account"],
     "Show what a proxy must not stand in between": ["*.push.apple.com", "mesu.apple.com"],
+    "Show an access list of Cisco's for what clients connect to": [
+        "permit udp 10.20.0.0 0.0.255.255 any range 3478 3497"
+    ],
     "Write the text for Screen Sharing to a file of your own": [],
     "Show how many hosts are as declared, and how many are not": ["compliant"],
     "Say in words what a run would do": ["FaceTime", "443"],
