@@ -1,10 +1,9 @@
 # Copyright (c) 2026, netports.apple contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tools/lint.py runs of ansible-test: `sanity` on every supported ansible-core for which this machine has a
-Python, and `units` on the newest.
-
-The newest core runs every sanity test, the older ones those whose outcome depends on the core (DIFFER). ansible-test
+"""What tools/lint.py runs of ansible-test, on the supported ansible-cores for which this machine has a Python: on the
+newest every sanity test and `units`, on the oldest the sanity tests whose outcome depends on the core (DIFFER); in full,
+every sanity test on every core. ansible-test
 wants a real folder ansible_collections/netports/apple with a git of its own, and tests nothing at all, successfully,
 when it does not find its files: so each run gets a copy of the tree in .test/ansible-test, and the list of files that
 ansible-test sees is compared with it first. It keeps its virtual environments in HOME, which is therefore in that
@@ -178,17 +177,22 @@ def units(core: Core) -> Outcome:
 
 
 def runs(full: bool = False) -> dict[str, Callable[[], Outcome]]:
-    """All that is run on this machine, by name, the longest first; with `full`, every sanity test on every core."""
+    """All that is run on this machine, by name, the longest first.
+
+    :param full: every sanity test on every core.
+    :raises RuntimeError: there is no Python here for any of the cores.
+    """
     present = [core for core in cores() if not core.missing]
     if not present:
         raise RuntimeError("no supported ansible-core can be run here: " + "; ".join(core.missing for core in cores()))
-    newest = present[-1]
+    oldest, newest = present[0], present[-1]
     found: dict[str, Callable[[], Outcome]] = {
         f"ansible-test sanity {newest.version}": functools.partial(sanity, newest, True),
         f"ansible-test units {newest.version}": functools.partial(units, newest),
     }
-    for core in reversed(present[:-1]):
-        found[f"ansible-test sanity {core.version}"] = functools.partial(sanity, core, full)
+    for core in reversed(present[:-1] if full else [oldest]):
+        if core != newest:
+            found[f"ansible-test sanity {core.version}"] = functools.partial(sanity, core, full)
     return found
 
 

@@ -48,7 +48,9 @@ if [ -n "$missing" ]; then
     fi
     echo "Installing by apt-get:$missing"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
     # shellcheck disable=SC2086
-    apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing >/dev/null; }; then
+        echo "apt-get could not install$missing" >&2
+        exit 1
+    fi
 fi

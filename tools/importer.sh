@@ -4,8 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # tools/importer.sh: builds the tarball and gives it to Galaxy's own importer, with the checks that are
-# asked of certified collections. The importer says success whatever its linters found, so its log is read:
-# anything beyond the lines of a quiet run is a failure.
+# asked of certified collections. Its own run of ansible-lint is left out: it has a time limit and leaves out
+# rules, and tools/lint.py runs the same profile whole. The importer says success whatever its linters found,
+# so its log is read: anything beyond the lines of a quiet run is a failure.
 set -eu
 cd "$(dirname "$0")/.."
 project=$(pwd)
@@ -31,6 +32,7 @@ mkdir -p "$work/home"
 .venv/bin/ansible-galaxy collection build --output-path "$work" "$project" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 tarball=$(cd "$work" && ls ./*.tar.gz)
 if ! (cd "$work" && env -i HOME="$work/home" PATH="$venv/bin:/usr/bin:/bin" LC_ALL=C.UTF-8 \
+    GALAXY_IMPORTER_RUN_ANSIBLE_LINT=false \
     GALAXY_IMPORTER_CHECK_REQUIRED_TAGS=true GALAXY_IMPORTER_REQUIRE_V1_OR_GREATER=true \
     "$venv/bin/python" -m galaxy_importer.main "$tarball") >"$work/log" 2>&1; then
     cat "$work/log"
@@ -38,8 +40,7 @@ if ! (cd "$work" && env -i HOME="$work/home" PATH="$venv/bin:/usr/bin:/bin" LC_A
 fi
 if ! grep -q 'Importer processing completed successfully' "$work/log" ||
     grep -v -x -e '{.*' -e 'Importing with galaxy-importer .*' -e 'Getting doc strings via ansible-doc' \
-        -e 'Finding content inside collection' -e 'Loading [a-z_]* [a-z0-9_.]*' -e 'Linting collection via ansible-lint .*' \
-        -e '\.\.\.ansible-lint run complete' -e 'Collection loading complete' \
+        -e 'Finding content inside collection' -e 'Loading [a-z_]* [a-z0-9_.]*' -e 'Collection loading complete' \
         -e 'Importer processing completed successfully' "$work/log"; then
     echo "galaxy-importer: what it logged is in $work/log" >&2
     exit 1

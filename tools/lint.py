@@ -5,8 +5,8 @@
 
     python tools/lint.py [-j 2] [--full] [--only NAME …]
 
-A linter's own words are shown when it complains. `--full` runs all of ansible-test's sanity tests also on the older
-cores. Exit status: 0 when none complained, 1 otherwise.
+A linter's own words are shown when it complains. `--full` runs all of ansible-test's sanity tests on every supported
+ansible-core. Exit status: 0 when none complained, 1 otherwise.
 """
 
 from __future__ import annotations

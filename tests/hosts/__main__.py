@@ -1,9 +1,9 @@
 # Copyright (c) 2026, netports.apple contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m hosts build|clean`: the images of the test hosts. `python -m hosts remove`: the hosts that
-`make try KEEP=yes` left. `python -m hosts lend FILE SUITE:FIREWALL …`: hosts
-for something that is not a test of ours, such as Molecule, and in FILE the inventory of them."""
+"""`python -m hosts WORD …` with the words `build` (the images of the test hosts), `check` (start a host, and remove it),
+`remove` (the hosts that `make try KEEP=yes` left) and `clean` (all of it), in the order given. `python -m hosts lend FILE
+SUITE:FIREWALL …`: hosts for something that is not a test of ours, such as Molecule, and in FILE the inventory of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ from . import images, machine
 from .host import Host, Lab
 from .plays import inventory
 
-USAGE = "usage: python -m hosts build | clean | remove | lend FILE SUITE:FIREWALL ..."
+USAGE = "usage: python -m hosts build|check|remove|clean ... | lend FILE SUITE:FIREWALL ..."
+
+
+def check() -> None:
+    """Starts a host and removes it.
+
+    Raises HostsError where this machine cannot have any.
+    """
+    with closing(Lab()) as lab:
+        lab.start()
 
 
 def lend(path: Path, wanted: list[str]) -> None:
@@ -51,17 +60,18 @@ def remove() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Runs one of the words; returns the exit code."""
-    words = {"build": images.build, "clean": machine.clean, "remove": remove}
+    """Runs the words; returns the exit code."""
+    words = {"build": images.build, "check": check, "remove": remove, "clean": machine.clean}
     lending = len(argv) > 2 and argv[0] == "lend"
-    if not lending and (len(argv) != 1 or argv[0] not in words):
+    if not lending and (not argv or not set(argv) <= words.keys()):
         print(USAGE, file=sys.stderr)
         return 2
     try:
         if lending:
             lend(Path(argv[1]), argv[2:])
         else:
-            words[argv[0]]()
+            for word in argv:
+                words[word]()
     except machine.HostsError as problem:
         print(f"hosts: {problem}", file=sys.stderr)
         return 1
