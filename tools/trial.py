@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -71,9 +71,12 @@ def request(environment: Mapping[str, str]) -> Request:
     :raises NotUnderstood: an unknown product or firewall.
     """
     products = [word.strip() for word in environment.get("PRODUCTS", "").split(",") if word.strip()]
-    firewall = environment.get("FIREWALL", "").strip().lower() or FIREWALLS[0]
+    typed = environment.get("FIREWALL", "").strip()
+    firewall = typed.lower() or FIREWALLS[0]
     if firewall not in FIREWALLS:
-        raise NotUnderstood(f"FIREWALL={firewall}: there is no throwaway host with it; give {' or '.join(FIREWALLS)}")
+        raise NotUnderstood(
+            f"FIREWALL: {typed!r} is not a firewall of the throwaway hosts: give {' or '.join(FIREWALLS)}"
+        )
     catalogue = _catalogue.load()
     for product in products:
         try:
@@ -131,7 +134,7 @@ def prepare(progress: Progress) -> None:
 
     :raises HostsError: that cannot be had here.
     """
-    with progress.step("Looking for podman, and what else throwaway hosts need"):
+    with progress.step("Installing podman and its like by apt-get, where they are missing"):
         done = subprocess.run(
             [str(PROJECT / "tools" / "hosts.sh"), "install-hosts"],
             capture_output=True,
@@ -272,7 +275,8 @@ def removing(progress: Progress, lab: Lab) -> Iterator[Lab]:
     finally:
         ignore()
         if lab.hosts:
-            with progress.step("Removing the hosts"):
+            # They go also where nobody reads any more what the step says.
+            with closing(lab), progress.step("Removing the hosts"):
                 lab.close()
 
 
@@ -320,6 +324,10 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # As of `make try | head`. Python would write what is left to it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def test_what_is_asked_for() -> None:
         ({"PRODUCTS": "FaceTime, FaceTme"}, "'FaceTme' is not a product of the catalogue: did you mean 'FaceTime'?"),
         ({"PRODUCTS": "iTunes"}, "'iTunes' may be any of"),
         ({"PRODUCTS": "$(reboot); {{ 1 }}"}, r"'\$\(reboot\); {{ 1 }}' is not a product"),
-        ({"FIREWALL": "pf"}, "FIREWALL=pf: there is no throwaway host with it; give ufw or firewalld"),
+        ({"FIREWALL": "pf"}, "FIREWALL: 'pf' is not a firewall of the throwaway hosts: give ufw or firewalld"),
     ],
 )
 def test_what_is_not_known_is_refused(
@@ -213,6 +215,26 @@ def test_where_hosts_cannot_be_had_the_rules_are_shown(capfd: pytest.CaptureFixt
     assert "ports=554,3689/tcp|554,5353/udp" in rest and captured.err == "first\n"
 
 
+def test_hosts_go_also_where_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lent:
+        def __init__(self) -> None:
+            self.hosts = ["a host"]
+
+        def close(self) -> None:
+            self.hosts = []
+
+    lab: Any = Lent()
+    monkeypatch.setattr(trial, "ignore", lambda: None)
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        with pytest.raises(BrokenPipeError), trial.removing(trial.Progress(0), lab):
+            pass
+        os.dup2(os.open(os.devnull, os.O_WRONLY), write)
+    assert lab.hosts == []
+
+
 def test_without_root_nothing_is_started(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(trial, "prepare", lambda progress: pytest.fail("something was started"))
@@ -220,10 +242,23 @@ def test_without_root_nothing_is_started(monkeypatch: pytest.MonkeyPatch, capfd:
     assert "Nothing was tried: the throwaway hosts are containers, which only root can start" in capfd.readouterr().out
 
 
-def test_what_make_starts_knows_its_modules() -> None:
-    """As make starts it: no test's paths, no collection loader. An unknown firewall ends it before anything starts."""
+def test_what_is_typed_reaches_the_program_as_it_is(tmp_path: Path) -> None:
+    """Neither make nor a shell expands it, and the program finds its modules by the paths that make gives it alone."""
+    typed = f"$(shell touch {tmp_path}/made)`touch {tmp_path}/made`\"'"
+    shown = subprocess.run(
+        ["make", "--eval", "show: ; @env", "show", f"FIREWALL={typed}"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"FIREWALL={typed}" in shown.stdout.splitlines()
+    (path,) = re.findall(r"PYTHONPATH=(\S+) \$\(RUN\)/python tools/trial.py", (ROOT / "Makefile").read_text())
     done = subprocess.run(
-        ["make", "-C", str(ROOT), "try", "FIREWALL=$(reboot)"], capture_output=True, text=True, check=False
+        [sys.executable, "tools/trial.py"],
+        env={**os.environ, "PYTHONPATH": path, "FIREWALL": typed},
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr
+        == f"make try: FIREWALL: {typed!r} is not a firewall of the throwaway hosts: give ufw or firewalld\n"
     )
-    assert done.returncode != 0
-    assert "make try: FIREWALL=$(reboot): there is no throwaway host with it" in done.stderr
+    assert list(tmp_path.iterdir()) == []
