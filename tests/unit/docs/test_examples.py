@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import apply as apply_tool
 import pytest
@@ -366,12 +367,31 @@ def test_template_gives_what_the_page_shows(example: Example, runner: Callable[[
     assert made == shown
     if language == "json":
         assert json.loads(shown)
+    elif language == "xml":
+        assert len(ElementTree.fromstring(shown))
     else:
         assert language == "text"
 
 
-def test_there_are_five_uses() -> None:
-    assert len([one for one in EXAMPLES if one.language == "jinja"]) == 5
+TEMPLATES = ROOT / "docs" / "templates.md"
+
+
+def test_every_use_has_a_template() -> None:
+    uses = TEMPLATES.read_text(encoding="utf-8").split("\n## ")[1:]
+    assert len(uses) >= 14
+    assert [use.splitlines()[0] for use in uses if "```jinja\n" not in use] == []
+
+
+def test_templates_that_face_the_internet_leave_local_ports_out() -> None:
+    facing = [
+        one
+        for one in EXAMPLES
+        if one.page == TEMPLATES
+        and one.language == "jinja"
+        and re.search(r"direction='out'|directions=\['(out|forward)'\]", one.text)
+    ]
+    assert len(facing) >= 9
+    assert [str(one) for one in facing if not re.search(r"scope='internet'|destinations=\['apns'\]", one.text)] == []
 
 
 # --- What make try prints ---------------------------------------------------------------------------------------------
