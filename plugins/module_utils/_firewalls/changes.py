@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Iterator, List, Optional, Sequence
 
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Operation
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Operation
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise
 
 
@@ -51,3 +52,29 @@ def mends(*found: str) -> List[Operation]:
     :param found: sentences, or paths of files.
     """
     return [Operation(action="mend", what=what) for what in found]
+
+
+@contextmanager
+def undoing() -> Iterator[ExitStack]:
+    """A stack of what takes a change back: run, the last first, where the change fails.
+
+    :raises FirewallError: what failed. Where taking it back failed too, the message says so.
+    """
+    undo = ExitStack()
+    try:
+        yield undo
+    except BaseException as error:
+        left = []
+        try:
+            undo.close()
+        except (FirewallError, OSError) as second:
+            failed: Optional[BaseException] = second
+            while failed and failed is not error:
+                left.append(str(failed))
+                failed = failed.__context__
+        if not isinstance(error, (FirewallError, OSError)):
+            raise
+        message = str(error)
+        if left:
+            message += ". Putting back what was there failed too: " + "; ".join(left)
+        raise FirewallError(message, getattr(error, "code", "other"))

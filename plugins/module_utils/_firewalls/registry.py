@@ -30,7 +30,7 @@ def _firewalld() -> Type[Firewall]:
 def _pf() -> Type[Firewall]:
     from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
 
-    return adapted(Pf)
+    return Pf
 
 
 _FIREWALLS: Dict[str, Callable[[], Type[Firewall]]] = {"ufw": _ufw, "firewalld": _firewalld, "pf": _pf}

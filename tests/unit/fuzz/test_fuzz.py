@@ -20,6 +20,7 @@ from ansible_collections.netports.apple.plugins.module_utils import _run as _hos
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml as _firewalld_xml
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import main_ruleset
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
 from ansible_collections.netports.apple.plugins.module_utils._rules import RuleError
 
@@ -175,7 +176,7 @@ def test_firewallds_files(name: str, text: str) -> None:
 def test_pfs_output_and_files(text: str) -> None:
     _pf_text.printed_rules(text)
     _pf_text.printed_table(text)
-    _pf_text.look(text, "apple")
-    _pf_text.own_part(text, "apple")
+    main_ruleset.look(text, "apple")
+    main_ruleset.own_part(text, "apple")
     parsed = _pf_text.parse(text, "apple")
-    assert parsed.rules == [] or json.dumps([rule.to_dict() for rule in parsed.rules])
+    assert json.dumps([rule.to_dict() for rule in parsed.all])

@@ -291,6 +291,8 @@ class Standin:
             assert self.system == "macos"
             rows = [f"{400 + row}  pfctl                {one}  0 days 00:01:00" for row, one in enumerate(self.tokens)]
             return "TOKENS:\nPID      Process Name                 TOKEN  TIMESTAMP\n" + "\n".join([*rows, ""]), ""
+        if what == "Anchors":
+            return "".join(f"  {name}\n" for name in sorted(self.anchors) if name.rpartition("/")[0] == anchor), ""
         assert what == "rules", what
         if not anchor:
             return "".join(f"{rule}\n" for rule in self.main), ""

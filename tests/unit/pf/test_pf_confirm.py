@@ -12,8 +12,8 @@ import pytest
 from unit.pf.standin import Host
 from unit.pf.test_pf_module import AIRPLAY, ALL, FACETIME, on
 
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import Options
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import base
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, FirewallError, Plan, Wanted
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise
 
@@ -24,10 +24,15 @@ def shown(host: Host) -> Any:
     return files, copy.deepcopy((host.main, host.anchors, host.enabled, len(host.tokens), host.daemons))
 
 
+def planned(host: Host, want: tuple[Any, ...], enable: bool | None = None) -> Plan:
+    state = Pf(base.Host(host.run, str(host.root))).read(Asked("apple", enable=enable))
+    return state.plan(Wanted(rules=tuple(normalise(Rule.from_dict(rule) for rule in want))))
+
+
 @pytest.mark.parametrize("was_on", [True, False])
 @pytest.mark.parametrize("have", [(), (AIRPLAY,)])
 @pytest.mark.parametrize("want", [(FACETIME,), ALL, ()])
-def test_engage_keep_and_undo(host: Host, was_on: bool, have: tuple[Any, ...], want: tuple[Any, ...]) -> None:
+def test_load_commit_and_rollback(host: Host, was_on: bool, have: tuple[Any, ...], want: tuple[Any, ...]) -> None:
     if was_on:
         on(host)
     if have:
@@ -35,37 +40,34 @@ def test_engage_keep_and_undo(host: Host, was_on: bool, have: tuple[Any, ...], w
     if host.system == "freebsd" and not was_on:
         # The module stays in the kernel whatever happens; with it, the rest can be compared.
         host.run(["/sbin/kldload", "-n", "pf"])
-    backend = Pf(host.run, Options("apple", True), str(host.root), host.system)
-    change = backend.plan(backend.read(), normalise(Rule.from_dict(one) for one in want))
-    if not change.operations or not backend.live(change):
+    plan = planned(host, want, True)
+    if not plan.operations or not plan.live:
         return
     before = shown(host)
     for _again in range(2):
-        engaged = backend.engage(change)
+        plan.load()
         assert shown(host)[0] == before[0], "a reboot would not take it back"
         # Where pf is off, there may be nothing loaded to take away.
         assert shown(host) != before or (not was_on and not want)
-        backend.undo(change)
+        plan.rollback()
         assert shown(host) == before
-        backend.undo(change)
+        plan.rollback()
         assert shown(host) == before
-    engaged = backend.engage(change)
-    backend.keep(change, engaged)
+    plan.commit(plan.load())
     kept = shown(host)
-    assert not backend.plan(backend.read(), normalise(Rule.from_dict(one) for one in want)).operations
-    backend.undo(change)
+    assert not planned(host, want, True).operations
+    plan.rollback()
     assert shown(host)[0] == before[0]
-    backend.apply(change)
+    plan.apply()
     assert shown(host) == kept
 
 
 def test_what_somebody_else_took_away_is_not_kept(host: Host) -> None:
     on(host)
-    backend = Pf(host.run, Options("apple"), str(host.root), host.system)
-    change = backend.plan(backend.read(), [Rule.from_dict(FACETIME)])
-    engaged = backend.engage(change)
+    plan = planned(host, (FACETIME,))
+    loaded = plan.load()
     host.anchors.clear()
     before = host.files()
     with pytest.raises(FirewallError, match="no longer loaded"):
-        backend.keep(change, engaged)
+        plan.commit(loaded)
     assert host.files() == before

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from unit.pf import checker
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import main_ruleset, model
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError, normalise
 
@@ -53,11 +55,16 @@ def any_rule(draw: st.DrawFn) -> Rule | None:
 
 
 RULES = st.lists(any_rule(), min_size=1, max_size=6).map(lambda rules: [rule for rule in rules if rule]).filter(bool)
-# A guard's like, among what rules can be called.
 GUARDS = st.builds(
-    lambda address, port: Rule("management", "in", ((port, port),), (), (str(address),)),
-    st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6).filter(lambda one: int(one) >= 2**112)),
-    st.integers(1, 65535),
+    lambda addresses, ports: Rule.from_dict(
+        {"name": "management", "direction": "in", "tcp": list(map(str, ports)), "sources": list(map(str, addresses))}
+    ),
+    st.lists(
+        st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6).filter(lambda address: int(address) >= 2**112)),
+        min_size=1,
+        max_size=3,
+    ),
+    st.lists(st.integers(1, 65535), min_size=1, max_size=2),
 )
 
 
@@ -65,25 +72,26 @@ GUARDS = st.builds(
 def test_all_dialects_accept_it_and_expand_it_as_foreseen(
     rules: list[Rule], guard: Rule | None, order: random.Random
 ) -> None:
-    rules = normalise([*rules, guard] if guard else rules)
-    text = _pf_text.emit(rules, "apple")
+    rules = normalise(rules)
+    text = _pf_text.emit(rules, "apple", guard)
     found = checker.parse(text)
     for dialect in checker.DIALECTS:
-        assert checker.expand(found, dialect) == _pf_text.expand(rules, dialect != "openbsd")
+        assert checker.expand(found, dialect) == _pf_text.expand(rules, dialect != "openbsd", guard)
     assert found.tables == _pf_text.tables(rules)
     assert all(rule.quick and 1 <= len(rule.label) <= 63 for rule in found.rules)
     shuffled = list(rules)
     order.shuffle(shuffled)
-    assert _pf_text.emit(shuffled, "apple") == text
+    assert _pf_text.emit(shuffled, "apple", guard) == text
 
 
 @given(RULES, st.one_of(st.none(), GUARDS))
 def test_it_reads_back_as_itself(rules: list[Rule], guard: Rule | None) -> None:
-    rules = normalise([*rules, guard] if guard else rules)
-    parsed = _pf_text.parse(_pf_text.emit(rules, "apple"), "apple")
+    rules = normalise(rules)
+    parsed = _pf_text.parse(_pf_text.emit(rules, "apple", guard), "apple")
     assert parsed.whole
-    assert parsed.rules == _pf_text.arrange(rules)
+    assert parsed.rules == tuple(_pf_text.arrange(rules))
     assert set(parsed.rules) == set(rules)
+    assert parsed.guard == guard
 
 
 def admitted(rule: Rule, direction: str, protocol: str, port: int, source: str, destination: str) -> bool:
@@ -142,7 +150,7 @@ def test_interfaces_that_pf_would_misread(interface: str) -> None:
     if interface == "egress-not":
         assert "on egress-not " in _pf_text.emit([rule], "apple")
         return
-    with pytest.raises(RuleError, match=interface):
+    with pytest.raises(FirewallError, match=interface):
         _pf_text.emit([rule], "apple")
 
 
@@ -151,8 +159,8 @@ def test_rendered_says_where_it_goes() -> None:
     assert Pf.render([], "apple") == {}
     ((path, text),) = Pf.render([rule], "x" * 24).items()
     assert path == "/etc/pf.anchors/netports." + "x" * 24
-    assert len(_pf_text.anchor("x" * 24)) <= 63
-    for line in (_pf_text.call_line("x" * 24), _pf_text.load_line("x" * 24)):
+    assert len(model.anchor("x" * 24)) <= 63
+    for line in (main_ruleset.call_line("x" * 24), main_ruleset.load_line("x" * 24)):
         assert f"#   {line}\n" in text
 
 
@@ -163,22 +171,22 @@ RULESETS = st.text(st.sampled_from('# \\\n"{}ab\t'), max_size=60)
 
 @given(st.one_of(st.none(), RULESETS))
 def test_the_lines_come_and_go_without_a_trace(text: str | None) -> None:
-    called = _pf_text.with_call(text, "apple")
-    assert all(_pf_text.look(called, "apple"))
-    assert _pf_text.with_call(called, "apple") == called
+    called = main_ruleset.with_call(text, "apple")
+    assert main_ruleset.look(called, "apple") == main_ruleset.Mentions(called=True, loaded=True)
+    assert main_ruleset.with_call(called, "apple") == called
     assert called.startswith(text or "")
     assert called.endswith("\n")
-    assert _pf_text.without_call(called, "apple") == text
+    assert main_ruleset.without_call(called, "apple") == text
 
 
 @given(RULESETS, RULESETS, st.permutations(["apple", "office", "app"]))
 def test_rulesets_take_their_own_lines_alone(text: str, behind: str, order: list[str]) -> None:
     called = text
     for ruleset in ("apple", "office", "app"):
-        called = str(_pf_text.with_call(called, ruleset))
+        called = str(main_ruleset.with_call(called, ruleset))
     called += behind
     for ruleset in order:
-        called = str(_pf_text.without_call(called, ruleset))
+        called = str(main_ruleset.without_call(called, ruleset))
     # A last line without an end gets one for good when somebody writes behind it, be that another ruleset.
     ended = text if text.endswith("\n") or not text else text + "\n"
     assert called in ({ended + behind} if behind else {text, ended})
@@ -187,8 +195,8 @@ def test_rulesets_take_their_own_lines_alone(text: str, behind: str, order: list
 
 
 def test_a_call_that_a_backslash_swallows_is_no_call() -> None:
-    text = f"# \\\n{_pf_text.call_line('apple')}\n{_pf_text.load_line('apple')}\n"
-    assert _pf_text.look(text, "apple") == (False, True)
+    text = f"# \\\n{main_ruleset.call_line('apple')}\n{main_ruleset.load_line('apple')}\n"
+    assert main_ruleset.look(text, "apple") == main_ruleset.Mentions(called=False, loaded=True)
 
 
 @pytest.mark.parametrize(
@@ -205,4 +213,4 @@ def test_a_call_that_a_backslash_swallows_is_no_call() -> None:
     ],
 )
 def test_whose_line_it_is(line: str, own: bool) -> None:
-    assert (_pf_text.without_call(f"a\n{line}\nb", "apple") == "a\nb") == own
+    assert (main_ruleset.without_call(f"a\n{line}\nb", "apple") == "a\nb") == own

@@ -12,16 +12,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
+from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Exposure
+
+_PORT = r"(?:(?:!?=|[<>]=?) )?[0-9]+(?::[0-9]+| (?:><|<>) [0-9]+)?"
 _RULE = re.compile(
     r"(?P<action>pass|block)(?: (?:drop|return(?:-rst|-icmp6?)?(?:\([^)]*\))*))?"
     r"(?: (?P<direction>in|out))?(?: log(?: \([^)]*\))?)?(?P<quick> quick)?"
     r"(?: on (?P<outside>! )?(?P<interface>\S+))?(?: (?P<family>inet6?))?(?: proto (?P<protocol>\S+))?"
-    r"(?: all| from (?P<source>(?:! )?\S+)(?: port (?P<source_port>[=<>!]*[^a-z]+?))?"
-    r" to (?P<destination>(?:! )?\S+)(?: port (?P<destination_port>[=<>!]*[^a-z]+?))?)(?P<rest>(?: .*)?)\Z"
+    r"(?: all| from (?P<source>(?:! )?\S+)(?: port (?P<source_port>" + _PORT + r"))?"
+    r" to (?P<destination>(?:! )?\S+)(?: port (?P<destination_port>" + _PORT + r"))?)(?P<rest>(?: .*)?)\Z"
 )
 _HARMLESS = re.compile(r" (?:flags \S+|(?:keep|modulate|synproxy|no) state|label \"[^\"]*\"|allow-opts)")
+
+_PORTS = re.compile(r"(=|!=|<=?|>=?)? ?([0-9]+)(?: ?(:|><|<>) ?([0-9]+))?\Z")
+_EVERY_PORT = "0-65535"
 
 # A condition on a packet: it holds, it does not, or nobody can tell from here.
 _Answer = Optional[bool]
@@ -45,6 +52,83 @@ def admits(rules: Sequence[str], address: str, port: int, begun: bool) -> bool:
     return all(_passes(rules, way, address, port, begun) for way in ways)
 
 
+def may_admit(rules: Sequence[str], port: int) -> bool:
+    """Whether a main ruleset may let some address reach a TCP port. Anchors count as empty."""
+    passes = True
+    for rule in rules:
+        found = _RULE.match(rule)
+        matches = _matches(found, "in", None, port, False) if found else None
+        if found and matches is not False:
+            lets = found.group("action") == "pass"
+            # What may match refuses some addresses and not all, or lets some in.
+            passes = lets or (passes and matches is None)
+            if found.group("quick") and (lets or matches):
+                return lets
+    return passes
+
+
+# pf lets everything through that no rule refuses.
+DEFAULT = Exposure(
+    kind="default",
+    ruleset="",
+    name="main ruleset",
+    protocol="any",
+    ports=(_EVERY_PORT,),
+    text="no rule blocks anything",
+)
+
+
+def exposed(owner: str, rules: Sequence[str]) -> List[Exposure]:
+    """The rules that let anywhere in. Whether another rule refuses it again is not asked.
+
+    :param owner: what the rules stand in, for the name of the exposure.
+    :param rules: the rules, as pfctl prints them with numeric ports.
+    """
+    found = []
+    for rule in rules:
+        match = _RULE.match(rule)
+        if (
+            match
+            and match.group("action") == "pass"
+            and match.group("direction") in (None, "in")
+            and match.group("protocol") in (None, "tcp", "udp")
+            and (match.group("source") in (None, "any") or match.group("source").startswith("! "))
+            and match.group("source_port") is None
+        ):
+            found.append(
+                Exposure(
+                    kind="rule",
+                    ruleset="",
+                    name=owner,
+                    protocol=match.group("protocol") or "any",
+                    ports=_ranges(match.group("destination_port")),
+                    text=rule,
+                )
+            )
+    return found
+
+
+def _ranges(text: Optional[str]) -> Tuple[str, ...]:
+    """The ports of a condition: ``= 22``, ``20:30``, ``> 1023``, ``20 >< 30`` (between), ``20 <> 30`` (outside)."""
+    found = _PORTS.match(text or "")
+    if not found:
+        return (_EVERY_PORT,)
+    operator, first, between, second = found.groups()
+    low, high = int(first), int(second or first)
+    spans = {
+        "=": [(low, low)],
+        "!=": [(0, low - 1), (low + 1, _ports.HIGHEST)],
+        "<": [(0, low - 1)],
+        "<=": [(0, low)],
+        ">": [(low + 1, _ports.HIGHEST)],
+        ">=": [(low, _ports.HIGHEST)],
+        "><": [(low + 1, high - 1)],
+        "<>": [(0, low - 1), (high + 1, _ports.HIGHEST)],
+        ":": [(low, high)],
+    }[operator or between or "="]
+    return tuple(_ports.text(span) for span in spans if span[0] <= span[1])
+
+
 def _passes(rules: Sequence[str], way: str, address: str, port: int, begun: bool) -> bool:
     passes = True
     for rule in rules:
@@ -62,13 +146,13 @@ def _passes(rules: Sequence[str], way: str, address: str, port: int, begun: bool
     return passes
 
 
-def _matches(rule: re.Match[str], way: str, address: str, port: int, begun: bool) -> _Answer:
+def _matches(rule: re.Match[str], way: str, address: Optional[str], port: int, begun: bool) -> _Answer:
     here, there = ("destination", "source") if way == "in" else ("source", "destination")
-    version = ipaddress.ip_address(address).version
+    family = rule.group("family")
     answers = [
         rule.group("direction") in (None, way),
         _interface(rule.group("interface"), bool(rule.group("outside"))),
-        rule.group("family") in (None, "inet6" if version == 6 else "inet"),
+        family is None or (family == ("inet6" if ":" in address else "inet") if address else None),
         rule.group("protocol") in (None, "tcp"),
         _address(rule.group(there), address),
         True if rule.group(here) in (None, "any") else None,
@@ -89,9 +173,11 @@ def _interface(name: Optional[str], outside: bool) -> _Answer:
     return outside if re.match(r"lo[0-9]*\Z", name) else None
 
 
-def _address(text: Optional[str], address: str) -> _Answer:
+def _address(text: Optional[str], address: Optional[str]) -> _Answer:
     if text in (None, "any"):
         return True
+    if address is None:
+        return None
     negated = str(text).startswith("! ")
     try:
         inside = ipaddress.ip_address(address) in ipaddress.ip_network(str(text)[2 if negated else 0 :])

@@ -4,8 +4,8 @@
 
 """What differs between the systems that have pf: how it is switched on, now and at boot, and how it prints.
 
-Each switch appends to ``undo`` what takes it back, and does nothing irrevocable before its last step.
-C(pfctl -d) on macOS would void the holds of everybody, and elsewhere it opens the host: it is used there alone
+Each switch puts what takes it back on a stack, and does nothing irrevocable before its last step.
+``pfctl -d`` on macOS would void the holds of everybody, and elsewhere it opens the host: it is used there alone
 where the run that is undone has switched pf on.
 """
 
@@ -13,30 +13,21 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from contextlib import ExitStack
+from typing import Dict, List, Optional, Tuple
 from xml.sax.saxutils import escape
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Run
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
-
-Undo = List[Callable[[], None]]
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Host
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Power, anchor, anchor_file
 
 PFCTL = "/sbin/pfctl"
-
-
-class Power(NamedTuple):
-    """Whether pf filters now. ``held``: and the ruleset itself keeps it so (macOS counts holds)."""
-
-    on: bool
-    held: bool
 
 
 class System:
     """The parts that are alike; one subclass for each system.
 
-    :param run: starts a process.
-    :param path: gives a path below the host's root.
+    :param host: the host.
     :param ruleset: the ruleset's name.
     """
 
@@ -51,17 +42,30 @@ class System:
     switch = ""
     switched_by_default = False
 
-    def __init__(self, run: Run, path: Callable[..., str], ruleset: str) -> None:
-        self.run = run
-        self.path = path
+    def __init__(self, host: Host, ruleset: str) -> None:
+        self.host = host
         self.ruleset = ruleset
 
+    @property
+    def anchor(self) -> str:
+        """The name of the ruleset's anchor."""
+        return anchor(self.ruleset)
+
+    @property
+    def anchor_file(self) -> str:
+        """The host's path of the anchor's file."""
+        return anchor_file(self.ruleset)
+
+    def path(self, file: str) -> str:
+        """Where a file of the host is: below its root."""
+        return self.host.path(file.lstrip("/"))
+
     def pfctl(self, *words: str, **more: str) -> Tuple[int, str, str]:
-        """Run pfctl. ``stdin`` is what C(-f -) reads; it is never empty, or pfctl would read the caller's own.
+        """Run pfctl. ``stdin`` is what ``-f -`` reads; it is never empty, or pfctl would read the caller's own.
 
         :raises FirewallError: the device is out of reach, whatever pfctl's exit code is.
         """
-        code, out, err = self.run([PFCTL] + list(words), more.get("stdin"))
+        code, out, err = self.host.run([PFCTL] + list(words), more.get("stdin"))
         if code and "/dev/pf" in err:
             raise FirewallError(
                 "pf cannot be asked: %s. Run as root (become: true)." % " ".join(err.split()).replace("pfctl: ", "")
@@ -73,7 +77,7 @@ class System:
 
         :raises FirewallError: it did not, with what it said.
         """
-        code, out, err = self.run(argv, stdin)
+        code, out, err = self.host.run(argv, stdin)
         if code:
             raise FirewallError("%s failed (%s): %s" % (purpose, " ".join(argv), _said(out + err) or "exit %d" % code))
         return out + err
@@ -118,14 +122,14 @@ class System:
         on = re.search(r"^Status: Enabled", out, re.MULTILINE) is not None
         return Power(on, on), out
 
-    def prepare(self, undo: Undo) -> None:
+    def prepare(self, undo: ExitStack) -> None:
         """See that the kernel has pf, without switching it on."""
 
     def boot_files(self, on: bool) -> Dict[str, Optional[str]]:
         """Files that the switch at boot consists of, path on the host to text; ``None``: no such file."""
         return {}
 
-    def start(self, now: bool, boot: bool, undo: Undo) -> None:
+    def start(self, now: bool, boot: bool, undo: ExitStack) -> None:
         """Switch pf on: ``now``, and for each ``boot``. Loaded rules are in the kernel already."""
         raise NotImplementedError
 
@@ -133,11 +137,11 @@ class System:
         """Give up what the ruleset itself holds. Never switches off what others hold on."""
 
     def unstart(self, before: Power) -> None:
-        """Take back what L(start) did, from wherever it got to."""
+        """Take back what :func:`start` did, from wherever it got to."""
         if not before.on and self.loaded() and self.power()[0].on:
             self.must([PFCTL, "-d"], "Switching pf off again")
 
-    def _switch_boot_on(self, argv: List[str], undo: Undo) -> None:
+    def _switch_boot_on(self, argv: List[str], undo: ExitStack) -> None:
         before = {file: _files.read(self.path(file)) for file in self.switch_files}
 
         def put_back() -> None:
@@ -145,7 +149,7 @@ class System:
                 if _files.read(self.path(file)) != text:
                     _files.replace(self.path(file), text)
 
-        undo.append(put_back)
+        undo.callback(put_back)
         self.must(argv, "Switching pf on at boot")
         if not self.boots():
             raise FirewallError(
@@ -185,38 +189,33 @@ fi
 """
 
     @property
-    def label(self) -> str:
-        """The daemon's name, the anchor's own."""
-        return _pf_text.anchor(self.ruleset)
-
-    @property
     def plist(self) -> str:
         """The daemon's file. /Library survives updates of the system."""
-        return "/Library/LaunchDaemons/%s.plist" % self.label
+        return "/Library/LaunchDaemons/%s.plist" % self.anchor
 
     @property
     def token_file(self) -> str:
         """Where the token is kept. The system empties this folder at boot, when tokens are void."""
-        return self.path("var/run/%s.token" % self.label)
+        return self.path("var/run/%s.token" % self.anchor)
 
     def in_use(self) -> bool:
         return True
 
     def boots(self) -> bool:
-        return _files.read(self.path(self.plist.lstrip("/"))) == self.boot_files(True)[self.plist]
+        return _files.read(self.path(self.plist)) == self.boot_files(True)[self.plist]
 
     def boot_files(self, on: bool) -> Dict[str, Optional[str]]:
         if not on:
             return {self.plist: None}
-        words = ["/bin/sh", "-c", self.SCRIPT, self.label, self.label, _pf_text.anchor_file(self.ruleset)]
-        words += ["/etc/pf.conf", "/var/run/%s.token" % self.label]
+        words = ["/bin/sh", "-c", self.SCRIPT, self.anchor, self.anchor, self.anchor_file]
+        words += ["/etc/pf.conf", "/var/run/%s.token" % self.anchor]
         return {
             self.plist: '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n'
             '<plist version="1.0">\n<dict>\n\t<key>Label</key>\n\t<string>%s</string>\n'
             "\t<key>ProgramArguments</key>\n\t<array>\n%s\t</array>\n"
             "\t<key>RunAtLoad</key>\n\t<true/>\n</dict>\n</plist>\n"
-            % (escape(self.label), "".join("\t\t<string>%s</string>\n" % escape(word) for word in words))
+            % (escape(self.anchor), "".join("\t\t<string>%s</string>\n" % escape(word) for word in words))
         }
 
     def main_file(self) -> str:
@@ -236,22 +235,22 @@ fi
         answer, out = super().power(*rider)
         return Power(answer.on, False), out
 
-    def start(self, now: bool, boot: bool, undo: Undo) -> None:
+    def start(self, now: bool, boot: bool, undo: ExitStack) -> None:
         # The hold comes first: the daemon runs as soon as it is made known, and finds that there is one.
         if now:
             said = self.must([PFCTL, "-E"], "Switching pf on")
             found = re.search(r"^\s*Token\s*:\s*([0-9]+)", said, re.MULTILINE)
             if not found:
                 raise FirewallError("pfctl -E gave no token: %s" % _said(said))
-            undo.append(lambda: self._release(found.group(1)))
+            undo.callback(self._release, found.group(1))
             _files.replace(self.token_file, found.group(1) + "\n", 0o600)
             if not self.power()[0].held:
                 raise FirewallError("pf does not list the token that pfctl -E gave: it is not held on")
         if boot:
             # One that launchd knows already keeps its old form until it is made known anew.
-            self.run(["/bin/launchctl", "bootout", "system/%s" % self.label], None)
-            self.must(["/bin/launchctl", "enable", "system/%s" % self.label], "Allowing the daemon")
-            undo.append(self._forget)
+            self.host.run(["/bin/launchctl", "bootout", "system/%s" % self.anchor], None)
+            self.must(["/bin/launchctl", "enable", "system/%s" % self.anchor], "Allowing the daemon")
+            undo.callback(self._forget)
             self.must(["/bin/launchctl", "bootstrap", "system", self.plist], "Making the daemon known")
 
     def stop(self) -> None:
@@ -266,11 +265,11 @@ fi
 
     def _forget(self) -> None:
         # It fails where launchd does not know the daemon, which is what is wanted.
-        self.run(["/bin/launchctl", "bootout", "system/%s" % self.label], None)
+        self.host.run(["/bin/launchctl", "bootout", "system/%s" % self.anchor], None)
 
     def _release(self, token: str) -> None:
         # It fails where the token is void already.
-        self.run([PFCTL, "-X", token], None)
+        self.host.run([PFCTL, "-X", token], None)
         _files.replace(self.token_file, None)
 
 
@@ -286,12 +285,12 @@ class FreeBSD(System):
     def in_use(self) -> bool:
         return self.loaded() or self.boots()
 
-    def prepare(self, undo: Undo) -> None:
+    def prepare(self, undo: ExitStack) -> None:
         if not self.loaded():
             # The module alone filters nothing. It stays when the run fails: unloading could hit others' rules.
             self.must(["/sbin/kldload", "-n", "pf"], "Loading pf into the kernel")
 
-    def start(self, now: bool, boot: bool, undo: Undo) -> None:
+    def start(self, now: bool, boot: bool, undo: ExitStack) -> None:
         # Not "service pf start": it flushes every state, and with it the connection that asked for it.
         if boot:
             self._switch_boot_on(["/usr/sbin/sysrc", "pf_enable=YES"], undo)
@@ -309,7 +308,7 @@ class OpenBSD(System):
     switch = "pf"
     switched_by_default = True
 
-    def start(self, now: bool, boot: bool, undo: Undo) -> None:
+    def start(self, now: bool, boot: bool, undo: ExitStack) -> None:
         if boot:
             self._switch_boot_on(["/usr/sbin/rcctl", "enable", "pf"], undo)
         if now:
@@ -317,8 +316,6 @@ class OpenBSD(System):
 
 
 SYSTEMS = {"macos": MacOS, "freebsd": FreeBSD, "openbsd": OpenBSD}
-# What platform.system() says.
-PLATFORMS = {"Darwin": "macos", "FreeBSD": "freebsd", "OpenBSD": "openbsd"}
 
 
 def _said(text: str) -> str:

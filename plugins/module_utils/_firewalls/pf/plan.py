@@ -1,0 +1,220 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what a host with pf has to what is wanted, without input or output."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    Asked,
+    FirewallError,
+    Host,
+    Operation,
+    Wanted,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, main_ruleset
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Reading, Steps
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import SYSTEMS
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.write import PfPlan
+from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
+
+
+def make(host: Host, asked: Asked, reading: Reading, want: Wanted, refuses: bool) -> PfPlan:
+    """Plan.
+
+    :param refuses: pf refuses inbound packets, now or once it is on.
+    :raises FirewallError: the wanted rules cannot be had on this host.
+    """
+    return _Planner(host, asked, reading, want).plan(refuses)
+
+
+class _Planner:
+    """Works out one plan.
+
+    ``guard`` and ``wanted`` (with it) are what the anchor is to hold.
+    """
+
+    def __init__(self, host: Host, asked: Asked, reading: Reading, want: Wanted) -> None:
+        self.host = host
+        self.asked = asked
+        self.reading = reading
+        self.system = SYSTEMS[reading.system](host, asked.ruleset)
+        self.guard = anchor.canonical(want.guard) if want.guard else None
+        self.rules = want.rules
+        self.wanted = bool(want.all)
+        enable = bool(asked.enable and self.wanted)
+        self.now = enable and not reading.power.held
+        self.boot = enable and not reading.boots
+
+    def plan(self, refuses: bool) -> PfPlan:
+        """The plan; ``refuses`` as in :func:`make`."""
+        reading = self.reading
+        if self.now and not reading.power.on and refuses and not self.guard and reading.blind:
+            raise FirewallError(
+                "pf is off, its main ruleset refuses packets, and sudo or doas took SSH_CONNECTION away, which says"
+                " what connection to keep: log in as root, let it through (sudoers: Defaults env_keep +="
+                ' "SSH_CONNECTION"; doas.conf: setenv { SSH_CONNECTION }), or switch pf on yourself first'
+            )
+        text, main = self._text(), self._main()
+        load = self._load(text, main)
+        kernel = reading.kernel
+        wanted = ((self.guard,) if self.guard else ()) + self.rules
+        operations = changes.operations(reading.parsed.all, wanted) + self._mends()
+        loaded = bool(
+            kernel and kernel.calls(self.system.anchor) and kernel.rules and kernel.same and not kernel.tables
+        )
+        return PfPlan(
+            host=self.host,
+            ruleset=self.asked.ruleset,
+            operations=tuple(operations),
+            notices=tuple(self._notices(main, load)),
+            before=self._view(reading.text, reading.main, loaded, reading.power.on, reading.boots),
+            after=self._view(
+                text, main, bool(kernel) or self.now, reading.power.on or self.now, reading.boots or self.boot
+            ),
+            files=tuple(self._files(text, main)) if operations else (),
+            steps=Steps(
+                reading=reading,
+                text=text,
+                load=load,
+                flush=bool(kernel and kernel.rules and not self.wanted),
+                now=self.now,
+                boot=self.boot,
+            ),
+        )
+
+    def _text(self) -> Optional[str]:
+        """The anchor's new file."""
+        return anchor.emit(self.rules, self.asked.ruleset, self.guard) if self.wanted else None
+
+    def _main(self) -> Optional[str]:
+        """The new text of the main ruleset."""
+        if not self.wanted:
+            return main_ruleset.without_call(self.reading.main, self.asked.ruleset)
+        if self.reading.main is None and self.system.name != "freebsd":
+            raise FirewallError(
+                "%s is missing, and %s ships one: put it back, since a new one would hold our lines alone"
+                % (self.reading.main_file, self.system.title)
+            )
+        return main_ruleset.with_call(self.reading.main, self.asked.ruleset)
+
+    def _files(self, text: Optional[str], main: Optional[str]) -> List[FileChange]:
+        """The files in the order in which an installation writes them."""
+        reading = self.reading
+        found = [
+            FileChange(self.system.path(self.system.anchor_file), reading.text, text),
+            FileChange(self.system.path(reading.main_file), reading.main, main),
+        ]
+        for file, content in self.system.boot_files(self.wanted).items():
+            if self.boot or not self.wanted:
+                found.append(FileChange(self.system.path(file), reading.files[file], content))
+        return [change for change in found if change.before != change.after]
+
+    def _load(self, text: Optional[str], main: Optional[str]) -> str:
+        """What is to be loaded, as in :class:`Steps`."""
+        kernel = self.reading.kernel
+        if kernel is None:
+            return "main" if self.now else ""
+        if main != self.reading.main or kernel.calls(self.system.anchor) != self.wanted:
+            return "main"
+        if self.wanted and (text != self.reading.text or not kernel.same or kernel.tables):
+            return "anchor"
+        return ""
+
+    def _mends(self) -> List[Operation]:
+        """What is not as a run of the role left it, each by its name."""
+        reading = self.reading
+        found: List[str] = []
+        if reading.text is not None:
+            found = self._drift()
+        elif not self.wanted:
+            found = self._remains()
+        action = "enable" if reading.text is None else "mend"
+        operations = changes.mends(*found)
+        if self.now:
+            what = "pf is on, but not held on by the role" if reading.power.on else "pf is off"
+            operations.append(Operation(action=action, what=what))
+        if self.boot:
+            operations.append(Operation(action=action, what="pf is off after the next boot"))
+        return operations
+
+    def _drift(self) -> List[str]:
+        """What differs from the anchor's file."""
+        reading, name = self.reading, self.system.anchor
+        found = []
+        if not reading.parsed.whole:
+            found.append(
+                "%s is not as the role wrote it: it was edited by hand or comes from elsewhere"
+                % self.system.anchor_file
+            )
+        mentions = main_ruleset.look(reading.main, self.asked.ruleset)
+        if not mentions.called:
+            found.append("%s does not call anchor %s" % (reading.main_file, name))
+        if not mentions.loaded:
+            found.append("%s does not load anchor %s" % (reading.main_file, name))
+        kernel = reading.kernel
+        if kernel:
+            if not kernel.calls(name):
+                found.append("the main ruleset in the kernel does not call anchor %s" % name)
+            if not kernel.rules:
+                found.append("anchor %s is empty in the kernel" % name)
+            elif not kernel.same:
+                found.append("the rules of anchor %s in the kernel are not those of its file" % name)
+            for table in kernel.tables:
+                found.append("table %s of anchor %s in the kernel is not as its file says" % (table, name))
+        return found
+
+    def _remains(self) -> List[str]:
+        """What is left of an anchor that has no file."""
+        reading, name = self.reading, self.system.anchor
+        found = []
+        if main_ruleset.own_part(reading.main, self.asked.ruleset):
+            found.append("%s still has lines of anchor %s" % (reading.main_file, name))
+        if reading.kernel and (reading.kernel.calls(name) or reading.kernel.rules):
+            found.append("the kernel still has anchor %s" % name)
+        for file in self.system.boot_files(False):
+            if reading.files[file] is not None:
+                found.append("%s is still there" % file)
+        return found
+
+    def _notices(self, main: Optional[str], load: str) -> List[Notice]:
+        reading = self.reading
+        found: List[Tuple[str, str]] = []
+        if self.wanted and not self.asked.enable:
+            if not reading.power.on:
+                text = (
+                    "pf is off on this host: the rules are written%s, and nothing is filtered until it is switched on"
+                    " (enable: true does)" % (" and loaded" if reading.kernel else "")
+                )
+                found.append(("off", text))
+            elif not reading.boots and self.system.name != "macos":
+                text = "pf is on now, but off after the next boot (enable: true switches it on for good)"
+                found.append(("off-at-boot", text))
+        if load == "main" and reading.kernel:
+            # Reloading the main ruleset drops what others put into it at run time, and not into the file.
+            called = anchor.calls(reading.kernel.main)
+            lost = [name for name in called if name != self.system.anchor and name not in (main or "")]
+            if lost and "include" not in (main or ""):
+                text = (
+                    "%s has to be reloaded, which drops anchor calls that services put into the kernel alone: %s."
+                    " Restart those services after it" % (reading.main_file, ", ".join(lost))
+                )
+                found.append(("runtime-lost", text))
+        if not self.wanted and self.system.name == "macos" and reading.power.held:
+            text = "the role gives up its hold on pf: pf goes off unless something else holds it on"
+            found.append(("off", text))
+        return [Notice(code=code, text=text) for code, text in found]
+
+    def _view(self, text: Optional[str], main: Optional[str], loaded: bool, on: bool, boots: bool) -> str:
+        own = main_ruleset.own_part(main, self.asked.ruleset)
+        if not text and not own:
+            return ""
+        words = tuple("yes" if yes else "no" for yes in (loaded, on, boots))
+        state = "loaded: %s\non: %s\non at boot: %s\n" % words
+        return _files.diff_text({self.system.anchor_file: text, self.reading.main_file: own, "pf": state})

@@ -1,0 +1,203 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carry out a plan for pf.
+
+The anchor's file comes first, then the two lines of the main ruleset that call and load it. A removal goes the
+other way round. Nothing is flushed, no state is killed, and pf is never switched off.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Optional
+
+from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, kernel, main_ruleset
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import FOLDER, Steps
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import PFCTL, SYSTEMS, System
+
+
+@dataclass(frozen=True)
+class PfPlan(Plan):
+    """A plan for pf.
+
+    :param steps: what it does beyond the files.
+    """
+
+    steps: Steps
+
+    @property
+    def live(self) -> bool:
+        return bool(self.steps.load or self.steps.flush or self.steps.now)
+
+    @property
+    def _system(self) -> System:
+        return SYSTEMS[self.steps.reading.system](self.host, self.ruleset)
+
+    def apply(self) -> None:
+        if self.operations:
+            with changes.undoing() as undo:
+                self._carry_out(undo)
+
+    def load(self) -> Json:
+        # What holds at the next boot, and what cannot be taken back, waits for the confirmation.
+        plan = replace(self, steps=replace(self.steps, boot=False))
+        with changes.undoing() as undo:
+            plan._carry_out(undo, stop=False)
+        _files.put_back(list(self.files))
+        return None
+
+    def commit(self, loaded: Json) -> None:
+        system, steps = self._system, self.steps
+        for change in self.files:
+            if _files.read(change.path) != change.before:
+                raise FirewallError("%s was changed by somebody else before the change was confirmed" % change.path)
+        found = kernel.read(system, None, anchor.parse(steps.text or "", self.ruleset))
+        if found.calls(system.anchor) != bool(steps.text) or bool(found.rules) != bool(steps.text):
+            raise FirewallError("the rules of anchor %s are no longer loaded" % system.anchor)
+        os.makedirs(system.path(FOLDER), 0o755, exist_ok=True)
+        with changes.undoing() as undo:
+
+            def settle() -> None:
+                if steps.boot:
+                    system.start(False, True, undo)
+                if steps.text is None:
+                    system.stop()
+
+            _files.apply(list(self.files), settle)
+        self._tidy()
+
+    def rollback(self) -> None:
+        system, steps = self._system, self.steps
+        _files.sweep(system.path(FOLDER))
+        _files.put_back(list(self.files))
+        for file in system.switch_files if steps.boot else ():
+            before = steps.reading.files[file]
+            if _files.read(system.path(file)) != before:
+                _files.replace(system.path(file), before)
+        if (steps.load or steps.flush) and system.loaded():
+            then = steps.reading.kernel
+            now = kernel.read(system, steps.reading.text, steps.reading.parsed)
+            if then is None or (now.main, now.rules) != (then.main, then.rules):
+                self._restore()
+        if steps.now or steps.boot:
+            system.unstart(steps.reading.power)
+        self._tidy()
+
+    def _carry_out(self, undo: ExitStack, stop: bool = True) -> None:
+        """Bring files, kernel and switch to what was planned.
+
+        :param undo: gets what takes it back.
+        :param stop: a removal gives up what holds pf on.
+        """
+        if self.steps.text is None:
+            self._remove(undo, stop)
+        else:
+            self._install(self.steps.text, undo)
+
+    def _install(self, text: str, undo: ExitStack) -> None:
+        if self.steps.load or text != self.steps.reading.text:
+            self._check(text)
+        folder = self._system.path(FOLDER)
+        if not os.path.isdir(folder):
+            os.mkdir(folder, 0o755)
+            undo.callback(os.rmdir, folder)
+        _files.sweep(folder)
+        _files.apply(list(self.files), then=lambda: self._start(text, undo))
+
+    def _start(self, text: str, undo: ExitStack) -> None:
+        """Everything behind the files: load, see that it took, switch on."""
+        system, steps = self._system, self.steps
+        if steps.load:
+            if steps.now:
+                system.prepare(undo)
+            if steps.load == "main":
+                self._load_main(undo)
+            else:
+                undo.callback(self._restore)
+                system.must([PFCTL, "-a", system.anchor, "-f", system.anchor_file], "Loading the anchor")
+            found = kernel.read(system, text, anchor.parse(text, self.ruleset))
+            if not (found.calls(system.anchor) and found.same) or found.tables:
+                raise FirewallError(
+                    "pf took the rules of anchor %s without an error and yet has others (%d): see pfctl -a %s -sr"
+                    % (system.anchor, len(found.rules), system.anchor)
+                )
+        if steps.now or steps.boot:
+            system.start(steps.now, steps.boot, undo)
+
+    def _remove(self, undo: ExitStack, stop: bool) -> None:
+        system = self._system
+        main = system.path(self.steps.reading.main_file)
+
+        def unload() -> None:
+            self._unload(undo, os.path.exists(main))
+            _files.apply([change for change in self.files if change.path != main], system.stop if stop else None)
+
+        _files.apply([change for change in self.files if change.path == main], then=unload)
+        self._tidy()
+
+    def _unload(self, undo: ExitStack, with_main: bool) -> None:
+        """Take the anchor out of the kernel.
+
+        :param with_main: there still is a file of the main ruleset.
+        """
+        system, steps = self._system, self.steps
+        if steps.load and with_main:
+            self._load_main(undo)
+        else:
+            undo.callback(self._restore)
+            if steps.load:
+                self._load_nothing()
+        if steps.flush:
+            self._load_nothing("-a", system.anchor)
+        if steps.load or steps.flush:
+            found = kernel.read(system, None, anchor.parse("", self.ruleset))
+            if found.calls(system.anchor) or found.rules:
+                raise FirewallError("anchor %s is still in the kernel after its removal" % system.anchor)
+
+    def _tidy(self) -> None:
+        """Remove the anchors folder if empty; macOS ships it, elsewhere we made it."""
+        folder = self._system.path(FOLDER)
+        if self._system.name != "macos" and os.path.isdir(folder) and not os.listdir(folder):
+            os.rmdir(folder)
+
+    def _check(self, text: str) -> None:
+        """Have pfctl parse the anchor's text before a file holds it."""
+        system = self._system
+        system.must([PFCTL, "-a", system.anchor, "-n", "-f", "-"], "Checking the rules of the anchor", text)
+
+    def _load_main(self, undo: Optional[ExitStack] = None) -> None:
+        """Check the main ruleset, then load it. On macOS and OpenBSD a failing load alone would do harm.
+
+        :param undo: gets what takes the load back.
+        """
+        system, file = self._system, self.steps.reading.main_file
+        system.must([PFCTL, "-n", "-f", file], "Checking the main ruleset")
+        if undo:
+            undo.callback(self._restore)
+        system.must([PFCTL, "-f", file], "Loading the main ruleset")
+
+    def _load_nothing(self, *where: str) -> None:
+        """Load an empty ruleset: one transaction, which touches no state and nothing beside that ruleset."""
+        self._system.must([PFCTL, *where, "-f", "-"], "Emptying a ruleset", anchor.NOTHING)
+
+    def _restore(self) -> None:
+        """Bring the kernel back: what had rules gets them from the files, which are as they were."""
+        system, steps = self._system, self.steps
+        text, main, then = steps.reading.text, steps.reading.main, steps.reading.kernel
+        if steps.load == "main":
+            if main is None or then is None or not then.main:
+                self._load_nothing()
+            else:
+                self._load_main()
+        if text is None or then is None or not then.rules:
+            self._load_nothing("-a", system.anchor)
+        elif steps.load != "main" or not main_ruleset.look(main, self.ruleset).loaded:
+            self._check(text)
+            system.must([PFCTL, "-a", system.anchor, "-f", system.anchor_file], "Loading the anchor as it was")
