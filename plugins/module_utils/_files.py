@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import os
-import stat
+import shutil
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, Optional, Sequence
 
 # Surrogate escapes carry bytes that are not UTF-8 through unchanged: an administrator's file keeps them.
 # mypy cannot look into what ** passes on, hence the two ignores below.
@@ -42,7 +43,8 @@ def read(path: str) -> Optional[str]:
 def replace(path: str, text: Optional[str], mode: int = 0o644) -> None:
     """Put a text in the place of a file in one step: readers see the old file or the new one.
 
-    Owner and permissions of an existing file stay; a symbolic link is followed. ``None`` removes the file.
+    A file that is there keeps its owner, permissions, extended attributes, ACLs and SELinux label; a symbolic link is
+    followed. ``None`` removes the file.
 
     :param mode: permissions of a file that did not exist.
     :raises OSError: the file is as it was.
@@ -52,7 +54,7 @@ def replace(path: str, text: Optional[str], mode: int = 0o644) -> None:
     if text is None:
         if os.path.exists(path):
             os.unlink(path)
-            _sync_folder(folder)
+            sync_folder(folder)
         return
     # The leading dot keeps ufw, which skips hidden files, from reading a leftover as a profile.
     descriptor, temporary = tempfile.mkstemp(prefix=".netports-", dir=folder)
@@ -60,42 +62,53 @@ def replace(path: str, text: Optional[str], mode: int = 0o644) -> None:
         with open(descriptor, "w", newline="", **_ENCODING) as stream:  # type: ignore[call-overload]
             stream.write(text)
             stream.flush()
-            try:
-                old = os.stat(path)
-                os.fchmod(stream.fileno(), stat.S_IMODE(old.st_mode))
-                os.fchown(stream.fileno(), old.st_uid, old.st_gid)
-            except FileNotFoundError:
-                os.fchmod(stream.fileno(), mode)
+            _copy_attributes(path, temporary, mode)
             os.fsync(stream.fileno())
         os.rename(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
-def apply(changes: List[FileChange], then: Optional[Callable[[], None]] = None) -> None:
+def _copy_attributes(path: str, temporary: str, mode: int) -> None:
+    """Give a new file what the file in whose place it comes has, but for its time.
+
+    The owner first: a change of owner takes away permissions.
+    """
+    try:
+        old = os.stat(path)
+    except FileNotFoundError:
+        os.chmod(temporary, mode)
+        return
+    os.chown(temporary, old.st_uid, old.st_gid)
+    # On Linux ACLs and the SELinux label are extended attributes, which copystat copies.
+    shutil.copystat(path, temporary)
+    os.utime(temporary)
+
+
+def apply(changes: Sequence[FileChange], then: Optional[Callable[[], None]] = None) -> None:
     """Make several changes in their order, then call ``then``; when anything fails, put all back.
 
     :param then: what has to succeed for the new files to stay, such as a load into the kernel.
     :raises Exception: what failed, after the files are as they were.
     """
-    done: List[FileChange] = []
-    try:
+    with ExitStack() as undo:
         for change in changes:
-            done.append(change)
+            undo.callback(_restore, change)
             replace(change.path, change.after, change.mode)
         if then:
             then()
-    except BaseException:
-        for change in reversed(done):
-            if read(change.path) != change.before:
-                replace(change.path, change.before, change.mode)
-        raise
+        undo.pop_all()
 
 
-def put_back(changes: List[FileChange]) -> None:
+def _restore(change: FileChange) -> None:
+    if read(change.path) != change.before:
+        replace(change.path, change.before, change.mode)
+
+
+def put_back(changes: Sequence[FileChange]) -> None:
     """Take changes back, the last one first, wherever a file still is as its change left it.
 
     A file that somebody else has changed since, or that its change never reached, stays.
@@ -120,7 +133,8 @@ def diff_text(texts: Dict[str, Optional[str]]) -> str:
     return "".join("# %s\n%s" % (title, body) for title, body in texts.items() if body)
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
+    """Have the names of a folder's files on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

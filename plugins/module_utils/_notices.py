@@ -2,12 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run found, as data: a code for programs and a sentence for people."""
+"""What a run found, as data: a code for programs and a sentence for people; and what every firewall's run looks for."""
 
 from __future__ import annotations
 
+import os
+import platform
 from dataclasses import dataclass
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils import _files, _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 # Every code and its meaning. docs/troubleshooting.md has a row for each.
 CODES = {
@@ -27,6 +32,7 @@ CODES = {
     "ipv6-off": "The firewall does no IPv6.",
     "not-loaded": "A part of the firewall is not loaded; its rules are stored.",
     "no-effect": "Rules have no effect, since something else decides.",
+    "recovered": "An unfinished change of another run was put back, or could not be read.",
     "runtime-lost": "A reload drops what others have at runtime alone.",
     "other": "Anything else worth a sentence.",
 }
@@ -50,3 +56,52 @@ class Notice:
     def to_dict(self) -> Dict[str, Any]:
         """The plain form: a dictionary of the four fields, a list for the tuple."""
         return {"code": self.code, "text": self.text, "rules": list(self.rules), "direction": self.direction}
+
+
+# More ports than this, inbound and from anywhere, are worth a notice.
+_WIDE = 1000
+
+# The kernel's own switches for forwarding, by IP version: their files and their names.
+_FORWARDING = (
+    (4, "proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward"),
+    (6, "proc/sys/net/ipv6/conf/all/forwarding", "net.ipv6.conf.all.forwarding"),
+)
+
+
+def wide(rules: Sequence[Rule]) -> List[Notice]:
+    """Rules that let anywhere reach many ports."""
+    notices = []
+    for rule in rules:
+        ports = _ports.size(rule.tcp) + _ports.size(rule.udp)
+        if rule.direction == "in" and not rule.sources and ports > _WIDE:
+            text = "rule %r lets anywhere reach %d ports: set sources" % (rule.name, ports)
+            notices.append(Notice(code="wide", text=text, rules=(rule.name,), direction="in"))
+    return notices
+
+
+def forwarding(rules: Sequence[Rule], root: str) -> List[Notice]:
+    """Forward rules where the kernel forwards nothing, whatever the rules say.
+
+    :param root: the host's root folder.
+    """
+    wanted = {family for rule in rules if rule.direction == "forward" for family in _rules.families(rule)}
+    notices = []
+    for family, path, switch in _FORWARDING:
+        if family in wanted and (_files.read(os.path.join(root, path)) or "").strip() == "0":
+            text = (
+                "this host forwards no IPv%d (%s is 0): the forward rules let nothing through there until it is 1, "
+                "in a file of /etc/sysctl.d; or give sources of the other IP version alone" % (family, switch)
+            )
+            notices.append(Notice(code="forwarding-off", text=text, direction="forward"))
+    return notices
+
+
+def docker(root: str) -> List[Notice]:
+    """Docker, whose published ports pass by the firewall.
+
+    :param root: the host's root folder.
+    """
+    if platform.system() == "Linux" and os.path.exists(os.path.join(root, "sys/class/net/docker0")):
+        text = "ports that Docker publishes pass by this firewall's rules: no ruleset opens or closes them"
+        return [Notice(code="docker", text=text)]
+    return []

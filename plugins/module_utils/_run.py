@@ -2,20 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module's run: check, choose the backend, read, plan, apply, say what happened."""
+"""The module's run: check, choose the firewall, read, plan, carry out, say what happened. A function for each state."""
 
 from __future__ import annotations
 
 import os
-import platform
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netports.apple.plugins.module_utils import _connection, _files, _ports, _rules
-from ansible_collections.netports.apple.plugins.module_utils._confirm import change as _confirm
+from ansible_collections.netports.apple.plugins.module_utils import _connection, _guard, _notices, _rules
+from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
+from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Change, Waiting, carry_out
+from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal
+from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes, registry
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
@@ -23,14 +25,12 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     FirewallError,
     Host,
     Plan,
+    Run,
     State,
     Wanted,
 )
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
-
-# More ports than this, inbound and from anywhere, are worth a notice.
-WIDE = 1000
 
 ARGUMENTS: Dict[str, Any] = {
     "rules": {
@@ -69,14 +69,30 @@ ARGUMENTS: Dict[str, Any] = {
     },
 }
 
-# The kernel's own switches for forwarding, by IP version: their files and their names.
-_FORWARDING = (
-    (4, "proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward"),
-    (6, "proc/sys/net/ipv6/conf/all/forwarding", "net.ipv6.conf.all.forwarding"),
-)
-
 # A day: more is a mistake in the unit.
 LONGEST = 86400
+
+Result = Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the parameters ask for, checked.
+
+    :param state: the module's state.
+    :param backend: the firewall's name, or ``auto``.
+    :param rules: the rules, normalised.
+    :param asked: what else is asked.
+    :param seconds: how long a change waits for its confirmation; 0 when it needs none.
+    :param check: whether to stop short of writing.
+    """
+
+    state: str
+    backend: str
+    rules: Tuple[Rule, ...]
+    asked: Asked
+    seconds: int
+    check: bool
 
 
 @dataclass(frozen=True)
@@ -84,7 +100,7 @@ class Planned:
     """What a run found and would do.
 
     :param state: what was read.
-    :param target: the rules that the ruleset is to hold, the guard first.
+    :param target: the rules that the ruleset is to hold, the guards first.
     :param notices: what the run itself has to say; the plan has its own.
     :param plan: the plan.
     """
@@ -99,180 +115,73 @@ def run_module(module: AnsibleModule) -> None:
     """Run the module to its end. It exits by the module's own ways, with a message and never a traceback."""
     # Messages of the tools are read: they have to be in one language.
     module.run_command_environ_update = {"LC_ALL": "C", "LANGUAGE": "C"}
-    run = _confirm.Runner(module.run_command)
     try:
-        result = execute(module.params, run, module.check_mode)
+        result = execute(module.params, Runner(module.run_command), module.check_mode)
     except (RuleError, FirewallError) as error:
         message = "%s." % str(error).rstrip(".")
         code = error.code if isinstance(error, FirewallError) else "other"
         module.fail_json(msg=message, notices=[Notice(code=code, text=message).to_dict()])
     except OSError as error:
         module.fail_json(msg="%s: nothing was changed." % error)
-    for warning in result.get("warnings", []):
+    for warning in result.pop("warnings", []):
         module.warn(warning)
-    result.pop("warnings", None)
     module.exit_json(**result)
 
 
-def execute(params: Dict[str, Any], run: Any, check: bool, root: str = "/") -> Dict[str, Any]:
+def execute(params: Dict[str, Any], run: Run, check: bool, root: str = "/") -> Result:
     """Do what the parameters ask for.
 
     :param params: the module's parameters, as in ``ARGUMENTS``.
-    :param run: starts a process, see ``base.Run``.
+    :param run: starts a process.
     :param check: whether to stop short of writing.
     :param root: the host's root folder, another one in tests.
     :returns: the module's result.
     :raises RuleError: a value that no rule may have. Nothing was changed.
     :raises FirewallError: the firewall refused or cannot be managed. Nothing was changed, or all was put back.
     """
+    journal = Journal(root, registry.PLACES)
+    call = params.get("_confirm") or {}
+    order = _order(params, check, confirms=bool(call))
+    host = Host(run=run, root=root)
+    if call.get("step") == "status":
+        return {"changed": False, "confirm": journal.status(call["id"]).to_dict()}
+    if call.get("step") == "confirm":
+        return _confirmed(order, host, journal, call["id"])
+    if order.state == "rendered":
+        return _rendered(order)
+    firewall = registry.choose(order.backend, host)
+    if order.state == "gathered":
+        return _gathered(order, firewall)
+    return _changed(order, firewall, journal)
+
+
+def _order(params: Dict[str, Any], check: bool, confirms: bool) -> Order:
+    """Check the parameters.
+
+    :param confirms: whether the caller can confirm a change.
+    """
     seconds = params.get("confirm_seconds") or 0
     if not 0 <= seconds <= LONGEST:
         raise RuleError("confirm_seconds is %d: give 0 (off) to %d" % (seconds, LONGEST))
-    call = params.get("_confirm") or {}
-    journal = _confirm.Journal(root)
-    if call.get("step") == "status":
-        return {"changed": False, "confirm": journal.status(call["id"])}
-    if call.get("step") == "confirm":
-        return _settle(params, run, journal, call["id"], root)
-    ruleset = _rules.check_ruleset(params["ruleset"])
-    wanted = _rules.normalise(Rule.from_dict(rule) for rule in params["rules"])
-    if any(rule.name == _connection.GUARD_NAME for rule in wanted):
+    rules = _rules.normalise(Rule.from_dict(rule) for rule in params["rules"])
+    if any(rule.name == _connection.GUARD_NAME for rule in rules):
         raise RuleError(
             "the rule name %r is kept for the management connection: choose another" % _connection.GUARD_NAME
         )
     asked = Asked(
-        ruleset=ruleset,
+        ruleset=_rules.check_ruleset(params["ruleset"]),
         enable=params["enable"],
         zone=_check_zone(params["zone"]),
         foreign=bool(params.get("foreign")),
     )
-    if params["state"] == "rendered":
-        return _rendered(params["backend"], wanted, ruleset)
-    host = Host(run=run, root=root)
-    firewall = registry.choose(params["backend"], host)
-    if params["state"] == "gathered":
-        return _gathered(firewall, asked)
-    return _change(params["state"], firewall, asked, wanted, journal, check, seconds if call else 0)
-
-
-def _rendered(backend: str, wanted: Sequence[Rule], ruleset: str) -> Dict[str, Any]:
-    """The rules in a firewall's own form."""
-    if backend == "auto":
-        raise FirewallError("state 'rendered' needs a backend: set it to one of %s" % ", ".join(registry.NAMES))
-    rendered = registry.load(backend).render(wanted, ruleset)
-    return _told({"changed": False, "backend": backend, "rendered": rendered}, _wide(wanted))
-
-
-def _gathered(firewall: Firewall, asked: Asked) -> Dict[str, Any]:
-    """What the host has."""
-    state = firewall.read(asked)
-    found = [rule.to_dict() for rule in state.rules]
-    result = {"changed": False, "backend": firewall.name, "before": found, "gathered": found}
-    return _told(dict(result, **_others(state)), ())
-
-
-def _change(
-    state: str,
-    firewall: Firewall,
-    asked: Asked,
-    wanted: Sequence[Rule],
-    journal: _confirm.Journal,
-    check: bool,
-    seconds: int,
-) -> Dict[str, Any]:
-    """Plan, and outside check mode carry the plan out.
-
-    :param seconds: how long a change waits for its confirmation; 0 when it needs none.
-    """
-    notices = _docker(firewall.host)
-    if journal.pending() is not None:
-        if check:
-            text = "%s: what this run would do is seen from what is loaded now" % journal.busy()
-            notices.append(Notice(code="waiting", text=text))
-        else:
-            lock = journal.lock()
-            try:
-                journal.recover()
-            finally:
-                os.close(lock)
-    stamp = journal.stamp()
-    planned = _planned(state, firewall, asked, wanted)
-    waiting = None
-    if planned.plan.operations and not check:
-        lock = journal.lock()
-        try:
-            if journal.recover() or journal.stamp() != stamp:
-                # Another run's change came or went in the meantime.
-                planned = _planned(state, firewall, asked, wanted)
-            if planned.plan.operations:
-                waiting = _confirm.carry_out(journal, lock, planned.plan, seconds, _origin())
-        finally:
-            os.close(lock)
-    result: Dict[str, Any] = {
-        "changed": bool(planned.plan.operations),
-        "backend": firewall.name,
-        "before": [rule.to_dict() for rule in planned.state.rules],
-        "after": [rule.to_dict() for rule in planned.target],
-        "diff": {"before": planned.plan.before, "after": planned.plan.after},
-        "operations": [step.to_dict() for step in planned.plan.operations],
-    }
-    result.update(_others(planned.state))
-    if waiting:
-        result["confirm"] = waiting
-    return _told(result, [*notices, *planned.notices, *planned.plan.notices])
-
-
-def _told(result: Dict[str, Any], notices: Sequence[Notice]) -> Dict[str, Any]:
-    """A result with its notices, for programs and as warnings for people."""
-    return dict(result, notices=[notice.to_dict() for notice in notices], warnings=[notice.text for notice in notices])
-
-
-def _others(state: State) -> Dict[str, Any]:
-    """What the host has beside the ruleset, where that was asked for."""
-    if not state.asked.foreign:
-        return {}
-    return {
-        "exposed": [exposure.to_dict() for exposure in state.exposed()],
-        "foreign": state.foreign(),
-        "rulesets": {name: [rule.to_dict() for rule in rules] for name, rules in state.rulesets().items()},
-    }
-
-
-def _planned(state: str, firewall: Firewall, asked: Asked, wanted: Sequence[Rule]) -> Planned:
-    """Read the host and work out what leads to what is wanted."""
-    have = firewall.read(asked)
-    kept = [rule for rule in have.rules if rule.name != _connection.GUARD_NAME]
-    want = Wanted(rules=tuple(changes.target(state, kept, wanted)), guard=_guard(have))
-    notices = _wide(want.rules) + _forwarding(want.rules, firewall.host)
-    if want.guard:
-        text = (
-            "no rule but this ruleset's own admits the connection that manages this host (%s to port %s): "
-            "its rule 'management' does" % (want.guard.sources[0], _ports.text(want.guard.tcp[0]))
-        )
-        notices.append(Notice(code="guard", text=text, rules=(_connection.GUARD_NAME,)))
-    return Planned(state=have, target=want.all, notices=tuple(notices), plan=have.plan(want))
-
-
-def _settle(params: Dict[str, Any], run: Any, journal: _confirm.Journal, identity: str, root: str) -> Dict[str, Any]:
-    """Confirm a change over the connection of this call.
-
-    :returns: ``confirm`` as ``Journal.ask`` returns it.
-    """
-    answer = journal.ask(identity, _origin())
-    found = journal.pending() or {}
-    if answer["state"] == _confirm.GONE and found.get("id") == identity:
-        # Its keeper was killed, so that nobody would undo it any more. Over a new connection it may stay.
-        origin = found.get("origin")
-        if origin is None or list(origin) != _origin():
-            execute(dict(params, _confirm=None, confirm_seconds=0), run, False, root)
-            answer = dict(answer, state=_confirm.CONFIRMED)
-    return {"changed": False, "confirm": answer}
-
-
-def _origin() -> Optional[List[Any]]:
-    """The fields that tell the present ssh connection from another; ``None`` without a connection."""
-    found = _connection.connection()
-    return list(found) if found else None
+    return Order(
+        state=params["state"],
+        backend=params["backend"],
+        rules=tuple(rules),
+        asked=asked,
+        seconds=seconds if confirms else 0,
+        check=check,
+    )
 
 
 def _check_zone(zone: str) -> str:
@@ -282,46 +191,125 @@ def _check_zone(zone: str) -> str:
     return zone
 
 
-def _guard(state: State) -> Optional[Rule]:
-    """The rule that has to be there for the present connection, if any.
-
-    A run without an ssh connection keeps the rule that an earlier one needed: it cannot know better.
-    """
-    if not state.refuses_inbound():
-        return None
-    connection = _connection.connection()
-    if connection:
-        admitted = state.admits(connection.address, connection.port)
-        return None if admitted else _connection.guard(connection)
-    return next((rule for rule in state.rules if rule.name == _connection.GUARD_NAME), None)
+# A function for each state
 
 
-def _wide(rules: Sequence[Rule]) -> List[Notice]:
-    notices = []
-    for rule in rules:
-        ports = _ports.size(rule.tcp) + _ports.size(rule.udp)
-        if rule.direction == "in" and not rule.sources and ports > WIDE:
-            text = "rule %r lets anywhere reach %d ports: set sources" % (rule.name, ports)
-            notices.append(Notice(code="wide", text=text, rules=(rule.name,), direction="in"))
-    return notices
+def _rendered(order: Order) -> Result:
+    """The rules in a firewall's own form."""
+    if order.backend == "auto":
+        raise FirewallError("state 'rendered' needs a backend: set it to one of %s" % ", ".join(registry.NAMES))
+    rendered = registry.load(order.backend).render(order.rules, order.asked.ruleset)
+    return _told({"changed": False, "backend": order.backend, "rendered": rendered}, _notices.wide(order.rules))
 
 
-def _forwarding(rules: Sequence[Rule], host: Host) -> List[Notice]:
-    """Warn where the kernel forwards nothing, whatever the rules say."""
-    wanted = {family for rule in rules if rule.direction == "forward" for family in _rules.families(rule)}
-    notices = []
-    for family, path, switch in _FORWARDING:
-        if family in wanted and (_files.read(host.path(path)) or "").strip() == "0":
-            text = (
-                "this host forwards no IPv%d (%s is 0): the forward rules let nothing through there until it is 1, "
-                "in a file of /etc/sysctl.d; or give sources of the other IP version alone" % (family, switch)
-            )
-            notices.append(Notice(code="forwarding-off", text=text, direction="forward"))
-    return notices
+def _gathered(order: Order, firewall: Firewall) -> Result:
+    """What the host has."""
+    state = firewall.read(order.asked)
+    found = [rule.to_dict() for rule in state.rules]
+    result = {"changed": False, "backend": firewall.name, "before": found, "gathered": found}
+    return _told(dict(result, **_others(state)), ())
 
 
-def _docker(host: Host) -> List[Notice]:
-    if platform.system() == "Linux" and os.path.exists(host.path("sys/class/net/docker0")):
-        text = "ports that Docker publishes pass by this firewall's rules: no ruleset opens or closes them"
-        return [Notice(code="docker", text=text)]
-    return []
+def _changed(order: Order, firewall: Firewall, journal: Journal) -> Result:
+    """Plan, and outside check mode carry the plan out."""
+    notices = _notices.docker(firewall.host.root) + _settled(order, journal)
+    fingerprint = journal.fingerprint()
+    planned = _planned(order, firewall)
+    waiting = None
+    if planned.plan.operations and not order.check:
+        lock = journal.lock()
+        try:
+            if journal.fingerprint() != fingerprint:
+                # Another run's change came or went in the meantime.
+                notices += _recovered(journal)
+                planned = _planned(order, firewall)
+            if planned.plan.operations:
+                waiting = carry_out(journal, lock, _change(order, firewall, planned.plan))
+        finally:
+            os.close(lock)
+    return _told(_result(firewall, planned, waiting), [*notices, *planned.notices, *planned.plan.notices])
+
+
+def _confirmed(order: Order, host: Host, journal: Journal, identity: str) -> Result:
+    """Confirm a change over the connection of this call."""
+    answer = journal.ask(identity, _origin())
+    found = journal.pending() if answer.state == wire.GONE else None
+    # Where its keeper was killed nobody would undo it any more. Over a new connection it may stay.
+    if found and found.id == identity and (found.origin is None or found.origin != _origin()):
+        _changed(replace(order, seconds=0), registry.choose(order.backend, host), journal)
+        answer = replace(answer, state=wire.CONFIRMED)
+    return {"changed": False, "confirm": answer.to_dict()}
+
+
+# Parts of a run
+
+
+def _settled(order: Order, journal: Journal) -> List[Notice]:
+    """Wait for another run's change, and put back what a dead run left."""
+    if not journal.unsettled():
+        return []
+    if order.check:
+        text = "%s: what this run would do is seen from what is loaded now" % journal.busy()
+        return [Notice(code="waiting", text=text)]
+    lock = journal.lock()
+    try:
+        return _recovered(journal)
+    finally:
+        os.close(lock)
+
+
+def _recovered(journal: Journal) -> List[Notice]:
+    """Put back what a dead run left. The caller holds the lock."""
+    found = journal.recover()
+    return [Notice(code="recovered", text=found.text)] if found else []
+
+
+def _planned(order: Order, firewall: Firewall) -> Planned:
+    """Read the host and work out what leads to what is wanted."""
+    have = firewall.read(order.asked)
+    kept = [rule for rule in have.rules if rule.name != _connection.GUARD_NAME]
+    guards = _guard.guards(have)
+    want = Wanted(rules=tuple(changes.target(order.state, kept, order.rules)), guards=guards)
+    notices = _notices.wide(want.rules) + _notices.forwarding(want.rules, firewall.host.root) + _guard.notices(guards)
+    return Planned(state=have, target=want.all, notices=tuple(notices), plan=have.plan(want))
+
+
+def _change(order: Order, firewall: Firewall, plan: Plan) -> Change:
+    return Change(plan=plan, firewall=firewall.name, zone=order.asked.zone, seconds=order.seconds, origin=_origin())
+
+
+def _origin() -> Optional[List[Any]]:
+    """What tells the present ssh connection from another; ``None`` without a connection."""
+    found = _connection.connection()
+    return found.identity() if found else None
+
+
+def _result(firewall: Firewall, planned: Planned, waiting: Optional[Waiting]) -> Result:
+    """The result of a run that changes, or would."""
+    result: Result = {
+        "changed": bool(planned.plan.operations),
+        "backend": firewall.name,
+        "before": [rule.to_dict() for rule in planned.state.rules],
+        "after": [rule.to_dict() for rule in planned.target],
+        "diff": {"before": planned.plan.before, "after": planned.plan.after},
+        "operations": [step.to_dict() for step in planned.plan.operations],
+    }
+    if waiting:
+        result["confirm"] = waiting.to_dict()
+    return dict(result, **_others(planned.state))
+
+
+def _told(result: Result, notices: Sequence[Notice]) -> Result:
+    """A result with its notices, for programs and as warnings for people."""
+    return dict(result, notices=[notice.to_dict() for notice in notices], warnings=[notice.text for notice in notices])
+
+
+def _others(state: State) -> Result:
+    """What the host has beside the ruleset, where that was asked for."""
+    if not state.asked.foreign:
+        return {}
+    return {
+        "exposed": [exposure.to_dict() for exposure in state.exposed()],
+        "foreign": state.foreign(),
+        "rulesets": {name: [rule.to_dict() for rule in rules] for name, rules in state.rulesets().items()},
+    }

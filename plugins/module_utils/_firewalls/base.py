@@ -78,17 +78,18 @@ class Asked:
 class Wanted:
     """What the ruleset is to hold.
 
-    :param rules: the rules, without the guard.
-    :param guard: the rule that keeps the present management connection admitted. It stands before every other.
+    :param rules: the rules, without the guards.
+    :param guards: rules that keep management connections admitted, the present connection's first. Each has a single
+        source and a single TCP port. They stand before every other rule.
     """
 
     rules: Tuple[Rule, ...]
-    guard: Optional[Rule] = None
+    guards: Tuple[Rule, ...] = ()
 
     @property
     def all(self) -> Tuple[Rule, ...]:
-        """The guard, if any, and the rules."""
-        return ((self.guard,) if self.guard else ()) + self.rules
+        """The guards and the rules."""
+        return self.guards + self.rules
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ class State(ABC):
 
     :param host: the host, for the plan.
     :param asked: what the run is asked.
-    :param rules: the ruleset's own rules as the firewall keeps them for good, the guard among them.
+    :param rules: the ruleset's own rules as the firewall keeps them for good, the guards among them.
     :param active: the firewall is loaded now.
     :param enabled: it comes up at the next boot.
     """

@@ -238,12 +238,12 @@ class _State(State):
         return {self.asked.ruleset: self.rules}
 
     def plan(self, want: Wanted) -> Plan:
-        self.backend.options = self.backend.options._replace(guard=want.guard)
+        self.backend.options = self.backend.options._replace(guard=want.guards[0] if want.guards else None)
         change = self.backend.plan(self.have, want.all)
         operations = tuple(
             Operation(
                 action=step["action"],
-                rule=Rule.from_dict(step["rule"]) if "rule" in step else None,
+                rule=Rule.from_dict(step["rule"]) if isinstance(step.get("rule"), dict) else None,
                 was=Rule.from_dict(step["was"]) if "was" in step else None,
                 what=step.get("what", ""),
             )

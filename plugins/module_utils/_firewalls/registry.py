@@ -36,6 +36,15 @@ def _pf() -> Type[Firewall]:
 _FIREWALLS: Dict[str, Callable[[], Type[Firewall]]] = {"ufw": _ufw, "firewalld": _firewalld, "pf": _pf}
 NAMES = tuple(_FIREWALLS)
 
+# The files and folders, below the host's root, that a plan of each firewall may write.
+_PLACES = {
+    "ufw": ("etc/ufw", "etc/default/ufw"),
+    "firewalld": ("etc/firewalld",),
+    "pf": ("etc/pf.conf", "etc/pf.anchors", "etc/rc.conf", "etc/rc.conf.local", "etc/rc.conf.d", "usr/local/etc",
+           "Library/LaunchDaemons"),
+}  # fmt: skip
+PLACES = tuple(place for places in _PLACES.values() for place in places)
+
 
 def load(name: str) -> Type[Firewall]:
     """Import a firewall.

@@ -7,74 +7,206 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import astuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
-from ansible_collections.netports.apple.plugins.module_utils._confirm import change as _confirm
-from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Journal
+from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
+from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
 
 
-def test_a_change_whose_keeper_is_gone_is_taken_back(tmp_path: Path) -> None:
-    journal = Journal(str(tmp_path))
-    one, two, three = (tmp_path / name for name in ("one", "two", "three"))
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    (tmp_path / "etc").mkdir()
+    return Journal(str(tmp_path), ["etc"])
+
+
+def pending(tmp_path: Path, **files: tuple[str | None, str | None]) -> Pending:
+    changes = (
+        FileChange(path=str(tmp_path / "etc" / name), before=old, after=new) for name, (old, new) in files.items()
+    )
+    return Pending(id="abc", firewall="ufw", ruleset="apple", files=tuple(changes))
+
+
+def test_a_change_whose_keeper_is_gone_is_taken_back(tmp_path: Path, journal: Journal) -> None:
+    one, two, three = (tmp_path / "etc" / name for name in ("one", "two", "three"))
     one.write_text("new")
     two.write_text("somebody else's")
-    changes = [
-        FileChange(str(one), "old", "new"),
-        FileChange(str(two), "old", "new"),
-        FileChange(str(three), "x", None),
-    ]
     lock = journal.lock()
-    stamp = journal.stamp()
-    journal.begin(
-        {"id": "abc", "files": [list(astuple(change)) for change in changes], "until": "", "ruleset": "apple"}
-    )
-    assert journal.stamp() != stamp
-    assert journal.ask("abc", None)["state"] == _confirm.GONE
-    assert journal.recover() and not journal.recover()
+    fingerprint = journal.fingerprint()
+    change = pending(tmp_path, one=("old", "new"), two=("old", "new"), three=("x", None))
+    journal.begin(change)
+    assert journal.pending() == change and journal.fingerprint() != fingerprint
+    os.close(lock)
+    assert journal.ask("abc", None).state == wire.GONE
+    lock = journal.lock()
+    found = journal.recover()
+    assert found and found.pending == change and "ruleset 'apple'" in found.text
+    assert journal.recover() is None
     os.close(lock)
     assert (one.read_text(), two.read_text(), three.read_text()) == ("old", "somebody else's", "x")
-    assert journal.ask("abc", None)["state"] == _confirm.RESTORED
-    assert journal.ask("abd", None)["state"] == _confirm.GONE
+    assert journal.ask("abc", None).state == wire.RESTORED
+    assert journal.ask("abd", None).state == wire.GONE
     assert sorted(os.listdir(journal.folder)) == ["lock", "outcome.json"]
 
 
-def test_one_change_at_a_time(tmp_path: Path) -> None:
-    journal = Journal(str(tmp_path))
+def test_one_change_at_a_time(tmp_path: Path, journal: Journal) -> None:
     lock = journal.lock()
-    journal.begin({"id": "abc", "files": [], "until": "2026-01-01T00:00:00Z", "ruleset": "kiosk"})
+    journal.begin(replace(pending(tmp_path), ruleset="kiosk", until="2026-01-01T00:00:00Z"))
     with pytest.raises(FirewallError, match=r"'kiosk'\) waits until 2026-01-01T00:00:00Z .*: nothing was changed"):
         journal.lock(wait=0.1)
     os.close(lock)
     os.close(journal.lock(wait=0))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00", '{"files": 1'])
-def test_what_was_cut_off_stops_nobody(tmp_path: Path, text: str) -> None:
-    journal = Journal(str(tmp_path))
+WHOLE = {"id": "abc", "ruleset": "apple", "files": [["/etc/x", None, "new", 420]], "origin": ["192.0.2.1", 22, 5]}
+
+
+@pytest.mark.parametrize("changed", [{}, {"until": "2026-01-01T00:00:00Z", "keeper": 7}, {"version": 2, "zone": "lan"}])
+def test_the_record_of_this_version_and_of_older_ones_is_read(changed: dict[str, object]) -> None:
+    found = Pending.from_json(json.dumps({**WHOLE, **changed}))
+    assert found.files == (FileChange(path="/etc/x", before=None, after="new", mode=0o644),)
+    assert found.origin == ["192.0.2.1", 22, 5] and found.zone == changed.get("zone", "")
+    assert Pending.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "\x00", '{"files": 1', "7"]
+    + [
+        json.dumps({**WHOLE, **changed})
+        for changed in (
+            {"version": 3},
+            {"id": 7},
+            {"id": ""},
+            {"ruleset": None},
+            {"files": None},
+            {"files": [["/etc/x", None, "new"]]},
+            {"files": [["/etc/x", 1, "new", 420]]},
+            {"files": [[7, None, "new", 420]]},
+            {"files": [["/etc/x", None, "new", "rw"]]},
+            {"keeper": "7"},
+            {"origin": "192.0.2.1"},
+        )
+    ],
+)
+def test_a_record_that_cannot_be_read_is_set_aside(journal: Journal, text: str) -> None:
     os.close(journal.lock())
     for name in ("pending.json", "outcome.json"):
         Path(journal.folder, name).write_text(text)
-    assert journal.outcome() == {} and journal.ask("abc", None)["state"] == _confirm.GONE
-    assert journal.recover() and journal.pending() is None
+    assert journal.outcome().id == "" and journal.ask("abc", None).state == wire.GONE
+    assert journal.unsettled()
+    found = journal.recover()
+    assert found and found.pending is None and "cannot be read" in found.text
+    assert not journal.unsettled() and journal.pending() is None
+    assert Path(journal.folder, "pending.unreadable").read_text() == text
 
 
-def test_bytes_that_are_no_text_survive(tmp_path: Path) -> None:
-    path = tmp_path / "file"
+def test_bytes_that_are_no_text_survive(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "etc" / "file"
     path.write_bytes(b"caf\xe9\r\n")
-    text = _files.read(str(path))
-    journal = Journal(str(tmp_path))
     os.close(journal.lock())
-    journal.begin(json.loads(json.dumps({"id": "x", "files": [list(astuple(FileChange(str(path), text, "new")))]})))
+    journal.begin(pending(tmp_path, file=(_files.read(str(path)), "new")))
     path.write_text("new")
     journal.recover()
     assert path.read_bytes() == b"caf\xe9\r\n"
+
+
+def test_a_change_whose_outcome_is_known_is_settled(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "etc" / "one"
+    path.write_text("new")
+    os.close(journal.lock())
+    journal.begin(pending(tmp_path, one=("old", "new")))
+
+    def fail(_path: str) -> None:
+        raise OSError("cut off")
+
+    with monkeypatch.context() as patch:
+        # A power cut behind the outcome: its record is still there.
+        patch.setattr(os, "unlink", fail)
+        journal.close("abc", wire.CONFIRMED)
+    assert journal.unsettled() and journal.pending() is None
+    assert journal.status("abc").state == wire.CONFIRMED
+    assert journal.recover() is None and not journal.unsettled()
+    assert path.read_text() == "new"
+
+
+def test_the_outcome_comes_before_the_record_goes(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.close(journal.lock())
+    journal.begin(pending(tmp_path))
+
+    def fail(*_paths: str) -> None:
+        raise OSError("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", fail)
+        with pytest.raises(OSError, match="cut off"):
+            journal.close("abc", wire.CONFIRMED)
+    assert journal.pending() == pending(tmp_path)
+
+
+def test_what_is_kept_is_for_root_alone(tmp_path: Path, journal: Journal) -> None:
+    os.umask(0o022)
+    os.close(journal.lock())
+    journal.begin(pending(tmp_path))
+    names = ["lock", "outcome.room", "pending.json"]
+    assert sorted(os.listdir(journal.folder)) == names
+    assert [os.stat(os.path.join(journal.folder, name)).st_mode & 0o7777 for name in names] == [0o600] * 3
+    assert os.stat(journal.folder).st_mode & 0o7777 == 0o700
+    journal.close("abc", wire.RESTORED, "a reason")
+    assert os.stat(os.path.join(journal.folder, "outcome.json")).st_mode & 0o7777 == 0o600
+    assert journal.outcome().why == "a reason"
+
+
+def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, journal: Journal) -> None:
+    victim = tmp_path / "etc" / "cron"
+    os.makedirs(journal.folder)
+    planted = Path(journal.folder, "pending.json")
+    planted.write_text(pending(tmp_path, cron=("* * * * * root id", None)).to_json())
+    for mode in (0o777, 0o720, 0o702):
+        os.chmod(journal.folder, mode)
+        for question in (journal.lock, journal.unsettled, journal.pending, journal.recover, journal.outcome):
+            with pytest.raises(FirewallError, match="is not a folder that root alone may write to"):
+                question()
+    os.chmod(journal.folder, 0o700)
+    planted.chmod(0o666)
+    with pytest.raises(FirewallError, match="is not a file that root alone may write"):
+        journal.recover()
+    assert not victim.exists()
+    os.rename(journal.folder, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", journal.folder)
+    with pytest.raises(FirewallError, match="is not a folder"):
+        journal.lock()
+
+
+@pytest.mark.parametrize("path", ["/etc/cron.d/x", "etc/../cron/x", "etcetera/x"])
+def test_files_that_are_no_firewalls_are_not_written(tmp_path: Path, journal: Journal, path: str) -> None:
+    os.close(journal.lock())
+    target = tmp_path / path.lstrip("/") if not path.startswith("/") else Path(path)
+    change = FileChange(path=str(tmp_path) + "/" + path if not path.startswith("/") else path, before="x", after=None)
+    journal.begin(replace(pending(tmp_path), files=(change,)))
+    with pytest.raises(FirewallError, match="which is no firewall's file"):
+        journal.recover()
+    assert not target.exists()
+
+
+def test_the_room_for_the_outcome_is_taken_before(tmp_path: Path, journal: Journal) -> None:
+    os.close(journal.lock())
+    journal.begin(pending(tmp_path))
+    room = os.stat(os.path.join(journal.folder, "outcome.room"))
+    journal.close("abc", wire.RESTORED, "\U0001f512" * 1000)
+    kept = os.stat(os.path.join(journal.folder, "outcome.json"))
+    assert (kept.st_ino, kept.st_size, kept.st_blocks) == (room.st_ino, room.st_size, room.st_blocks)
+    assert journal.outcome().state == wire.RESTORED
 
 
 def test_ufws_switch_and_what_it_leaves() -> None:

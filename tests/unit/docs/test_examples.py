@@ -204,7 +204,7 @@ class Runner:
         )
         for name in [backend] if backend else kinds:
             asked = {**parameters, "state": "rendered", "backend": name, "rules": rules}
-            result = _host_firewall.execute(asked, None, check=True)
+            result = _host_firewall.execute(asked, lambda _argv, _stdin: (127, "", ""), check=True)
             assert not rules or "".join(result["rendered"].values())
         return result
 

@@ -53,7 +53,7 @@ NEAR = st.fixed_dictionaries(
 def test_arguments_of_the_module(rules: list[Any], ruleset: str, zone: str, backend: str) -> None:
     params = {"rules": rules, "ruleset": ruleset, "zone": zone, "backend": backend, "state": "rendered", "enable": None}
     try:
-        result = _host_firewall.execute(params, None, True)
+        result = _host_firewall.execute(params, lambda _argv, _stdin: (127, "", ""), True)
     except (RuleError, FirewallError) as error:
         assert len(str(error)) > 20 and str(error).isprintable()
         return

@@ -1,0 +1,366 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host remembers of a change that is not confirmed yet, and of how the last change ended."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import stat
+import time
+from dataclasses import astuple, dataclass
+from typing import Any, Optional, Sequence, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
+from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Answer, Origin
+from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
+
+# Where programs keep what survives a reboot: Linux; macOS and the BSDs.
+_STATE_FOLDERS = ("var/lib", "var/db")
+_NAME = "netports-apple"
+# Seconds that a run waits until another run's change is confirmed or put back.
+LOCK_WAIT = 120.0
+# Seconds that a confirmation waits for the keeper's answer.
+ANSWER_WAIT = 120.0
+# The form of the pending change. Form 1 had no version, firewall and zone.
+_VERSION = 2
+# Bytes that are kept free for the outcome, so that a disk that fills up does not lose it.
+_ROOM = 8192
+_LONGEST_WHY = 500
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A change that is not settled yet, as it is written down before its first step.
+
+    :param id: what tells it from every other change.
+    :param firewall: the firewall's name; empty in the form of an older version.
+    :param ruleset: the ruleset that it changes.
+    :param zone: firewalld's zone of the run; empty for its default.
+    :param files: the files that it writes, in their order.
+    :param origin: the connection that it was made over.
+    :param until: when the wait for its confirmation ends; empty while it is being made.
+    :param keeper: the process that waits; 0 while it is being made.
+    """
+
+    id: str
+    ruleset: str
+    files: Tuple[FileChange, ...]
+    firewall: str = ""
+    zone: str = ""
+    origin: Origin = None
+    until: str = ""
+    keeper: int = 0
+
+    def to_json(self) -> str:
+        """The form that :meth:`from_json` reads."""
+        fields = {name: getattr(self, name) for name in _TEXTS + ("origin", "keeper")}
+        return json.dumps(dict(fields, version=_VERSION, files=[astuple(item) for item in self.files]))
+
+    @classmethod
+    def from_json(cls, text: str) -> Pending:
+        """Read the form of this version, and of older ones.
+
+        :raises ValueError: it is something else.
+        """
+        found = json.loads(text)
+        if not isinstance(found, dict) or found.get("version", 1) not in (1, _VERSION):
+            raise ValueError("not a change of this version or an older one")
+        texts = {name: found.get(name, "") for name in _TEXTS}
+        files, origin, keeper = found.get("files"), found.get("origin"), found.get("keeper", 0)
+        if not all(isinstance(value, str) for value in texts.values()) or not texts["id"] or not texts["ruleset"]:
+            raise ValueError("a text is missing")
+        if not isinstance(files, list) or not all(map(_is_file, files)):
+            raise ValueError("its files are no list of path, text before, text after and mode")
+        if not isinstance(keeper, int) or not (origin is None or isinstance(origin, list)):
+            raise ValueError("its keeper or its connection cannot be read")
+        changes = tuple(FileChange(path=item[0], before=item[1], after=item[2], mode=item[3]) for item in files)
+        return cls(files=changes, origin=origin, keeper=keeper, **texts)
+
+
+_TEXTS = ("id", "firewall", "ruleset", "zone", "until")
+
+
+def _is_file(item: Any) -> bool:
+    return (
+        isinstance(item, list)
+        and len(item) == 4
+        and isinstance(item[0], str)
+        and all(text is None or isinstance(text, str) for text in item[1:3])
+        and isinstance(item[3], int)
+    )
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What :meth:`Journal.recover` found.
+
+    :param pending: the change whose files were put back; ``None`` where its record could not be read.
+    :param text: what happened, for people.
+    """
+
+    pending: Optional[Pending]
+    text: str
+
+
+class Journal:
+    """The folder in which a host remembers changes.
+
+    :param root: the host's root folder, another one in tests.
+    :param places: the files and folders below ``root`` that a change may write.
+    """
+
+    def __init__(self, root: str = "/", places: Sequence[str] = ()) -> None:
+        states = [os.path.join(root, state) for state in _STATE_FOLDERS]
+        self.folder = os.path.join(next((state for state in states if os.path.isdir(state)), states[0]), _NAME)
+        self._places = [os.path.join(root, place) for place in places]
+        self._pending = os.path.join(self.folder, "pending.json")
+        self._unreadable = os.path.join(self.folder, "pending.unreadable")
+        self._outcome = os.path.join(self.folder, "outcome.json")
+        self._room = os.path.join(self.folder, "outcome.room")
+        self.socket = os.path.join(self.folder, "keeper")
+
+    # What is there
+
+    def pending(self) -> Optional[Pending]:
+        """The change that is under way; ``None`` when there is none, or when it cannot be read.
+
+        A change whose outcome is known is settled, also where its keeper died before it took the record away.
+
+        :raises FirewallError: somebody else may write to the folder.
+        """
+        text = self._read(self._pending)
+        try:
+            found = None if text is None else Pending.from_json(text)
+        except ValueError:
+            return None
+        return None if found and found.id == self.outcome().id else found
+
+    def unsettled(self) -> bool:
+        """Whether the record of a change is there, under way or left over.
+
+        :raises FirewallError: somebody else may write to the folder.
+        """
+        return self._read(self._pending) is not None
+
+    def outcome(self) -> Answer:
+        """How the last change ended; with an empty id when none ever did."""
+        try:
+            return Answer.from_dict(json.loads(self._read(self._outcome) or "{}"))
+        except ValueError:
+            return Answer(id="", state=wire.GONE)
+
+    def fingerprint(self) -> Tuple[Any, ...]:
+        """A value that differs after any change begins or ends."""
+        found = map(_stat, (self._pending, self._outcome))
+        return tuple((entry.st_ino, entry.st_mtime_ns) for entry in found if entry)
+
+    def busy(self) -> str:
+        """Why the lock is taken, for people."""
+        found = self.pending()
+        if found and found.until:
+            return "another run's change (ruleset %r) waits until %s for its confirmation" % (
+                found.ruleset,
+                found.until,
+            )
+        return "another run is changing this host's firewall"
+
+    # The life of a change
+
+    def lock(self, wait: float = LOCK_WAIT) -> int:
+        """Take the host's lock. Every run that changes something holds it, and its keeper does.
+
+        :param wait: how long to wait for it, in seconds.
+        :returns: a descriptor; the lock goes when the last process that has it closes it.
+        :raises FirewallError: another run's change is still under way, or nothing can be kept here.
+        """
+        try:
+            os.makedirs(self.folder, 0o700, exist_ok=True)
+            self._check_folder()
+            descriptor = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise FirewallError("what a change needs to be undone cannot be kept (%s): nothing was changed" % error)
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES) or time.monotonic() > deadline:
+                    os.close(descriptor)
+                    raise FirewallError("%s: nothing was changed; run this again then" % self.busy())
+            time.sleep(0.2)
+
+    def begin(self, pending: Pending) -> None:
+        """Write down a change before its first step, and take the room for its outcome.
+
+        :raises OSError: it cannot be kept.
+        """
+        with open(os.open(self._room, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "wb") as stream:
+            stream.write(b" " * _ROOM)
+            stream.flush()
+            os.fsync(stream.fileno())
+        self.update(pending)
+
+    def update(self, pending: Pending) -> None:
+        """Write down another phase of the change.
+
+        :raises OSError: it cannot be kept.
+        """
+        _files.replace(self._pending, pending.to_json(), 0o600)
+
+    def close(self, identity: str, state: str, why: str = "") -> None:
+        """Write down how a change ended. It is settled by that, before its record goes.
+
+        :raises OSError: it could not be written down; the change is still unsettled.
+        """
+        answer = Answer(id=identity, state=state, why=why[:_LONGEST_WHY], at=clock())
+        # In place: the bytes are there already, also on a full disk. What follows the line is blank.
+        with open(os.open(self._room, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as stream:
+            stream.write(wire.line(answer.to_dict()))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(self._room, self._outcome)
+        _files.sync_folder(self.folder)
+        try:
+            for path in (self.socket, self._pending):
+                if os.path.lexists(path):
+                    os.unlink(path)
+            _files.sync_folder(self.folder)
+            _files.sweep(self.folder)
+        except OSError:
+            # The change is settled all the same: the next run takes away what is left.
+            pass
+
+    def recover(self) -> Optional[Recovered]:
+        """Put back the files of a change that nobody keeps any more, after a power cut or a kill.
+
+        The caller holds the lock. What is loaded is the caller's to bring to the files.
+
+        :returns: what was found; ``None`` when there was no such change.
+        :raises FirewallError: its record names files that are no firewall's. They stay as they are.
+        """
+        if not self.unsettled():
+            return None
+        found = self.pending()
+        if found is None:
+            return self._set_aside()
+        for item in found.files:
+            self._check_place(item.path)
+        _files.put_back(found.files)
+        self.close(found.id, wire.RESTORED, "the process that kept it was gone")
+        text = "a change of ruleset %r was left unfinished, with nobody to undo it: its files were put back"
+        return Recovered(pending=found, text=text % found.ruleset)
+
+    def _set_aside(self) -> Optional[Recovered]:
+        """Take away the record of a settled change, and keep a record that cannot be read for people."""
+        try:
+            Pending.from_json(self._read(self._pending) or "")
+        except ValueError as error:
+            os.replace(self._pending, self._unreadable)
+            text = "the record of an unfinished change cannot be read (%s), so that nothing was put back: it is %s now"
+            return Recovered(pending=None, text=text % (error, self._unreadable))
+        os.unlink(self._pending)
+        return None
+
+    # Confirmations
+
+    def ask(self, identity: str, origin: Origin) -> Answer:
+        """Confirm a change over the present connection.
+
+        :param identity: what ``carry_out`` returned as ``id``.
+        :param origin: the present connection.
+        :returns: an answer that is ``confirmed``, ``restored``, ``refused`` or ``gone`` (nobody keeps it).
+        """
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+            stream.settimeout(ANSWER_WAIT)
+            try:
+                self._check_folder()
+                stream.connect(self.socket)
+                stream.sendall(wire.line({"confirm": identity, "origin": origin}))
+                return Answer.from_dict(json.loads(wire.read_line(stream)))
+            except (OSError, ValueError):
+                return self.status(identity)
+
+    def status(self, identity: str) -> Answer:
+        """How a change stands: as :meth:`ask`, or ``waiting``."""
+        outcome = self.outcome()
+        if outcome.id == identity:
+            return outcome
+        pending = self.pending()
+        if pending and pending.id == identity and self._kept():
+            return Answer(id=identity, state=wire.WAITING, at=pending.until)
+        return Answer(id=identity, state=wire.GONE)
+
+    def _kept(self) -> bool:
+        """Whether somebody holds the lock. The keeper does, its watcher too, and nobody for longer than they live."""
+        try:
+            descriptor = os.open(os.path.join(self.folder, "lock"), os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+
+    # Whom to believe
+
+    def _check_folder(self) -> None:
+        """Refuse a folder that somebody else may write to: what is in it is written to files as root.
+
+        :raises FirewallError: it is one.
+        """
+        found = os.lstat(self.folder)
+        if stat.S_ISDIR(found.st_mode) and _private(found):
+            return
+        raise FirewallError(
+            "%s is not a folder that root alone may write to (mode %04o, owner %d): see what is in it, and remove it"
+            % (self.folder, stat.S_IMODE(found.st_mode), found.st_uid)
+        )
+
+    def _check_place(self, path: str) -> None:
+        path = os.path.normpath(path)
+        if not any(path == place or path.startswith(place + os.sep) for place in self._places):
+            raise FirewallError(
+                "%s names %s, which is no firewall's file: see who wrote it, and remove it" % (self._pending, path)
+            )
+
+    def _read(self, path: str) -> Optional[str]:
+        """The text of a file of the folder; ``None`` when there is none."""
+        try:
+            self._check_folder()
+            found = os.lstat(path)
+        except (FileNotFoundError, PermissionError):
+            return None
+        if not stat.S_ISREG(found.st_mode) or not _private(found):
+            raise FirewallError("%s is not a file that root alone may write: see what is in it, and remove it" % path)
+        try:
+            return _files.read(path)
+        except PermissionError:
+            return None
+
+
+def _private(found: os.stat_result) -> bool:
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def clock(ahead: float = 0) -> str:
+    """The time, in seconds from now, as text in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + ahead))
+
+
+def _stat(path: str) -> Optional[os.stat_result]:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
