@@ -164,12 +164,12 @@ def start(lab: Lab, firewall: str) -> tuple[Host, Host]:
     return host, peer
 
 
-def run(host: Host, asked: Request, *playbooks: str) -> Play:
-    """Run playbooks of the collection against the host over ssh.
+def run(host: Host, asked: Request, playbook: str) -> Play:
+    """Run a playbook of the collection against the host over ssh.
 
-    :raises PlayFailed: they failed.
+    :raises PlayFailed: it failed.
     """
-    text = json.dumps([{"import_playbook": f"netports.apple.{name}"} for name in playbooks])
+    text = json.dumps([{"import_playbook": f"netports.apple.{playbook}"}])
     settings = {"netports_become": False, "netports_audit_dir": str(FOLDER)}
     return play(host, playbook=text, extra_vars=apply.unsafe({**asked.variables, **settings}))
 
@@ -297,7 +297,8 @@ def on_hosts(progress: Progress, asked: Request) -> int:
         try:
             problems = trial(progress, asked, host, peer)
         except (HostsError, PlayFailed) as problem:
-            problems = [str(problem)]
+            print(problem, file=sys.stderr)
+            problems = ["the trial ended early, as said above"]
         if asked.keep:
             for kept in (host, peer):
                 lab.keep(kept)
