@@ -293,6 +293,7 @@ def on_hosts(progress: Progress, asked: Request) -> int:
                 host, peer = start(lab, asked.firewall)
             tell(f"{host.name} has {asked.firewall}, {peer.name} tries its ports")
         except HostsError as problem:
+            stack.close()
             return instead(asked, problem)
         try:
             problems = trial(progress, asked, host, peer)
