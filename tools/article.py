@@ -23,7 +23,7 @@ from pathlib import Path
 import article_compare
 import article_page
 import build_catalogue
-from article_page import ArticleError
+from saved_page import ArticleError
 
 SAME, DIFFERS, UNREADABLE = 0, 1, 2
 

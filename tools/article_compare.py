@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import article_page
 import build_catalogue
-from article_page import ArticleError, Page, Row
+import saved_page
+from article_page import Page, Row
+from saved_page import ArticleError
 
 normalise = build_catalogue.utils("_names").normalise
 
@@ -166,7 +167,7 @@ class Speller:
         mark = f"({_LEGACY[self.language]})"
         for word in words:
             behind = text[len(word) :].strip()
-            label = None if article_page.is_dash(word) else word
+            label = None if saved_page.is_dash(word) else word
             ways.append((label, False, behind))
             if behind.casefold().startswith(mark):
                 ways.append((label, True, behind[len(mark) :].strip()))

@@ -11,17 +11,14 @@ over several rows. Whatever is not understood is an error that names the row: no
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
-from html.parser import HTMLParser
 from typing import NamedTuple
 
+import saved_page
+from saved_page import ArticleError
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 LANGUAGES = ("en", "nl")
-
-# A page is some 100 kB, with its scripts.
-LARGEST = 20 * 1024 * 1024
 
 COLUMNS = {
     6: ("port", "protocols", "service", "rfc", "label", "used_by"),
@@ -49,26 +46,13 @@ _HEADINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
-_DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d"
-_RANGE = f"[{_DASHES}~\u301c\uff5e]"
+_RANGE = f"[{saved_page.DASHES}~\u301c\uff5e]"
 _PORT = re.compile(rf"([0-9]{{1,5}})(?: ?{_RANGE} ?([0-9]{{1,5}}))?")
 _PROTOCOLS = re.compile(r"(TCP|UDP)(?: ?[/,;\u3001\uff0c] ?(TCP|UDP))?", re.IGNORECASE)
 _RFC = re.compile(r"(?:RFC ?)?([0-9]{1,5})(?: ?, ?(?:RFC ?)?([0-9]{1,5}))*", re.IGNORECASE)
-_RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"
-_FOOTNOTE = re.compile(r"[0-9]{1,2}|[*\u2020\u2021]+")
 # The first footnote stands right behind the table, in every language.
 _FIRST_FOOTNOTE = re.compile(r"1\. ?\S")
 _TEXT_ROW = re.compile(rf"([0-9]{{1,5}}(?: ?{_RANGE} ?[0-9]{{1,5}})?) ((?:TCP|UDP)(?: ?[/,;] ?(?:TCP|UDP))?)(?: (.*))?")
-_UNSEEN = {"-comment", "script", "style", "template", "noscript"}
-_BLOCKS = {"p", "div", "li", "ul", "ol", "br", "section", "article", "dd", "dt", "dl", "h1", "h2", "h3", "h4"}
-
-
-class ArticleError(ValueError):
-    """The page cannot be read; ``problems`` has a sentence for each reason."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 class Row(NamedTuple):
@@ -109,54 +93,18 @@ def read(content: bytes, language: str | None = None) -> Page:
     :param language: the page's language ("nl"), where it is to be taken for that.
     :raises ArticleError: it is no such page, or it is cut off, or something in it is not understood.
     """
-    if len(content) > LARGEST:
-        raise ArticleError([f"the file has more than {LARGEST // 2**20} MiB, which is no page of Apple's"])
-    if content.startswith(b"bplist") or re.match(rb"(?:From|MIME-Version|Content-Type): ", content):
-        raise ArticleError(["the file is a web archive: save the page as page source, or as HTML only"])
-    text = _decode(content)
+    text = saved_page.decode(content)
     if re.search(r"<(?:html|table|body|!doctype)\b", text, re.IGNORECASE):
         return _read_html(text, language)
     return _read_text(text, language)
 
 
-def one_space(text: str) -> str:
-    """Return text with one plain space for white space of any kind, without invisible characters and raised digits.
-
-    Raised digits are footnote marks: the article has no other use for them.
-    """
-    visible = "".join(char for char in text if unicodedata.category(char) != "Cf" and char not in _RAISED)
-    return " ".join(visible.split())
-
-
-def is_dash(text: str) -> bool:
-    """Say whether a text is empty, or only dashes, which is how the article leaves a cell empty."""
-    return not text.strip(_DASHES + " ")
-
-
-def _decode(content: bytes) -> str:
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if content.startswith(mark):
-            break
-    else:
-        declared = re.search(rb"<meta[^>]{0,200}charset=[\"']?([A-Za-z0-9_-]{2,40})", content[:4096], re.IGNORECASE)
-        encoding = declared.group(1).decode("ascii") if declared else "utf-8"
-    try:
-        return content.decode(encoding)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise ArticleError([f"the file is not {encoding}, which it should be: save the page again"]) from error
-
-
 # --- Cells ------------------------------------------------------------------------------------------------------------
-
-
-def _digits(text: str) -> str:
-    """Write digits of any script as those of ours."""
-    return "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
 
 
 def _read_port(text: str) -> str:
     """Return "443" or "3478-3497". Raises ValueError for what is no port."""
-    match = _PORT.fullmatch(_digits(text))
+    match = _PORT.fullmatch(saved_page.digits(text))
     if not match:
         raise ValueError(f"{text!r} is no port")
     ports = [int(part) for part in match.groups() if part]
@@ -176,17 +124,18 @@ def _read_protocols(text: str) -> tuple[str, ...]:
 
 
 def _read_rfcs(text: str) -> tuple[int, ...]:
-    if is_dash(text):
+    if saved_page.is_dash(text):
         return ()
-    if not _RFC.fullmatch(_digits(text)):
+    if not _RFC.fullmatch(saved_page.digits(text)):
         raise ValueError(f"{text!r} is no number of an RFC")
-    return tuple(int(number) for number in re.findall(r"[0-9]+", _digits(text)))
+    return tuple(int(number) for number in re.findall(r"[0-9]+", saved_page.digits(text)))
 
 
 def _read_row(where: str, columns: tuple[str, ...], cells: list[str]) -> Row:
     by_name = dict(zip(columns, cells, strict=True))
     texts = {
-        name: None if is_dash(by_name.get(name, "")) else by_name[name] for name in ("service", "label", "used_by")
+        name: None if saved_page.is_dash(by_name.get(name, "")) else by_name[name]
+        for name in ("service", "label", "used_by")
     }
     return Row(
         where,
@@ -200,33 +149,11 @@ def _read_row(where: str, columns: tuple[str, ...], cells: list[str]) -> Row:
 # --- HTML -------------------------------------------------------------------------------------------------------------
 
 
-class _Ends(HTMLParser):
-    """Counts what is opened and closed: a parser of whole pages mends what is cut off without a word."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open = {"html": 0, "table": 0}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self.open:
-            self.open[tag] += 1
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self.open:
-            self.open[tag] -= 1
-
-
 def _read_html(text: str, language: str | None) -> Page:
-    ends = _Ends()
-    ends.feed(text)
-    ends.close()
-    if any(ends.open.values()):
-        where = "within a table" if ends.open["table"] else "behind its tables"
-        raise ArticleError([f"the page is cut off {where}: save it again"])
-    tree = LexborHTMLParser(text)
+    tree = saved_page.parse(text)
     table = _table_of_ports(tree)
-    grid = _grid(table)
-    if _PORT.fullmatch(_digits(_cell_text(grid[0][1][0]))):
+    grid = saved_page.grid(table)
+    if _PORT.fullmatch(saved_page.digits(saved_page.cell_text(grid[0][1][0]))):
         raise ArticleError(["the table of ports has no headings: save the whole article"])
     header = [_heading(cell) for cell in grid[0][1]]
     columns = _columns(header)
@@ -235,7 +162,7 @@ def _read_html(text: str, language: str | None) -> Page:
     rows: list[Row] = []
     problems: list[str] = []
     for where, cells in grid[1:]:
-        texts = [_cell_text(cell) for cell in cells]
+        texts = [saved_page.cell_text(cell) for cell in cells]
         if len(cells) != len(columns):
             problems.append(f"{where} has {len(cells)} cells, and the table has {len(columns)} columns")
             continue
@@ -275,80 +202,15 @@ def _above(node: LexborNode) -> Iterable[int]:
 
 def _lists_ports(table: LexborNode) -> bool:
     for row in table.css("tr"):
-        texts = [_cell_text(cell) for cell in row.css("td, th")[:2]]
-        if len(texts) == 2 and (_PORT.fullmatch(_digits(texts[0])) or _PROTOCOLS.fullmatch(texts[1])):
+        texts = [saved_page.cell_text(cell) for cell in row.css("td, th")[:2]]
+        if len(texts) == 2 and (_PORT.fullmatch(saved_page.digits(texts[0])) or _PROTOCOLS.fullmatch(texts[1])):
             return True
     return False
 
 
-def _grid(table: LexborNode) -> list[tuple[str, list[LexborNode]]]:
-    """The table's rows with a cell for each column, those that span rows or columns repeated. (where, cells)."""
-    grid: list[tuple[str, list[LexborNode]]] = []
-    problems: list[str] = []
-    pending: dict[int, tuple[LexborNode, int]] = {}  # by column: a cell from above, and for how many more rows
-    for number, row in enumerate(table.css("tr")):
-        where = f"row {number}"
-        cells: list[LexborNode] = []
-        own = row.css("td, th")
-        if not own and not pending:
-            continue
-        while own or len(cells) in pending:
-            if len(cells) in pending:
-                cell, left = pending.pop(len(cells))
-                if left > 1:
-                    pending[len(cells)] = cell, left - 1
-                cells.append(cell)
-                continue
-            cell = own.pop(0)
-            try:
-                down, across = (_span(cell, name) for name in ("rowspan", "colspan"))
-            except ValueError as error:
-                problems.append(f"{where}: {error}")
-                down = across = 1
-            for _column in range(across):
-                if down > 1:
-                    if len(cells) in pending:
-                        problems.append(f"{where}: two cells overlap")
-                    pending[len(cells)] = cell, down - 1
-                cells.append(cell)
-        if any(column > len(cells) for column in pending):
-            problems.append(f"{where}: it has fewer cells than the rows above reach into it")
-        grid.append((where, cells))
-    if pending:
-        problems.append(f"{grid[-1][0]}: a cell reaches below the table's end")
-    if problems:
-        raise ArticleError(problems)
-    return grid
-
-
-def _span(cell: LexborNode, name: str) -> int:
-    value = (cell.attributes.get(name) or "1").strip()
-    if not value.isdecimal() or not 1 <= int(value) <= 200:
-        raise ValueError(f"{name}={value!r} of a cell is not understood")
-    return int(value)
-
-
-def _cell_text(cell: LexborNode) -> str:
-    """A cell's text, without footnote marks."""
-    parts: list[str] = []
-
-    def collect(node: LexborNode) -> None:
-        for child in node.iter(include_text=True):
-            if child.tag == "-text":
-                parts.append(child.text_content or "")
-            elif child.tag not in _UNSEEN and not (child.tag == "sup" and _FOOTNOTE.fullmatch(one_space(child.text()))):
-                block = " " if child.tag in _BLOCKS else ""
-                parts.append(block)
-                collect(child)
-                parts.append(block)
-
-    collect(cell)
-    return one_space("".join(parts))
-
-
 def _heading(cell: LexborNode) -> str:
     """A heading as _HEADINGS has it: in lower case, without footnote marks that stand as plain digits."""
-    return re.sub(r"(?<=\w)[0-9]+\b", "", _cell_text(cell)).casefold()
+    return re.sub(r"(?<=\w)[0-9]+\b", "", saved_page.cell_text(cell)).casefold()
 
 
 def _columns(header: list[str]) -> tuple[str, ...]:
@@ -386,7 +248,7 @@ def _language(
 
 
 def _read_text(text: str, language: str | None) -> Page:
-    lines = [(f"line {number}", one_space(line)) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(f"line {number}", saved_page.one_space(line)) for number, line in enumerate(text.splitlines(), 1)]
     lines = list(_joined([line for line in lines if line[1]]))
     starts = [number for number, (_where, line) in enumerate(lines) if _TEXT_ROW.fullmatch(line)]
     if not starts:
@@ -406,7 +268,9 @@ def _read_text(text: str, language: str | None) -> Page:
         until = min([other for other in (*starts, end) if other > start])
         match = _TEXT_ROW.fullmatch(lines[start][1])
         assert match is not None
-        rest = one_space(" ".join([match.group(3) or "", *(line for _where, line in lines[start + 1 : until])]))
+        rest = saved_page.one_space(
+            " ".join([match.group(3) or "", *(line for _where, line in lines[start + 1 : until])])
+        )
         try:
             row = Row(where, _read_port(match.group(1)), _read_protocols(match.group(2)), (), None, None, None, rest)
             rows.append(row._replace(rfcs=_rfcs_in(rest)))

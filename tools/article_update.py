@@ -14,11 +14,12 @@ from typing import Any
 import article_compare
 import build_catalogue
 from article_compare import Comparison, Pair, Said, Speller, Use, normalise
-from article_page import ArticleError, Page
+from article_page import Page
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString as Quoted
+from saved_page import ArticleError
 
 LANGUAGES = ("en", "nl")
 SCHEMA = build_catalogue.ROOT / "data" / "apple_ports.schema.json"

@@ -13,6 +13,7 @@ from typing import Any
 import article_compare
 import article_page
 import pytest
+import saved_page
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from unit.article import pages
@@ -41,7 +42,7 @@ def outcome(content: str) -> str:
     """What the reader makes of a page: "same", "differs" or "refused"."""
     try:
         return "differs" if differences(content) else "same"
-    except article_page.ArticleError as error:
+    except saved_page.ArticleError as error:
         assert error.problems
         return "refused"
 
@@ -52,7 +53,7 @@ def separated(text: str) -> str:
 
 
 def refusal(content: str | bytes, language: str | None = None) -> str:
-    with pytest.raises(article_page.ArticleError) as caught:
+    with pytest.raises(saved_page.ArticleError) as caught:
         article_page.read(content if isinstance(content, bytes) else content.encode("utf-8"), language)
     return str(caught.value)
 
@@ -267,7 +268,7 @@ def test_text_that_is_refused(change: Callable[[str], str], message: str) -> Non
         (b"From: <Saved by Blink>\r\nMIME-Version: 1.0\r\n", "the file is a web archive"),
         (b"22 TCP caf\xe9", "the file is not utf-8"),
         (b"<html><meta charset='x-unheard-of'>\xe9", "the file is not x-unheard-of"),
-        (b" " * (article_page.LARGEST + 1), "the file has more than 20 MiB"),
+        (b" " * (saved_page.LARGEST + 1), "the file has more than 20 MiB"),
     ],
     ids=["webarchive", "mhtml", "latin", "charset", "large"],
 )
@@ -400,5 +401,5 @@ def test_soup_is_never_the_article(parts: list[str]) -> None:
 @given(st.binary(max_size=400))
 @settings(max_examples=100, deadline=None)
 def test_bytes_are_never_the_article(content: bytes) -> None:
-    with pytest.raises(article_page.ArticleError):
+    with pytest.raises(saved_page.ArticleError):
         article_page.read(content)
