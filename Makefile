@@ -33,7 +33,8 @@ $(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(call as_typed,
 help: ## show this list
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo
-	@echo 'For example: make apply PRODUCTS="FaceTime, AirPlay"     CHECK=yes only shows, CONFIRM=yes asks nothing'
+	@echo 'For example: make try PRODUCTS="FaceTime, AirPlay"       FIREWALL=firewalld KEEP=yes'
+	@echo '             make apply PRODUCTS="FaceTime, AirPlay"     CHECK=yes only shows, CONFIRM=yes asks nothing'
 	@echo '             also SERVICES= SOURCES= DESTINATIONS= DIRECTIONS= HOSTS= BACKEND= STATE='
 	@echo '             make test PYTEST="-k ufw" JOBS=4              PARTIAL=yes: the rest is enough without real hosts'
 
