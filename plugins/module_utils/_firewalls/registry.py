@@ -33,7 +33,18 @@ def _pf() -> Type[Firewall]:
     return Pf
 
 
-_FIREWALLS: Dict[str, Callable[[], Type[Firewall]]] = {"ufw": _ufw, "firewalld": _firewalld, "pf": _pf}
+def _nftables() -> Type[Firewall]:
+    from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.firewall import Nftables
+
+    return Nftables
+
+
+_FIREWALLS: Dict[str, Callable[[], Type[Firewall]]] = {
+    "ufw": _ufw,
+    "firewalld": _firewalld,
+    "nftables": _nftables,
+    "pf": _pf,
+}
 NAMES = tuple(_FIREWALLS)
 
 # The files and folders, below the host's root, that a plan of each firewall may write.
@@ -70,15 +81,16 @@ def choose(name: str, host: Host) -> Firewall:
             )
         return firewall
     installed = [firewall for firewall in (load(known)(host) for known in NAMES) if firewall.installed()]
-    in_use = _first_rank([firewall for firewall in installed if firewall.in_use()])
-    found = in_use or _first_rank(installed)
+    in_use = _in_use(installed)
+    # The lowest layer may be there without anybody's wish: it is managed where it is used, or by name.
+    found = in_use or [firewall for firewall in installed if firewall.rank == 0]
     if len(found) == 1:
         return found[0]
     if not found:
         raise FirewallError(
-            "no firewall that this collection manages is installed on this host (%s): install one "
-            "(the role does with host_firewall_install: true and host_firewall_backend set), or use state 'rendered'"
-            % ", ".join(NAMES),
+            "no firewall that this collection manages is in use on this host (%s): install one (the role does with "
+            "host_firewall_install: true and host_firewall_backend set), set the backend%s, or use state 'rendered'"
+            % (", ".join(NAMES), "".join(" to %s, which is there" % firewall.name for firewall in installed)),
             "no-firewall",
         )
     names = " and ".join(firewall.name for firewall in found)
@@ -92,7 +104,10 @@ def choose(name: str, host: Host) -> Firewall:
     )
 
 
-def _first_rank(firewalls: List[Firewall]) -> List[Firewall]:
-    """Those of the lowest rank: a front end comes before what it is the front end of."""
-    lowest = min((firewall.rank for firewall in firewalls), default=0)
-    return [firewall for firewall in firewalls if firewall.rank == lowest]
+def _in_use(installed: List[Firewall]) -> List[Firewall]:
+    """Those in use, of the lowest rank that has any: a front end comes before what it is the front end of."""
+    for rank in sorted({firewall.rank for firewall in installed}):
+        found = [firewall for firewall in installed if firewall.rank == rank and firewall.in_use()]
+        if found:
+            return found
+    return []

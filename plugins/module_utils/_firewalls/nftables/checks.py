@@ -1,0 +1,256 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a packet meets: whether the kernel's rules let a new connection in. Pure.
+
+A rule may ask for what is not known here. Such a rule counts where it refuses and does not count where it accepts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.kernel import (
+    REFUSALS,
+    conditions_of,
+    target_of,
+    values,
+    verdict_of,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
+    OWN_TABLE,
+    Chain,
+    KernelRule,
+    Listing,
+)
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+# Tables that programs make, by their names.
+_PROGRAMS = (
+    *("firewalld", "netavark", "docker-bridges", "libvirt_network", "lxd", "incus", "f2b-table", "kube-proxy"),
+    *("crowdsec", "crowdsec6", "miniupnpd", "fw4"),
+)
+_IPTABLES = ("filter", "nat", "mangle", "raw", "security")
+_SEES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
+
+
+def bases(listing: Listing, hook: str) -> List[Chain]:
+    """The base chains that filter at a hook, the first one first."""
+    found = [chain for chain in listing.chains.values() if chain.hook == hook and chain.kind == "filter"]
+    return sorted((chain for chain in found if chain.family in ("ip", "ip6", "inet")), key=lambda chain: chain.prio)
+
+
+def editable(listing: Listing, chain: Chain) -> bool:
+    """Whether a base chain is an administrator's own, and so may get a jump.
+
+    The others are made again by their programs: iptables-nft (its chains are written in capitals), firewalld,
+    container engines, libvirt and their like, and every table that a process holds as its owner.
+    """
+    place = (chain.family, chain.table)
+    if place == OWN_TABLE or place in listing.held or chain.table in _PROGRAMS:
+        return False
+    return not (chain.table in _IPTABLES and chain.name.isupper())
+
+
+def rule_admits(rule: Rule, address: Optional[str], port: int) -> bool:
+    """Whether a rule of a ruleset lets an address reach a TCP port; ``None`` for any address."""
+    if rule.direction != "in" or rule.interface or rule.destinations or not _ports.covers(rule.tcp, (port, port)):
+        return False
+    if not rule.sources or address is None:
+        return True
+    parsed = ipaddress.ip_address(address)
+    return any(parsed in ipaddress.ip_network(network) for network in rule.sources)
+
+
+def words(rule: KernelRule) -> str:
+    """A rule for people, much as nft prints it."""
+    found = []
+    for one in rule.expr:
+        for key, value in one.items() if isinstance(one, dict) else ():
+            if key == "match":
+                left = value["left"] if isinstance(value["left"], dict) else {}
+                named = [
+                    " ".join(str(part) for part in part.values()) for part in left.values() if isinstance(part, dict)
+                ]
+                found.append("%s %s" % (" ".join(named), _shown(value["right"])))
+            else:
+                found.append("%s %s" % (key, value["target"]) if key in ("jump", "goto") else str(key))
+    return " ".join(found)
+
+
+def _shown(right: Any) -> str:
+    parts = right["set"] if isinstance(right, dict) and "set" in right else right
+    texts = []
+    for part in parts if isinstance(parts, list) else [parts]:
+        if isinstance(part, dict) and "prefix" in part:
+            texts.append("%s/%s" % (part["prefix"]["addr"], part["prefix"]["len"]))
+        elif isinstance(part, dict) and "range" in part:
+            texts.append("%s-%s" % tuple(part["range"]))
+        else:
+            texts.append(str(part))
+    return texts[0] if len(texts) == 1 else "{ %s }" % ", ".join(texts)
+
+
+def admits(listing: Listing, address: Optional[str], port: int, passed: FrozenSet[str]) -> bool:
+    """Whether every base chain lets a new connection to a TCP port in.
+
+    :param address: where it comes from; ``None`` asks whether there is any such address.
+    :param passed: names of chains that do not count.
+    """
+    chains = bases(listing, "input")
+    if address is not None:
+        chains = [chain for chain in chains if chain.family in _SEES[6 if ":" in address else 4]]
+    for chain in chains:
+        answer = _walk(listing, chain, address, "tcp", port, passed, frozenset())
+        if answer is False or (answer is None and chain.policy == "drop"):
+            return False
+    return True
+
+
+def decider(listing: Listing, chain: Chain, protocol: str, port: int) -> Optional[KernelRule]:
+    """The rule of a base chain that refuses a port from everywhere before any rule accepts it, if there is one."""
+    for rule in chain.rules:
+        if not _ports.covers(ports_of(rule, protocol), (port, port)) or narrows(rule, None) is not False:
+            continue
+        verdict = verdict_of(rule)
+        if verdict:
+            return rule if verdict in REFUSALS else None
+    return None
+
+
+def _walk(
+    listing: Listing,
+    chain: Chain,
+    address: Optional[str],
+    protocol: str,
+    port: int,
+    passed: FrozenSet[str],
+    seen: FrozenSet[str],
+) -> Optional[bool]:
+    """What a chain decides: true (lets in), false (refuses), or ``None`` (nothing)."""
+    for rule in chain.rules:
+        verdict = verdict_of(rule)
+        left_out = narrows(rule, address)
+        if not verdict or left_out or not _ports.covers(ports_of(rule, protocol), (port, port)):
+            continue
+        answer: Optional[bool] = None
+        if verdict in ("jump", "goto"):
+            name = target_of(rule)
+            following = listing.chains.get((chain.family, chain.table, name))
+            if following is not None and name not in passed and name not in seen:
+                answer = _walk(listing, following, address, protocol, port, passed, seen | {name})
+            if verdict == "goto" and answer is None and left_out is False:
+                return None
+        elif verdict == "accept":
+            answer = True
+        elif verdict in REFUSALS:
+            answer = False
+        elif verdict == "return" and left_out is False:
+            return None
+        if answer is False or (answer and (left_out is False or address is None)):
+            return answer
+    return None
+
+
+def open_rules(
+    listing: Listing, chain: Chain, seen: FrozenSet[str] = frozenset()
+) -> Iterator[Tuple[Chain, KernelRule]]:
+    """The rules that accept new connections from anywhere, in a base chain and in the chains that it jumps to."""
+    for rule in chain.rules:
+        if any(_asks_source(condition) for condition in conditions_of(rule)) or narrows(rule, None):
+            continue
+        verdict = verdict_of(rule)
+        if verdict == "accept":
+            yield chain, rule
+        elif verdict in ("jump", "goto"):
+            name = target_of(rule)
+            following = listing.chains.get((chain.family, chain.table, name))
+            if following is not None and name not in seen:
+                yield from open_rules(listing, following, seen | {name})
+
+
+def _asks_source(condition: Dict[str, Any]) -> bool:
+    return bool(_sides(condition)[0].get("payload", {}).get("field") in ("saddr", "sport"))
+
+
+def ports_of(rule: KernelRule, protocol: str) -> List[_ports.PortRange]:
+    """The ports of a protocol that a rule's conditions ask for: all where they ask for none; none for another one."""
+    found: List[_ports.PortRange] = [(_ports.LOWEST, _ports.HIGHEST)]
+    for condition in conditions_of(rule):
+        left, right = _sides(condition)
+        payload = left.get("payload", {})
+        key = left.get("meta", {}).get("key")
+        if payload.get("field") == "dport" and payload.get("protocol") in ("tcp", "udp", "th"):
+            if payload["protocol"] not in (protocol, "th"):
+                return []
+            found = [value for value in values(right) if isinstance(value, tuple)]
+        elif key == "l4proto" or payload.get("field") in ("protocol", "nexthdr"):
+            if protocol not in values(right) and {"tcp": 6, "udp": 17}[protocol] not in _numbers(right):
+                return []
+        elif (
+            payload.get("protocol") in ("tcp", "udp")
+            and payload["protocol"] != protocol
+            or payload.get("protocol") in ("icmp", "icmpv6")
+        ):
+            return []
+    return found
+
+
+def _numbers(right: Any) -> List[int]:
+    return [value[0] for value in values(right) if isinstance(value, tuple)]
+
+
+def _sides(condition: Dict[str, Any]) -> Tuple[Dict[str, Any], Any]:
+    match = condition.get("match", {})
+    left = match.get("left", {})
+    return (left if isinstance(left, dict) else {}), match.get("right")
+
+
+def narrows(rule: KernelRule, address: Optional[str]) -> Optional[bool]:
+    """Whether a rule's conditions leave out packets of a new connection from an address, whatever its port.
+
+    :param address: ``None`` for anywhere.
+    :returns: false where every such packet fits; true where none fits; ``None`` where it depends on what is not known.
+    """
+    answer: Optional[bool] = False
+    for condition in conditions_of(rule):
+        fits = _fits(condition, address)
+        if fits is False:
+            return True
+        if fits is None:
+            answer = None
+    return answer
+
+
+def _fits(condition: Dict[str, Any], address: Optional[str]) -> Optional[bool]:
+    """Whether a condition holds for a new connection from an address; ``None`` where that is not known."""
+    left, right = _sides(condition)
+    payload, meta = left.get("payload", {}), left.get("meta", {})
+    if payload.get("field") in ("dport", "protocol", "nexthdr") or meta.get("key") == "l4proto":
+        return True
+    if condition.get("match", {}).get("op") not in ("==", "in"):
+        return None
+    if payload.get("field") == "saddr" and payload.get("protocol") in ("ip", "ip6"):
+        return _from(payload["protocol"], right, address)
+    if meta.get("key") == "nfproto":
+        return None if address is None else ("ipv6" if ":" in address else "ipv4") in values(right)
+    if left.get("ct", {}).get("key") == "state":
+        return "new" in values(right)
+    if meta.get("key") in ("iifname", "iif"):
+        return False if values(right) == ["lo"] else None
+    return None
+
+
+def _from(protocol: str, right: Any, address: Optional[str]) -> Optional[bool]:
+    if address is None:
+        return None
+    parsed = ipaddress.ip_address(address)
+    if (parsed.version == 6) != (protocol == "ip6"):
+        return False
+    ranges = [value for value in values(right) if isinstance(value, tuple)]
+    if not ranges:
+        return None
+    return any(first <= int(parsed) <= last for first, last in ranges)

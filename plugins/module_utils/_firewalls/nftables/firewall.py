@@ -1,0 +1,93 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""nftables without a front end: is it there, is it in use, read it."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    Asked,
+    Firewall,
+    FirewallError,
+    Host,
+    State,
+)
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+_PROGRAMS = ("usr/sbin/nft", "sbin/nft", "usr/bin/nft")
+# Where systemd and OpenRC keep what starts at boot.
+_BOOT = ("etc/systemd/system", "etc/runlevels")
+
+
+class Nftables(Firewall):
+    """nftables 0.9.8 and newer on Linux, managed by the administrator's own file or by nobody."""
+
+    name = "nftables"
+    # ufw and firewalld are its front ends.
+    rank = 1
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._listed: Optional[str] = None
+
+    def installed(self) -> bool:
+        return any(os.path.exists(self.host.path(program)) for program in _PROGRAMS)
+
+    def in_use(self) -> bool:
+        """Whether its service starts at boot, or somebody's own chains filter packets now.
+
+        The kernel alone knows the chains, so this starts a process where the service does not start at boot. It is
+        asked only where no front end is in use.
+        """
+        if not self.installed():
+            return False
+        if self.boots():
+            return True
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, kernel
+
+        try:
+            listing = kernel.parse(self.listed())
+        except (FirewallError, ValueError):
+            return False
+        chains = [chain for hook in ("input", "forward", "output") for chain in checks.bases(listing, hook)]
+        return any(checks.editable(listing, chain) for chain in chains)
+
+    def boots(self) -> bool:
+        """Whether nftables.service starts at boot."""
+        for folder in map(self.host.path, _BOOT):
+            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+                if any(os.path.lexists(os.path.join(folder, name, unit)) for unit in ("nftables.service", "nftables")):
+                    return True
+        return False
+
+    def listed(self) -> str:
+        """What ``nft -j list ruleset`` prints, asked once.
+
+        :raises FirewallError: nft failed.
+        """
+        if self._listed is None:
+            code, out, err = self.host.run(["nft", "-j", "list", "ruleset"], None)
+            if code:
+                raise FirewallError("nft cannot list the ruleset: %s" % " ".join((err or out).split()))
+            self._listed = out
+        return self._listed
+
+    def read(self, asked: Asked) -> State:
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import read
+
+        return read.state(self.host, asked, self.listed(), self.boots())
+
+    @classmethod
+    def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
+        """The ruleset's file for the table and the chains of Debian's own nftables.conf, ``inet filter``."""
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import model, text
+
+        targets: List[model.Target] = [
+            model.Target(family="inet", table="filter", chain=hook, hook=hook, prio=0) for hook in model.HOOKS.values()
+        ]
+        made: Tuple[Rule, ...] = tuple(rules)
+        return {"/" + model.ruleset_file(ruleset): text.emit(made, ruleset, targets)} if made else {}

@@ -1,0 +1,303 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The kernel's ruleset as data: read, compared, and changed by one transaction. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from dataclasses import replace
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
+    OWN_TABLE,
+    PREFIX,
+    Chain,
+    Id,
+    KernelRule,
+    Listing,
+    Part,
+)
+
+# Statements that decide nothing.
+_SILENT = ("counter", "log")
+REFUSALS = ("drop", "reject")
+
+
+def parse(text: str) -> Listing:
+    """Read what ``nft -j list ruleset`` prints.
+
+    :raises ValueError: it is not that.
+    """
+    chains: Dict[Id, Dict[str, Any]] = {}
+    rules: Dict[Id, List[KernelRule]] = {}
+    held = []
+    for entry in json.loads(text)["nftables"]:
+        chain, rule, table = entry.get("chain"), entry.get("rule"), entry.get("table")
+        if chain:
+            chains[chain["family"], chain["table"], chain["name"]] = chain
+        elif rule:
+            made = KernelRule(
+                expr=tuple(rule.get("expr", ())), comment=rule.get("comment", ""), handle=int(rule.get("handle", 0))
+            )
+            rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(made)
+        elif table and "owner" in str(table.get("flags", "")):
+            held.append((table["family"], table["name"]))
+    found = {
+        key: Chain(
+            family=key[0],
+            table=key[1],
+            name=key[2],
+            rules=tuple(rules.get(key, ())),
+            hook=chain.get("hook", ""),
+            kind=chain.get("type", ""),
+            prio=int(chain.get("prio", 0)),
+            policy=chain.get("policy", "accept"),
+        )
+        for key, chain in chains.items()
+    }
+    return Listing(chains=found, held=tuple(held))
+
+
+def same(have: Sequence[KernelRule], want: Sequence[KernelRule]) -> bool:
+    """Whether two lists of rules mean the same, whichever release of nft printed them."""
+    return [_canonical(rule) for rule in have] == [_canonical(rule) for rule in want]
+
+
+def _canonical(rule: KernelRule) -> Tuple[Any, ...]:
+    return (rule.comment,) + tuple(
+        (json.dumps(one["match"]["left"], sort_keys=True), values(one["match"]["right"]))
+        if isinstance(one, dict) and "match" in one
+        else json.dumps(one, sort_keys=True)
+        for one in rule.expr
+        if not (isinstance(one, dict) and "counter" in one)
+    )
+
+
+def values(right: Any) -> Any:
+    """Ports and addresses as merged ranges of numbers, other values as sorted texts.
+
+    Sets print as they were given or merged, and lists with or without braces, from release to release.
+    """
+    members = right["set"] if isinstance(right, dict) and "set" in right else right
+    members = members if isinstance(members, list) else [members]
+    ranges = [interval(member) for member in members]
+    if all(ranges):
+        return _merged([found for found in ranges if found])
+    return sorted(str(member) for member in members)
+
+
+def interval(value: Any) -> Optional[Tuple[int, int]]:
+    """A port, an address, a range or a prefix as the first and the last number; ``None`` for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value, value
+    if isinstance(value, dict) and "range" in value:
+        first, last = (interval(end) for end in value["range"])
+        return (first[0], last[1]) if first and last else None
+    if isinstance(value, dict) and "prefix" in value:
+        value = "%s/%s" % (value["prefix"]["addr"], value["prefix"]["len"])
+    try:
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return None
+    return int(network.network_address), int(network.broadcast_address)
+
+
+def _merged(ranges: List[Tuple[int, int]]) -> List[Tuple[int, int]]:
+    merged: List[Tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def refuses(listing: Listing, chain: Chain) -> bool:
+    """Whether a chain drops or rejects in the end what none of its rules accepts: by its policy or its last rule."""
+    return chain.policy == "drop" or _ends_in_refusal(listing, chain, set())
+
+
+def _ends_in_refusal(listing: Listing, chain: Chain, seen: set) -> bool:  # type: ignore[type-arg]
+    if not chain.rules or chain.id in seen:
+        return False
+    seen.add(chain.id)
+    verdict = verdict_of(chain.rules[-1]) if conditions_of(chain.rules[-1]) == [] else ""
+    if verdict in REFUSALS:
+        return True
+    target = target_of(chain.rules[-1]) if verdict in ("jump", "goto") else ""
+    following = listing.chains.get((chain.family, chain.table, target))
+    return following is not None and _ends_in_refusal(listing, following, seen)
+
+
+def verdict_of(rule: KernelRule) -> str:
+    """The rule's verdict, such as ``accept``, ``drop`` or ``jump``; empty when it has none."""
+    for one in rule.expr:
+        if isinstance(one, dict):
+            for key in one:
+                if key in ("accept", "jump", "goto", "return", "queue", *REFUSALS):
+                    return str(key)
+    return ""
+
+
+def conditions_of(rule: KernelRule) -> List[Dict[str, Any]]:
+    """What has to hold for the verdict: the rule's expressions that are neither verdicts nor silent."""
+    verdict = verdict_of(rule)
+    return [
+        one for one in rule.expr if isinstance(one, dict) and not any(key in _SILENT or key == verdict for key in one)
+    ]
+
+
+def target_of(rule: KernelRule) -> str:
+    for one in rule.expr:
+        for key in ("jump", "goto"):
+            if isinstance(one, dict) and key in one:
+                return str(one[key]["target"])
+    return ""
+
+
+def jumps_to(chain: Chain, name: str) -> List[KernelRule]:
+    """The rules of a chain that jump to another one of its table."""
+    return [rule for rule in chain.rules if target_of(rule) == name]
+
+
+def jump_holds(chain: Chain, name: str) -> bool:
+    """Whether a base chain jumps to a chain, once, before anything that refuses every packet."""
+    found = jumps_to(chain, name)
+    if len(found) != 1:
+        return False
+    before = chain.rules[: chain.rules.index(found[0])]
+    return not any(verdict_of(rule) in REFUSALS and conditions_of(rule) == [] for rule in before)
+
+
+def ours(listing: Listing, ruleset: str) -> List[Chain]:
+    """The regular chains of a ruleset, in whatever table they stand."""
+    names = {"%s%s-%s" % (PREFIX, ruleset, direction) for direction in ("in", "out", "forward")}
+    return [chain for chain in listing.chains.values() if chain.name in names and not chain.hook]
+
+
+def part(listing: Listing, ruleset: str) -> Part:
+    """What the kernel has of a ruleset, and of the own table."""
+    chains = {chain.id: chain.rules for chain in ours(listing, ruleset)}
+    jumps = tuple(
+        (base.id, name)
+        for base in listing.chains.values()
+        for family, table, name in chains
+        if base.hook and (base.family, base.table) == (family, table) and jump_holds(base, name)
+    )
+    own = {
+        base.id: replace(base, rules=essentials(base))
+        for base in listing.chains.values()
+        if (base.family, base.table) == OWN_TABLE and base.hook
+    }
+    return Part(chains=chains, jumps=jumps, own=own)
+
+
+def essentials(chain: Chain) -> Tuple[KernelRule, ...]:
+    """The rules of a base chain of the own table, without its jumps."""
+    return tuple(rule for rule in chain.rules if not target_of(rule).startswith(PREFIX))
+
+
+def differs(listing: Listing, ruleset: str, goal: Part) -> List[str]:
+    """What the kernel has otherwise than a goal, a sentence each."""
+    have = part(listing, ruleset)
+    found = []
+    for key in sorted(set(have.chains) | set(goal.chains)):
+        place = "chain %s of table %s %s" % (key[2], key[0], key[1])
+        if key not in goal.chains:
+            found.append("%s is left over in the kernel" % place)
+        elif key not in have.chains:
+            found.append("%s is missing in the kernel" % place)
+        elif not same(have.chains[key], goal.chains[key]):
+            found.append("%s is not as its file says" % place)
+    for base, name in goal.jumps:
+        if (base, name) not in have.jumps:
+            found.append("chain %s of table %s %s does not jump to %s" % (base[2], base[0], base[1], name))
+    for key in sorted(set(have.own) | set(goal.own)):
+        one, other = have.own.get(key), goal.own.get(key)
+        if one is None or other is None or one.policy != other.policy or not same(one.rules, other.rules):
+            found.append("chain %s of table %s %s is not as its file says" % (key[2], key[0], key[1]))
+    return found
+
+
+def transaction(listing: Listing, ruleset: str, goal: Part) -> str:
+    """The input of ``nft -j -f -`` that brings the kernel to a goal; empty where it is there.
+
+    What is right stays untouched, with its counters.
+    """
+    have = part(listing, ruleset)
+    commands = _leftovers(listing, ruleset, goal)
+    gone = [key for key in have.own if key not in goal.own]
+    if gone and not goal.own:
+        commands.append({"delete": {"table": _table(OWN_TABLE)}})
+    elif gone:
+        commands += [{verb: {"chain": _named(key)}} for key in gone for verb in ("flush", "delete")]
+    for key, base in goal.own.items():
+        commands += _own(key, base, have.own.get(key))
+    for key, rules in goal.chains.items():
+        if key in have.chains and same(have.chains[key], rules):
+            continue
+        commands += [{"add": {"chain": _named(key)}}, {"flush": {"chain": _named(key)}}]
+        commands += [_rule("add", key, rule) for rule in rules]
+    for base_id, name in goal.jumps:
+        if (base_id, name) in have.jumps:
+            continue
+        chain = listing.chains.get(base_id)
+        commands += [_delete(base_id, rule) for rule in jumps_to(chain, name)] if chain else []
+        commands.append(_rule("insert", base_id, jump(ruleset, name)))
+    return json.dumps({"nftables": commands}) if commands else ""
+
+
+def _own(key: Id, want: Chain, have: Optional[Chain]) -> List[Dict[str, Any]]:
+    """Commands that bring a base chain of the own table to what it is to be. The jumps of all rulesets stay."""
+    if have and have.policy == want.policy and same(have.rules, want.rules):
+        return []
+    commands = [] if have else [{"add": {"table": _table(OWN_TABLE)}}]
+    commands.append({"add": {"chain": _base(want)}})
+    commands += [_rule("insert", key, rule) for rule in reversed(want.rules)]
+    return commands + [_delete(key, rule) for rule in (have.rules if have else ())]
+
+
+def jump(ruleset: str, name: str) -> KernelRule:
+    """The rule that leads to a ruleset's chain."""
+    return KernelRule(expr=({"jump": {"target": name}},), comment="netports.apple, ruleset %s" % ruleset)
+
+
+def _leftovers(listing: Listing, ruleset: str, goal: Part) -> List[Dict[str, Any]]:
+    """Commands that take away jumps and chains of the ruleset that the goal has not."""
+    commands: List[Dict[str, Any]] = []
+    for chain in ours(listing, ruleset):
+        bases = [one for one in listing.chains.values() if (one.family, one.table) == (chain.family, chain.table)]
+        for base in bases:
+            if (base.id, chain.name) not in goal.jumps:
+                commands += [_delete(base.id, rule) for rule in jumps_to(base, chain.name)]
+        if chain.id not in goal.chains:
+            commands += [{"flush": {"chain": _named(chain.id)}}, {"delete": {"chain": _named(chain.id)}}]
+    return commands
+
+
+def _table(table: Tuple[str, str]) -> Dict[str, Any]:
+    return {"family": table[0], "name": table[1]}
+
+
+def _named(key: Id) -> Dict[str, Any]:
+    return {"family": key[0], "table": key[1], "name": key[2]}
+
+
+def _base(chain: Chain) -> Dict[str, Any]:
+    return dict(_named(chain.id), type=chain.kind, hook=chain.hook, prio=chain.prio, policy=chain.policy)
+
+
+def _rule(verb: str, key: Id, rule: KernelRule) -> Dict[str, Any]:
+    body: Dict[str, Any] = {"family": key[0], "table": key[1], "chain": key[2], "expr": list(rule.expr)}
+    if rule.comment:
+        body["comment"] = rule.comment
+    return {verb: {"rule": body}}
+
+
+def _delete(key: Id, rule: KernelRule) -> Dict[str, Any]:
+    return {"delete": {"rule": {"family": key[0], "table": key[1], "chain": key[2], "handle": rule.handle}}}

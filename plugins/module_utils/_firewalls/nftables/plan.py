@@ -1,0 +1,149 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run does on a host with nftables: files, and one transaction of the kernel."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import List
+
+from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import kernel
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import FOLDER, Listing, Part
+
+
+@dataclass(frozen=True)
+class NftablesPlan(Plan):
+    """What is to be done.
+
+    :param goal: what the kernel is to have, and ``was`` what it had.
+    :param changes_kernel: whether the two differ.
+    :param main: the administrator's file, relative to the root.
+    :param boot: switch nftables.service on at boot; ``unboot``: off again.
+    :param keeps_folder: the folder of the files was there before.
+    """
+
+    goal: Part
+    was: Part
+    changes_kernel: bool
+    main: str
+    boot: bool
+    unboot: bool
+    keeps_folder: bool
+
+    @property
+    def live(self) -> bool:
+        return self.changes_kernel
+
+    def apply(self) -> None:
+        with ExitStack() as undo:
+            undo.callback(self._tidy)
+            self._write()
+            undo.callback(_files.put_back, list(self.files))
+            self._check()
+            undo.callback(self._bring, self.was)
+            self._load()
+            self._switch()
+            undo.pop_all()
+        self._tidy()
+
+    def load(self) -> Json:
+        with ExitStack() as undo:
+            undo.callback(self._tidy)
+            self._write()
+            undo.callback(_files.put_back, list(self.files))
+            self._check()
+        with ExitStack() as undo:
+            undo.callback(self._bring, self.was)
+            self._load()
+            undo.pop_all()
+        return None
+
+    def commit(self, loaded: Json) -> None:
+        for change in self.files:
+            if _files.read(change.path) != change.before:
+                raise FirewallError("%s was changed by somebody else before the change was confirmed" % change.path)
+        left = kernel.differs(self._listing(), self.ruleset, self.goal)
+        if left:
+            raise FirewallError("the kernel no longer has what was loaded (%s)" % "; ".join(left))
+        with ExitStack() as undo:
+            undo.callback(self._tidy)
+            self._write()
+            undo.callback(_files.put_back, list(self.files))
+            self._switch()
+            undo.pop_all()
+        self._tidy()
+
+    def rollback(self) -> None:
+        # The service is switched behind the files: where these are the old ones, it was not switched by this run.
+        written = all(_files.read(change.path) == change.after for change in self.files)
+        _files.sweep(self.host.path(FOLDER))
+        _files.put_back(list(self.files))
+        self._bring(self.was)
+        if written:
+            self._systemctl("disable", self.boot)
+            self._systemctl("enable", self.unboot)
+        self._tidy()
+
+    def _write(self) -> None:
+        os.makedirs(self.host.path(FOLDER), 0o755, exist_ok=True)
+        _files.sweep(self.host.path(FOLDER))
+        _files.apply(list(self.files))
+
+    def _tidy(self) -> None:
+        """Remove the folder where the run made it and it is empty again."""
+        folder = self.host.path(FOLDER)
+        if os.path.isdir(folder) and not os.listdir(folder) and (not self.keeps_folder or not self.goal.chains):
+            os.rmdir(folder)
+
+    def _check(self) -> None:
+        """Have nft parse the administrator's file with ours in it, as it does at boot."""
+        path = self.host.path(self.main)
+        if os.path.exists(path):
+            code, out, err = self.host.run(["nft", "-c", "-f", path], None)
+            if code:
+                raise FirewallError(
+                    "nft refuses /%s with this ruleset in it: %s" % (self.main, " ".join((err or out).split())[:500])
+                )
+
+    def _load(self) -> None:
+        """Load, and see that the kernel has it."""
+        if not self.changes_kernel:
+            return
+        self._bring(self.goal)
+        left = kernel.differs(self._listing(), self.ruleset, self.goal)
+        if left:
+            raise FirewallError("nft took the rules without an error and yet has others: %s" % "; ".join(left))
+
+    def _bring(self, goal: Part) -> None:
+        """Bring the kernel to a goal from wherever it is."""
+        text = kernel.transaction(self._listing(), self.ruleset, goal)
+        if not text:
+            return
+        code, out, err = self.host.run(["nft", "-j", "-f", "-"], text)
+        if code:
+            raise FirewallError("nft could not load the rules: %s" % " ".join((err or out).split())[:500])
+
+    def _listing(self) -> Listing:
+        code, out, err = self.host.run(["nft", "-j", "list", "ruleset"], None)
+        if code:
+            raise FirewallError("nft cannot list the ruleset: %s" % " ".join((err or out).split()))
+        return kernel.parse(out)
+
+    def _switch(self) -> None:
+        self._systemctl("enable", self.boot)
+        self._systemctl("disable", self.unboot)
+
+    def _systemctl(self, word: str, wanted: bool) -> None:
+        """Switch what happens at boot alone: a start or a stop of the service flushes everybody's rules."""
+        if not wanted:
+            return
+        words: List[str] = ["systemctl", word, "nftables.service"]
+        code, out, err = self.host.run(words, None)
+        if code:
+            raise FirewallError("%s failed: %s" % (" ".join(words), " ".join((err or out).split())))

@@ -1,0 +1,264 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host with nftables has, and the plan that leads to what is wanted. No input or output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils import _files, _ports
+from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    Exposure,
+    FirewallError,
+    Operation,
+    Plan,
+    State,
+    Wanted,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, kernel, text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
+    HOOKS,
+    OWN_FILE,
+    OWN_TABLE,
+    PREFIX,
+    Chain,
+    Files,
+    KernelRule,
+    Listing,
+    Part,
+    Target,
+    ruleset_file,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.plan import NftablesPlan
+from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+
+@dataclass(frozen=True)
+class NftablesState(State):
+    """What was read: the kernel's ruleset, and the files."""
+
+    listing: Listing
+    files: Files
+
+    def refuses_inbound(self) -> bool:
+        return bool(self._refusing("input")) or self.files.own is not None or bool(self.asked.enable)
+
+    def admits(self, address: Optional[str], port: int) -> bool:
+        if not checks.admits(self.listing, address, port, self._own_names()):
+            return False
+        if not self._makes_own(True) or any(chain.id[:2] == OWN_TABLE for chain in self._refusing("input")):
+            return True
+        # The own table is not loaded yet: only the other rulesets' rules will be in it.
+        return any(checks.rule_admits(rule, address, port) for rules in self.files.others.values() for rule in rules)
+
+    def exposed(self) -> List[Exposure]:
+        if not self.asked.foreign:
+            return []
+        found: List[Exposure] = []
+        chains = checks.bases(self.listing, "input")
+        if not self._refusing("input"):
+            everything = "%d-%d" % (_ports.LOWEST, _ports.HIGHEST)
+            sentence = "no chain of the input hook refuses packets"
+            return [
+                Exposure(kind="default", ruleset="", name="input", protocol="any", ports=(everything,), text=sentence)
+            ]
+        for base in chains:
+            if kernel.refuses(self.listing, base):
+                for chain, rule in checks.open_rules(self.listing, base):
+                    found += _exposures(chain, rule, list(self.rulesets()))
+        return found
+
+    def foreign(self) -> str:
+        if not self.asked.foreign:
+            return ""
+        lines = []
+        for chain in self.listing.chains.values():
+            if chain.hook and not chain.name.startswith(PREFIX):
+                lines.append("%s %s %s: hook %s, policy %s" % (*chain.id, chain.hook, chain.policy))
+                lines += ["  " + checks.words(rule) for rule in chain.rules]
+        return "\n".join(lines)
+
+    def rulesets(self) -> Dict[str, Tuple[Rule, ...]]:
+        found = dict(self.files.others)
+        if self.files.text is not None:
+            found[self.asked.ruleset] = self.rules
+        return found
+
+    def plan(self, want: Wanted) -> Plan:
+        if want.all and self.files.main_text is None:
+            raise FirewallError(
+                "/%s is missing, which nftables.service loads at boot: put the package's own file back"
+                % self.files.main
+            )
+        own = self._makes_own(bool(want.all))
+        forwards = any(rule.direction == "forward" for rule in self._all_rules(want))
+        targets = self._joined() + (text.own_targets(forwards) if own else [])
+        chains, jumps = text.expected(want.all, self.asked.ruleset, targets)
+        goal = Part(chains=chains, jumps=jumps, own=text.own_chains(forwards) if own else {})
+        boot = bool(self.asked.enable and want.all and not self.enabled)
+        switched = boot if self.files.own is None else text.was_switched(self.files.own)
+        files = self._file_changes(
+            text.emit(want.all, self.asked.ruleset, targets) if want.all else None,
+            text.own_text(forwards, switched) if own else None,
+        )
+        drift = kernel.differs(self.listing, self.asked.ruleset, goal)
+        operations = self._operations(want, files, drift, boot, own)
+        return NftablesPlan(
+            host=self.host,
+            ruleset=self.asked.ruleset,
+            operations=tuple(operations),
+            notices=tuple(self._notices(want, targets, boot)),
+            before=self._view({change.path: change.before for change in files}, not drift and bool(self.rules)),
+            after=self._view({change.path: change.after for change in files}, bool(chains)),
+            files=tuple(files) if operations else (),
+            goal=goal,
+            was=kernel.part(self.listing, self.asked.ruleset),
+            changes_kernel=bool(drift),
+            main=self.files.main,
+            boot=boot,
+            unboot=not own and text.was_switched(self.files.own) and self.enabled,
+            keeps_folder=self.files.folder,
+        )
+
+    def _refusing(self, hook: str) -> List[Chain]:
+        return [chain for chain in checks.bases(self.listing, hook) if kernel.refuses(self.listing, chain)]
+
+    def _joined(self) -> List[Target]:
+        """The administrators' base chains that refuse, and that may be edited."""
+        return [
+            Target(family=chain.family, table=chain.table, chain=chain.name, hook=chain.hook, prio=chain.prio)
+            for hook in HOOKS.values()
+            for chain in self._refusing(hook)
+            if chain.id[:2] != OWN_TABLE and checks.editable(self.listing, chain)
+        ]
+
+    def _makes_own(self, wanted: bool) -> bool:
+        """Whether the own table is to be there: it stays with the last ruleset, and comes where nothing refuses."""
+        if not wanted and not self.files.others:
+            return False
+        if self.files.own is not None:
+            return True
+        foreign = [chain for chain in self._refusing("input") if chain.id[:2] != OWN_TABLE]
+        return bool(self.asked.enable and wanted and not foreign)
+
+    def _all_rules(self, want: Wanted) -> List[Rule]:
+        return [*want.all, *(rule for rules in self.files.others.values() for rule in rules)]
+
+    def _own_names(self) -> FrozenSet[str]:
+        return frozenset(text.chain_name(self.asked.ruleset, direction) for direction in HOOKS)
+
+    def _file_changes(self, ruleset: Optional[str], own: Optional[str]) -> List[FileChange]:
+        """The files, in an order in which the administrator's file never includes what is not there."""
+        main = self.files.main_text
+        stays = ruleset is not None or bool(self.files.others)
+        included = main and (text.with_include(main) if stays else text.without_include(main))
+        if main == "" and stays:
+            included = text.with_include("")
+        changed = [
+            FileChange(path=self.host.path(OWN_FILE), before=self.files.own, after=own),
+            FileChange(path=self.host.path(ruleset_file(self.asked.ruleset)), before=self.files.text, after=ruleset),
+            FileChange(path=self.host.path(self.files.main), before=main, after=included),
+        ]
+        found = [change for change in changed if change.before != change.after]
+        return found if ruleset is not None else found[::-1]
+
+    def _operations(
+        self, want: Wanted, files: Sequence[FileChange], drift: Sequence[str], boot: bool, own: bool
+    ) -> List[Operation]:
+        operations = changes.operations(self.rules, want.all)
+        enables = own and self.files.own is None
+        if enables:
+            operations.append(Operation(action="enable", what="a table of nftables that refuses by default"))
+        if boot:
+            operations.append(Operation(action="enable", what="nftables.service at boot"))
+        if not operations or (self.files.text is not None and want.all and not enables):
+            # Where a rule changes, so do its chain and the files of this collection, which is no drift.
+            main = self.host.path(self.files.main)
+            mended = [change.path for change in files if change.path == main or not operations]
+            mended += [sentence for sentence in drift if not operations]
+            operations += changes.mends(*mended)
+        return operations
+
+    def _notices(self, want: Wanted, targets: Sequence[Target], boot: bool) -> List[Notice]:
+        if not want.all:
+            return []
+        found = []
+        hooks = {target.hook for target in targets}
+        inbound = tuple(rule.name for rule in want.rules if rule.direction == "in")
+        if inbound and not self._refusing("input") and "input" not in hooks:
+            found.append(
+                Notice(
+                    code="off",
+                    text="no chain of nftables refuses inbound packets: the rules are stored and allow what nothing "
+                    "refuses (host_firewall_enable: true makes a table that refuses by default)",
+                )
+            )
+        elif not self.enabled and not boot:
+            found.append(
+                Notice(
+                    code="off-at-boot",
+                    text="nftables.service does not start at boot: the rules are gone then "
+                    "(host_firewall_enable: true, or 'systemctl enable nftables')",
+                )
+            )
+        for direction, hook in HOOKS.items():
+            named = tuple(rule.name for rule in want.rules if rule.direction == direction)
+            found += self._without_effect(hook, direction, named) if named else []
+        return found
+
+    def _without_effect(self, hook: str, direction: str, names: Tuple[str, ...]) -> List[Notice]:
+        """What refuses packets where no rule of ours can be."""
+        found = []
+        for chain in self._refusing(hook):
+            if chain.id[:2] != OWN_TABLE and not checks.editable(self.listing, chain):
+                found.append(
+                    Notice(
+                        code="no-effect",
+                        text="chain %s of table %s %s refuses packets and belongs to another program: the %s rules have "
+                        "no effect until it accepts them" % (chain.name, chain.family, chain.table, _WAYS[direction]),
+                        rules=names,
+                        direction=direction,
+                    )
+                )
+        return found
+
+    def _view(self, texts: Dict[str, Optional[str]], loaded: bool) -> str:
+        """The ruleset's part of the host as text."""
+        own = self.host.path(self.files.main)
+        shown = {path: body for path, body in texts.items() if path != own}
+        if own in texts:
+            shown[own] = "".join(line + "\n" for line in (texts[own] or "").splitlines() if "# netports.apple" in line)
+        state = "loaded: %s\n" % ("yes" if loaded else "no")
+        return _files.diff_text(dict(shown, nftables=state))
+
+
+_WAYS = {"in": "inbound", "out": "outbound", "forward": "forwarded"}
+
+
+def _exposures(chain: Chain, rule: KernelRule, rulesets: Sequence[str]) -> List[Exposure]:
+    owner = ""
+    for ruleset in rulesets:
+        if chain.name in [text.chain_name(ruleset, direction) for direction in HOOKS]:
+            owner = ruleset
+    found = []
+    for protocol in ("tcp", "udp"):
+        ports = checks.ports_of(rule, protocol)
+        if ports:
+            name = rule.comment[len("Apple ") :] if owner and rule.comment.startswith("Apple ") else chain.name
+            found.append(
+                Exposure(
+                    kind="rule",
+                    ruleset=owner,
+                    name=name,
+                    protocol=protocol,
+                    ports=tuple(_ports.text(port) for port in ports),
+                    text="%s %s %s: %s" % (*chain.id, checks.words(rule)),
+                )
+            )
+    return found

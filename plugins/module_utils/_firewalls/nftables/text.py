@@ -1,0 +1,304 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files: rules as nftables' own statements, and back. Pure.
+
+A rule has two forms that mean the same: text, which the file holds, and the expressions of ``nft -j``, which the
+kernel is asked for and loaded with. Both come from one list of conditions, so that they cannot differ.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import json
+import re
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
+    FOLDER,
+    HOOKS,
+    OWN_TABLE,
+    PREFIX,
+    Chain,
+    Id,
+    KernelRule,
+    Target,
+)
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError, families, normalise, version
+
+_RULE = "#: "
+_INCLUDE = 'include "/%s/%s*.nft" # netports.apple' % (FOLDER, PREFIX)
+# The same behind a file whose last line had no end, which comes back without it.
+_INCLUDE_CUT = _INCLUDE + ", behind a line without an end"
+_INCLUDED = re.compile(r'^\s*include\s+"([^"]+)"', re.MULTILINE)
+_VERSIONS = {"inet": (4, 6), "ip": (4,), "ip6": (6,)}
+_PROTOCOLS = {4: "ip", 6: "ip6"}
+
+# A condition: what is matched as text, the same for nft -j, and the values as (first, last) or a name.
+Condition = Tuple[str, Dict[str, Any], List[Any]]
+
+
+def chain_name(ruleset: str, direction: str) -> str:
+    """The regular chain of a ruleset's rules of a direction."""
+    return "%s%s-%s" % (PREFIX, ruleset, direction)
+
+
+def emit(rules: Sequence[Rule], ruleset: str, targets: Sequence[Target]) -> str:
+    """A ruleset's file.
+
+    It declares the base chains that it joins once more, without a policy: where the administrator took a chain out
+    of his own file, the declaration makes an empty one that accepts, and his file still loads.
+
+    :param targets: the base chains to join.
+    """
+    lines = [
+        "# Ansible collection netports.apple, ruleset '%s': edits are undone by its next run." % ruleset,
+        "# 'state: deleted' of netports.apple.host_firewall removes this file and its rules.",
+    ]
+    lines += [_RULE + json.dumps(rule.to_dict(), sort_keys=True) for rule in rules]
+    for target in targets:
+        direction = _direction(target)
+        made = statements(rules, direction, target.family)
+        if not made:
+            continue
+        where = "%s %s" % (target.family, target.table)
+        name = chain_name(ruleset, direction)
+        lines += [
+            "",
+            "add table %s" % where,
+            "add chain %s %s { type filter hook %s priority %d; }" % (where, target.chain, target.hook, target.prio),
+            "add chain %s %s" % (where, name),
+            "flush chain %s %s" % (where, name),
+        ]
+        lines += ["add rule %s %s %s" % (where, name, text) for text, _unused in made]
+        lines.append('insert rule %s %s jump %s comment "%s"' % (where, target.chain, name, jump_comment(ruleset)))
+    return "\n".join(lines) + "\n"
+
+
+def jump_comment(ruleset: str) -> str:
+    """The comment of a ruleset's jumps, by which people know them."""
+    return "netports.apple, ruleset %s" % ruleset
+
+
+def parse(text: str) -> Tuple[Rule, ...]:
+    """The rules that a ruleset's file says it has. Lines that are no rule are passed over."""
+    found = []
+    for line in text.splitlines():
+        if not line.startswith(_RULE):
+            continue
+        try:
+            found.append(Rule.from_dict(json.loads(line[len(_RULE) :])))
+        except (RuleError, ValueError):
+            continue
+    return tuple(normalise(found))
+
+
+def statements(rules: Iterable[Rule], direction: str, family: str) -> List[Tuple[str, KernelRule]]:
+    """The statements of a direction's rules in a table of a family: as text and for the kernel."""
+    made = []
+    for rule in rules:
+        if rule.direction != direction:
+            continue
+        comment = "Apple %s" % rule.name if rule.name != "management" else rule.name
+        for conditions in _alternatives(rule, family):
+            text = " ".join("%s %s" % (words, _text_of(values)) for words, _left, values in conditions)
+            expr = tuple(_match(left, values) for _words, left, values in conditions) + ({"accept": None},)
+            made.append(('%s accept comment "%s"' % (text, comment), KernelRule(expr=expr, comment=comment)))
+    return made
+
+
+def _alternatives(rule: Rule, family: str) -> List[List[Condition]]:
+    """The lists of conditions of which a packet has to fulfil one."""
+    interfaces = {"iifname": rule.interface, "oifname": rule.out_interface}
+    if rule.direction == "out":
+        interfaces = {"oifname": rule.interface}
+    shared: List[Condition] = [(key, {"meta": {"key": key}}, [name]) for key, name in interfaces.items() if name]
+    ports: List[List[Condition]] = []
+    for protocol, ranges in (("tcp", rule.tcp), ("udp", rule.udp)):
+        if ranges:
+            left = {"payload": {"protocol": protocol, "field": "dport"}}
+            ports.append([(protocol + " dport", left, list(ranges))])
+    if not rule.sources and not rule.destinations:
+        return [shared + port for port in ports]
+    found = []
+    for number in _VERSIONS[family]:
+        if number not in families(rule):
+            continue
+        ends: List[Condition] = []
+        for field, networks in (("saddr", rule.sources), ("daddr", rule.destinations)):
+            values = collapse([network for network in networks if version(network) == number])
+            if values:
+                left = {"payload": {"protocol": _PROTOCOLS[number], "field": field}}
+                ends.append(("%s %s" % (_PROTOCOLS[number], field), left, list(values)))
+        if not ends:
+            # Nothing but the port would be asked, and the table may see the other version as well.
+            left = {"meta": {"key": "nfproto"}}
+            ends.append(("meta nfproto", left, ["ipv%d" % number]))
+        found += [shared + ends + port for port in ports]
+    return found
+
+
+def collapse(networks: Iterable[str]) -> List[str]:
+    """Networks of one IP version without those that lie in another: a set takes no intervals that overlap."""
+    parsed = [ipaddress.ip_network(network) for network in networks]
+    merged = ipaddress.collapse_addresses(parsed)  # type: ignore[type-var]
+    return [str(one.network_address) if one.prefixlen == one.max_prefixlen else str(one) for one in merged]
+
+
+def _text_of(values: Sequence[Any]) -> str:
+    texts = [_ports.text(value) if isinstance(value, tuple) else str(value) for value in values]
+    if len(texts) == 1:
+        # An interface's name is quoted; a port, a network and a protocol are not.
+        return texts[0] if re.match(r"[0-9a-f:./-]+\Z|ipv[46]\Z", texts[0]) else '"%s"' % texts[0]
+    return "{ %s }" % ", ".join(texts)
+
+
+def _match(left: Dict[str, Any], values: Sequence[Any]) -> Dict[str, Any]:
+    made = [_value(value) for value in values]
+    return {"match": {"op": "==", "left": left, "right": made[0] if len(made) == 1 else {"set": made}}}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return value[0] if value[0] == value[1] else {"range": list(value)}
+    if "/" in value:
+        address, _unused, length = value.partition("/")
+        return {"prefix": {"addr": address, "len": int(length)}}
+    return value
+
+
+def _direction(target: Target) -> str:
+    return next(direction for direction, hook in HOOKS.items() if hook == target.hook)
+
+
+# What a host needs that refuses by default: answers, itself, ICMP and neighbour discovery, and DHCP's answers, which
+# are no answers to the connection tracker. RFC 4890 4.3.1 and 4.4.1; RFC 2131 4.1; RFC 8415 7.2.
+_ESSENTIALS: Tuple[Tuple[str, Tuple[Any, ...], str], ...] = (
+    (
+        "ct state { established, related }",
+        ({"match": {"op": "==", "left": {"ct": {"key": "state"}}, "right": {"set": ["established", "related"]}}},),
+        "answers",
+    ),
+    ('iifname "lo"', ({"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "lo"}},), "loopback"),
+    (
+        "meta l4proto { icmp, ipv6-icmp }",
+        ({"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": {"set": ["icmp", "ipv6-icmp"]}}},),
+        "ICMP and neighbour discovery",
+    ),
+    (
+        "meta nfproto ipv4 udp sport 67 udp dport 68",
+        (
+            {"match": {"op": "==", "left": {"meta": {"key": "nfproto"}}, "right": "ipv4"}},
+            {"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "sport"}}, "right": 67}},
+            {"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 68}},
+        ),
+        "DHCP",
+    ),
+    (
+        "ip6 saddr fe80::/10 udp sport 547 udp dport 546",
+        (
+            {
+                "match": {
+                    "op": "==",
+                    "left": {"payload": {"protocol": "ip6", "field": "saddr"}},
+                    "right": {"prefix": {"addr": "fe80::", "len": 10}},
+                }
+            },
+            {"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "sport"}}, "right": 547}},
+            {"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 546}},
+        ),
+        "DHCPv6",
+    ),
+)
+# What is forwarded needs the answers alone, and the ICMP errors that belong to them, which are "related".
+_NEEDED = {"input": _ESSENTIALS, "forward": _ESSENTIALS[:1]}
+_SWITCHED = "# nftables.service was off at boot before."
+
+
+def own_chains(forward: bool) -> Dict[Id, Chain]:
+    """The base chains of the own table, with the rules that every host needs.
+
+    :param forward: whether a ruleset forwards; else the hook stays open.
+    """
+    family, table = OWN_TABLE
+    made = {}
+    for hook in ("input", "forward") if forward else ("input",):
+        rules = tuple(
+            KernelRule(expr=expr + ({"accept": None},), comment=comment) for _text, expr, comment in _NEEDED[hook]
+        )
+        chain = Chain(family=family, table=table, name=hook, rules=rules, hook=hook, kind="filter", policy="drop")
+        made[chain.id] = chain
+    return made
+
+
+def own_targets(forward: bool) -> List[Target]:
+    """The same as chains to join."""
+    return [
+        Target(family=chain.family, table=chain.table, chain=chain.name, hook=chain.hook, prio=chain.prio)
+        for chain in own_chains(forward).values()
+    ]
+
+
+def own_text(forward: bool, switched: bool) -> str:
+    """The file of the own table.
+
+    :param switched: whether the run that made it switched nftables.service on.
+    """
+    where = "%s %s" % OWN_TABLE
+    lines = [
+        "# Ansible collection netports.apple: the table that refuses by default. Edits are undone by its next run.",
+        "# It goes with the last ruleset: 'state: deleted' of netports.apple.host_firewall.",
+    ]
+    lines += [_SWITCHED] if switched else []
+    lines += ["", "add table %s" % where]
+    for chain in own_chains(forward).values():
+        hook = chain.hook
+        lines.append("add chain %s %s { type filter hook %s priority 0; policy drop; }" % (where, chain.name, hook))
+        lines.append("flush chain %s %s" % (where, hook))
+        lines += [
+            'add rule %s %s %s accept comment "%s"' % (where, hook, text, what) for text, _e, what in _NEEDED[hook]
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def was_switched(own: Optional[str]) -> bool:
+    """Whether the file of the own table says that nftables.service was off before."""
+    return _SWITCHED in (own or "").splitlines()
+
+
+def included(main: str) -> bool:
+    """Whether the administrator's file includes the rulesets' files, by our line or by his own."""
+    return any(
+        fnmatch.fnmatchcase("/%s/%sapple.nft" % (FOLDER, PREFIX), pattern) for pattern in _INCLUDED.findall(main)
+    )
+
+
+def with_include(main: str) -> str:
+    """The administrator's file with our line at its end, where no line of his own does the same."""
+    if included(main):
+        return main
+    if main and not main.endswith("\n"):
+        return "%s\n%s\n" % (main, _INCLUDE_CUT)
+    return "%s%s\n" % (main, _INCLUDE)
+
+
+def without_include(main: str) -> str:
+    """The administrator's file as it was before our line came."""
+    return main.replace("\n%s\n" % _INCLUDE_CUT, "").replace(_INCLUDE + "\n", "")
+
+
+def expected(rules: Sequence[Rule], ruleset: str, targets: Sequence[Target]) -> Tuple[Mapping[Id, Any], Any]:
+    """What the kernel has once a ruleset is loaded: regular chains by id, and jumps."""
+    chains: Dict[Id, Tuple[KernelRule, ...]] = {}
+    jumps: List[Tuple[Id, str]] = []
+    for target in targets:
+        direction = _direction(target)
+        made = tuple(rule for _text, rule in statements(rules, direction, target.family))
+        if made:
+            name = chain_name(ruleset, direction)
+            chains[target.family, target.table, name] = made
+            jumps.append((target.id, name))
+    return chains, tuple(jumps)
