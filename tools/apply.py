@@ -33,7 +33,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ("PRODUCTS", "SERVICES", "SOURCES", "DESTINATIONS", "DIRECTIONS")
 WORDS = ("INTERFACE", "OUT_INTERFACE", "ZONE", "STATE", "BACKEND", "RULESET", "ENABLE")
-BACKENDS = ("ufw", "firewalld", "pf")
+BACKENDS = ("ufw", "firewalld", "nftables", "pf")
 # How the module's message for a host without a firewall begins: module_utils/_run.py, choose().
 NO_FIREWALL = "no firewall that this collection manages"
 

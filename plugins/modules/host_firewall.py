@@ -14,7 +14,7 @@ version_added: 1.0.0
 author:
   - netports.apple contributors (@netports)
 description:
-  - Makes V(ufw), V(firewalld) or V(pf) allow exactly the given rules, and nothing else under the same
+  - Makes V(ufw), V(firewalld), V(nftables) or V(pf) allow exactly the given rules, and nothing else under the same
     O(ruleset). What a ruleset does not own is never touched.
   - Rules usually come from P(netports.apple.ports#lookup) by way of P(netports.apple.rules#filter); the role
     C(netports.apple.host_firewall) puts the three together.
@@ -48,7 +48,7 @@ options:
       direction:
         description:
           - Whether the host is connected to (V(in)), connects (V(out)), or lets others connect through it
-            (V(forward)). The last is for V(ufw) and V(firewalld); V(pf) refuses it.
+            (V(forward)). V(pf) refuses the last.
         type: str
         required: true
         choices: [in, out, forward]
@@ -109,7 +109,7 @@ options:
       - The firewall to manage. V(auto) takes the one that is in use, or the only one installed. Two in use, or
         none, is an error.
     type: str
-    choices: [auto, ufw, firewalld, pf]
+    choices: [auto, ufw, firewalld, nftables, pf]
     default: auto
   enable:
     description:

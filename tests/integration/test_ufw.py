@@ -501,4 +501,4 @@ def test_two_firewalls_and_none(host: Host) -> None:
     assert role(host, ["FaceTime"])["backend"] == "ufw"
     host.run(["apt-get", "purge", "-y", "ufw", "firewalld"])
     none = role(host, ["FaceTime"], fails=True)
-    assert "no firewall that this collection manages is installed" in none["msg"]
+    assert "no firewall that this collection manages is in use" in none["msg"]

@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 
 PLUGINS = [
     *[("lookup", name) for name in ("hosts", "networks", "ports", "products", "rules")],
-    *[("filter", name) for name in ("rules", "to_aerleon", "to_ufw", "to_firewalld", "to_pf")],
+    *[("filter", name) for name in ("rules", "to_aerleon", "to_ufw", "to_firewalld", "to_nftables", "to_pf")],
     *[("filter", f"audit{of}") for of in ("", "_changes", "_csv", "_junit", "_page")],
     *[("module", name) for name in ("host_firewall", "audit_report")],
 ]

@@ -200,7 +200,7 @@ class Runner:
         kinds = (
             ["ufw", "firewalld"]
             if any(rule["direction"] == "forward" for rule in rules)
-            else ["ufw", "firewalld", "pf"]
+            else ["ufw", "firewalld", "nftables", "pf"]
         )
         for name in [backend] if backend else kinds:
             asked = {**parameters, "state": "rendered", "backend": name, "rules": rules}

@@ -48,7 +48,7 @@ NEAR = st.fixed_dictionaries(
 
 @CASES
 @given(
-    st.lists(NEAR | VALUES, max_size=4), TEXTS | st.just("apple"), TEXTS | st.just(""), st.sampled_from(["ufw", "firewalld", "pf"])
+    st.lists(NEAR | VALUES, max_size=4), TEXTS | st.just("apple"), TEXTS | st.just(""), st.sampled_from(["ufw", "firewalld", "nftables", "pf"])
 )  # fmt: skip
 def test_arguments_of_the_module(rules: list[Any], ruleset: str, zone: str, backend: str) -> None:
     params = {"rules": rules, "ruleset": ruleset, "zone": zone, "backend": backend, "state": "rendered", "enable": None}

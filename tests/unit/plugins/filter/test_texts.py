@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filters ``to_ufw``, ``to_firewalld`` and ``to_pf``: thin ones, over what the backends' own tests prove."""
+"""The filters ``to_ufw``, ``to_firewalld``, ``to_nftables`` and ``to_pf``: thin ones, over what the backends' own tests prove."""
 
 # A subclass of a plain type would not do.
 # pylint: disable=unidiomatic-typecheck
@@ -20,7 +20,7 @@ from ansible_collections.netports.apple.plugins.filter.rules import FilterModule
 Ask = Callable[..., list[dict[str, Any]]]
 
 FILTERS = FilterModule().filters()
-TEXTS = ["to_ufw", "to_firewalld", "to_pf"]
+TEXTS = ["to_ufw", "to_firewalld", "to_nftables", "to_pf"]
 
 RULE: dict[str, Any] = {"name": "Mine", "direction": "in", "tcp": ["8080"], "udp": []}
 

@@ -43,7 +43,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"zone": "a;b"}, "'a;b' is not a zone name"),
     ({"zone": "h\u00e9"}, "is not a zone name"),
     ({"state": "gone"}, "host_firewall_state must be one of: present, absent"),
-    ({"backend": "iptables"}, "host_firewall_backend must be one of: auto, ufw, firewalld, pf"),
+    ({"backend": "iptables"}, "host_firewall_backend must be one of: auto, ufw, firewalld, nftables, pf"),
     ({"rules": [{"products": ["Siri"], "source": ["any"]}]}, "source"),
     ({"rules": [{"interface": "eth0"}]}, "a set names neither products nor services"),
     ({"rules": ["Siri"]}, "unable to convert to dict"),
