@@ -99,9 +99,10 @@ locks: ## write requirements/*.txt from *.in; UPGRADE=yes takes the newest relea
 	@tools/setup.sh test
 	@$(RUN)/python tools/locks.py $(if $(filter yes,$(UPGRADE)),--upgrade)
 
-changelog: ## write CHANGELOG.md from changelogs/fragments, for the version in galaxy.yml
+changelog: ## write CHANGELOG.md from changelogs/fragments, and keep the data, for the version in galaxy.yml
 	@tools/setup.sh lint
 	@$(ANSIBLE) antsibull-changelog release --update-existing --reload-plugins
+	@$(RUN)/python tools/changes_page.py --keep
 
 format: ## let ruff mend what it can
 	@tools/setup.sh test
