@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ import trial_ports
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
 from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
-from hosts import Host, HostsError, Lab, Play, PlayFailed, Target, images, listen, play, reach
+from hosts import Host, HostsError, Lab, Play, PlayFailed, State, Target, images, listen, play, reach
 from hosts.machine import CACHE, KEY, PROJECT
 
 FIREWALLS = ("ufw", "firewalld")
@@ -220,22 +220,31 @@ def try_ports(
     places = {"local network": (peer.address4, peer.address6), "outside": STRANGER}
     wanted = trial_ports.attempts(rules, places)
     ports = {(attempt.protocol, attempt.port) for attempt in wanted}
-    seats = [(address, 6 if ":" in address else 4) for own in places.values() for address in own]
-    with (
-        listen(host, *([port for of, port in ports if of == protocol] for protocol in ("tcp", "udp"))),
-        ThreadPoolExecutor(len(seats)) as pool,
-    ):
-        asked = {
-            address: pool.submit(reach, peer, host, [Target(family, *key) for key in ports], source_address=address)
-            for address, family in seats
-        }
-        answers = {address: asked[address].result() for address, _family in seats}
-    families = dict(seats)
+    addresses = [address for own in places.values() for address in own]
+    with listen(host, *([port for of, port in ports if of == protocol] for protocol in ("tcp", "udp"))):
+        # A busy machine may answer late, which looks like a port that is shut.
+        for patience in (0.6, 5.0):
+            done = trial_ports.judged(wanted, places, knock(host, peer, ports, addresses, patience))
+            if not trial_ports.wrong(done):
+                break
+    return done, places
 
-    def state(address: str, protocol: str, port: int) -> str:
-        return answers[address][Target(families[address], protocol, port)]
 
-    return trial_ports.judged(wanted, places, state), places
+def knock(
+    host: Host, peer: Host, ports: Collection[tuple[str, int]], addresses: Sequence[str], patience: float
+) -> dict[tuple[str, str, int], State]:
+    """Try ports of the host from addresses of the other at once; return each state by address, protocol and port.
+
+    :param patience: how long to wait for an answer, in seconds.
+    """
+
+    def knock_from(address: str) -> dict[tuple[str, str, int], State]:
+        targets = [Target(6 if ":" in address else 4, *key) for key in ports]
+        found = reach(peer, host, targets, source_address=address, timeout=patience)
+        return {(address, target.protocol, target.port): state for target, state in found.items()}
+
+    with ThreadPoolExecutor(len(addresses)) as pool:
+        return {key: state for found in pool.map(knock_from, addresses) for key, state in found.items()}
 
 
 def instead(asked: Request, problem: HostsError) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
@@ -116,16 +116,16 @@ def admits(inbound: Iterable[Rule], protocol: str, port: int, address: str) -> b
 
 
 def judged(
-    wanted: Iterable[Attempt], places: Mapping[str, Sequence[str]], state: Callable[[str, str, int], str]
+    wanted: Iterable[Attempt], places: Mapping[str, Sequence[str]], answers: Mapping[tuple[str, str, int], str]
 ) -> list[Attempt]:
     """Put into attempts what was seen.
 
-    :param state: the state (of ``SEEN``) of a protocol and port, tried from an address.
+    :param answers: a state of ``SEEN`` for each address, protocol and port.
     """
     done = []
     for attempt in wanted:
         states = {
-            state(address, attempt.protocol, attempt.port) for place in attempt.places for address in places[place]
+            answers[address, attempt.protocol, attempt.port] for place in attempt.places for address in places[place]
         }
         done.append(replace(attempt, seen=" and ".join(word for name, word in SEEN.items() if name in states)))
     return done

@@ -10,7 +10,9 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -145,12 +147,12 @@ def seen(rules: list[Rule], odd: dict[tuple[str, int], str]) -> list[Attempt]:
     """Attempts that went as expected, but for the states that ``odd`` has of an address and port."""
     wanted = trial_ports.attempts(rules, PLACES)
     inbound = [rule for rule in rules if rule.direction == "in"]
-
-    def state(address: str, protocol: str, port: int) -> str:
-        admitted = trial_ports.admits(inbound, protocol, port, address)
-        return odd.get((address, port), "open" if admitted else "filtered")
-
-    return trial_ports.judged(wanted, PLACES, state)
+    answers = {}
+    for protocol, port in {(attempt.protocol, attempt.port) for attempt in wanted}:
+        for address in (address for own in PLACES.values() for address in own):
+            admitted = trial_ports.admits(inbound, protocol, port, address)
+            answers[address, protocol, port] = odd.get((address, port), "open" if admitted else "filtered")
+    return trial_ports.judged(wanted, PLACES, answers)
 
 
 def test_a_table() -> None:
@@ -195,6 +197,25 @@ def test_a_long_table_is_cut_and_still_has_all_that_is_wrong() -> None:
     assert lines[-1] == f"and {len(done) - trial_ports.SHOWN} more, as expected"
     none = seen(many, {(address, 1000 + 10 * number): "filtered" for number in range(30) for address in ("10.0.0.2",)})
     assert sum("not as expected" in line for line in trial_ports.table(none, list(PLACES))) == 30
+
+
+def test_a_host_that_answers_late_is_asked_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    host: Any = SimpleNamespace(address4="10.0.0.2", address6="fd00::2")
+    inbound = [rule for rule in FACETIME if rule.direction == "in"]
+    waits = []
+
+    def knock(_host: Any, _peer: Any, ports: Any, addresses: Any, patience: float) -> dict[Any, str]:
+        waits.append(patience)
+        return {
+            (address, *key): "open" if len(waits) > 1 and trial_ports.admits(inbound, *key, address) else "filtered"
+            for address in addresses
+            for key in ports
+        }
+
+    monkeypatch.setattr(trial, "listen", lambda *_arguments: nullcontext())
+    monkeypatch.setattr(trial, "knock", knock)
+    done, _places = trial.try_ports(host, host, FACETIME)
+    assert trial_ports.wrong(done) == [] and waits == sorted({*waits}) and len(waits) == 2
 
 
 # --- What it says -----------------------------------------------------------------------------------------------------
