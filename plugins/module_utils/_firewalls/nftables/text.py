@@ -104,7 +104,7 @@ def statements(rules: Iterable[Rule], direction: str, family: str) -> List[Tuple
             continue
         comment = "Apple %s" % rule.name if rule.name != "management" else rule.name
         for conditions in _alternatives(rule, family):
-            text = " ".join("%s %s" % (words, _text_of(values)) for words, _left, values in conditions)
+            text = " ".join("%s %s" % (words, _text_of(words, values)) for words, _left, values in conditions)
             expr = tuple(_match(left, values) for _words, left, values in conditions) + ({"accept": None},)
             made.append(('%s accept comment "%s"' % (text, comment), KernelRule(expr=expr, comment=comment)))
     return made
@@ -148,12 +148,11 @@ def collapse(networks: Iterable[str]) -> List[str]:
     return [str(one.network_address) if one.prefixlen == one.max_prefixlen else str(one) for one in merged]
 
 
-def _text_of(values: Sequence[Any]) -> str:
+def _text_of(words: str, values: Sequence[Any]) -> str:
     texts = [_ports.text(value) if isinstance(value, tuple) else str(value) for value in values]
-    if len(texts) == 1:
-        # An interface's name is quoted; a port, a network and a protocol are not.
-        return texts[0] if re.match(r"[0-9a-f:./-]+\Z|ipv[46]\Z", texts[0]) else '"%s"' % texts[0]
-    return "{ %s }" % ", ".join(texts)
+    if words in ("iifname", "oifname"):
+        return '"%s"' % texts[0]
+    return texts[0] if len(texts) == 1 else "{ %s }" % ", ".join(texts)
 
 
 def _match(left: Dict[str, Any], values: Sequence[Any]) -> Dict[str, Any]:
