@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import build_catalogue
 import changes_page
 import pytest
 
@@ -35,7 +36,7 @@ def test_page_is_current() -> None:
 def test_nothing_is_said_twice_and_all_is_said() -> None:
     said = changes_page.snapshot()["said"]
     for part in changes_page.PARTS:
-        data = json.loads((changes_page.build_catalogue.ROOT / "data" / f"{part}.json").read_text(encoding="utf-8"))
+        data = json.loads((build_catalogue.ROOT / "data" / f"{part}.json").read_text(encoding="utf-8"))
         assert len(said[part]) == len(changes_page._entries(data)) > 0
     assert said["catalogue"]["`facetime`: 3478-3497/udp"] == "both, internet"
     assert said["supplement"]["`airplay`: 7000/tcp"] == "both, local"
