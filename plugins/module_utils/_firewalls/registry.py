@@ -18,7 +18,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy i
 def _ufw() -> Type[Firewall]:
     from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.firewall import Ufw
 
-    return adapted(Ufw)
+    return Ufw
 
 
 def _firewalld() -> Type[Firewall]:

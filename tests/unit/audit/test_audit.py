@@ -129,14 +129,14 @@ def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
     said = {
         name: (utils / name).read_text()
         for name in (
-            "_firewalls/ufw/firewall.py",
+            "_firewalls/ufw/plan.py",
             "_firewalls/firewalld/firewall.py",
             "_firewalls/pf/plan.py",
             "_firewalls/registry.py",
         )
     }
     assert (
-        "ufw is inactive" in said["_firewalls/ufw/firewall.py"]
+        "ufw is inactive" in said["_firewalls/ufw/plan.py"]
         and "firewalld is not running" in said["_firewalls/firewalld/firewall.py"]
     )
     assert (

@@ -17,7 +17,7 @@ from ansible_collections.netports.apple.plugins.module_utils._confirm import wir
 from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, plan
 
 
 @pytest.fixture
@@ -210,9 +210,9 @@ def test_the_room_for_the_outcome_is_taken_before(tmp_path: Path, journal: Journ
 
 
 def test_ufws_switch_and_what_it_leaves() -> None:
-    assert _ufw.switched_on("# ENABLED=no\nENABLED=no\nLOGLEVEL=low\n") == "# ENABLED=no\nENABLED=yes\nLOGLEVEL=low\n"
-    assert _ufw.switched_on("LOGLEVEL=low\n") == "LOGLEVEL=low\nENABLED=yes\n"
+    assert plan.switched_on("# ENABLED=no\nENABLED=no\nLOGLEVEL=low\n") == "# ENABLED=no\nENABLED=yes\nLOGLEVEL=low\n"
+    assert plan.switched_on("LOGLEVEL=low\n") == "LOGLEVEL=low\nENABLED=yes\n"
     table = "*filter\n:INPUT ACCEPT [0:0]\n:mine - [0:0]\n:ufw-a - [0:0]\n:ufw-b - [0:0]\n-A INPUT -j ufw-a\n-A INPUT -j mine\nCOMMIT\n"
     text = "*filter\n-D INPUT -j ufw-a\n-F ufw-a\n-F ufw-b\n-X ufw-a\n-X ufw-b\nCOMMIT\n"
-    assert _ufw.cleared("", table) == text
-    assert _ufw.cleared(table, table) == ""
+    assert kernel.cleared("", table) == text
+    assert kernel.cleared(table, table) == ""

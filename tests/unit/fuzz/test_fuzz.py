@@ -21,7 +21,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml as _firewalld_xml
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import main_ruleset
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, profiles, tuples
 from ansible_collections.netports.apple.plugins.module_utils._rules import RuleError
 
 CASES = settings(max_examples=int(os.environ.get("FUZZ", "150")))
@@ -119,16 +119,17 @@ SOUP = st.lists(WORDS | TEXTS, max_size=30).map(" ".join).map(as_read)
 @CASES
 @given(SOUP)
 def test_ufws_files_and_the_kernels_rules(text: str) -> None:
-    blocks = list(_ufw.parse_blocks(text))
+    blocks = list(tuples.parse_blocks(text))
     assert all(block.text in text for block in blocks)
     for line in text.splitlines():
-        _ufw.canonical("-A ufw-user-input " + line)
-        _ufw.profile_of(line)
-    _ufw.user_chains(text, 4)
-    _ufw.cleared(text, text[::-1])
-    _ufw.profile_titles(text)
+        kernel.canonical("-A ufw-user-input " + line)
+        kernel.profile_of(line)
+    kernel.user_chains(text, 4)
+    kernel.cleared(text, text[::-1])
+    profiles.titles(text)
+    profiles.names(text)
     whole = "### RULES ###\n" + text.replace("### RULES ###\n", "") + "\n### END RULES ###\n"
-    assert _ufw.edit(whole, [], []) == whole, "what is not ours stays byte for byte"
+    assert tuples.edit(whole, list(tuples.parse_blocks(whole)), [], {}) == whole, "what is not ours stays byte for byte"
 
 
 XML = (

@@ -4,7 +4,7 @@
 """A stand-in for the kernel's tables and for ufw, for tests of thousands of cases; real ones are in tests/integration.
 
 It keeps the rules of ufw's user chains, prints them as iptables-save does, chain by chain, and does to them what
-iptables-restore -n does: append, insert by number, delete by specification, all or nothing.
+iptables-restore -n does: append, insert and delete by number, all or nothing.
 """
 
 from __future__ import annotations
@@ -135,10 +135,11 @@ class Host:
         lines = list(self.chains[family])
         for number, command in enumerate(text.splitlines(), 1):
             if command.startswith("-D "):
-                line = saved("-A " + command[3:])
-                if line not in lines:
+                _delete, chain, position = command.split(" ")
+                own = [at for at, line in enumerate(lines) if line.startswith(f"-A {chain} ")]
+                if int(position) > len(own):
                     return 1, "", f"iptables-restore: line {number} failed"
-                lines.remove(line)
+                del lines[own[int(position) - 1]]
             elif command.startswith("-A "):
                 lines.append(saved(command))
             elif command.startswith("-I "):

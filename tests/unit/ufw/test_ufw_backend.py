@@ -17,9 +17,15 @@ from unit.ufw.standin import Host
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import Options
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import firewall as _ufw
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import base
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    Asked,
+    FirewallError,
+    Operation,
+    Wanted,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel as _kernel
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import model, profiles, tuples
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.firewall import Ufw
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
@@ -90,23 +96,28 @@ def fresh(active: bool = True) -> Iterator[Host]:
         yield Host(Path(folder), ADMIN, active)
 
 
-def backend(host: Host, **options: object) -> Ufw:
-    return Ufw(host.run, Options(ruleset="apple", **options), str(host.root))  # type: ignore[arg-type]
+def read(host: Host, **asked: bool) -> base.State:
+    """What a run reads."""
+    return Ufw(base.Host(run=host.run, root=str(host.root))).read(Asked(ruleset="apple", **asked))  # type: ignore[arg-type]
 
 
-def make(host: Host, wanted: list[Rule]) -> list[dict[str, object]]:
+def planned(host: Host, wanted: list[Rule]) -> base.Plan:
+    """What a run plans."""
+    return read(host).plan(Wanted(rules=tuple(wanted)))
+
+
+def make(host: Host, wanted: list[Rule]) -> list[Operation]:
     """One run; the operations of its plan."""
-    one = backend(host)
-    change = one.plan(one.read(), wanted)
-    if change.operations:
-        one.apply(change)
-    return change.operations
+    plan = planned(host, wanted)
+    if plan.operations:
+        plan.apply()
+    return list(plan.operations)
 
 
 def foreign_blocks(host: Host, family: int) -> list[str]:
     return [
         block.text
-        for block in _ufw.parse_blocks(host.file(family).read_text())
+        for block in tuples.parse_blocks(host.file(family).read_text())
         if not block.profile.startswith("Apple ")
     ]
 
@@ -144,7 +155,7 @@ def test_any_ruleset_after_any_other(first: list[Rule], second: list[Rule]) -> N
 def test_what_is_read_back_makes_the_same_ruleset(wanted: list[Rule]) -> None:
     with fresh() as host:
         make(host, wanted)
-        have = backend(host).read().rules
+        have = list(read(host).rules)
         # Rules may come back grouped otherwise; what they open is the same to the port.
         assert make(host, have) == [] or opened(have) == opened(wanted)
         assert opened(have) == opened(wanted)
@@ -156,7 +167,7 @@ def opened(made: list[Rule]) -> set[tuple[object, ...]]:
     for rule in made:
         for family in (4, 6):
             for source, destination in _rules.pairs(rule, family):
-                ends = (source or _ufw._ANYWHERE[family], destination or _ufw._ANYWHERE[family])
+                ends = (source or model.ANYWHERE[family], destination or model.ANYWHERE[family])
                 for protocol, ranges in (("tcp", rule.tcp), ("udp", rule.udp)):
                     ways = (rule.direction, rule.interface, rule.out_interface)
                     found.setdefault((*ways, *ends, protocol), []).extend(ranges)
@@ -204,7 +215,7 @@ def test_drift_in_the_kernel_is_mended_in_its_place(wanted: list[Rule], data: st
 
 def test_profiles_have_at_most_fifteen_slots_a_group() -> None:
     rule = Rule("Many", "in", tuple((port, port) for port in range(1000, 1080, 2)), ((5, 9), (20, 30)))
-    groups = _ufw.port_groups(rule)
+    groups = profiles.port_groups(rule)
     assert [protocol for protocol, _ports in groups] == ["tcp", "tcp", "tcp", "udp"]
     assert all(ports.count(",") + ports.count(":") <= 14 for _protocol, ports in groups)
     assert ",".join(ports for protocol, ports in groups if protocol == "tcp").split(",") == [
@@ -229,25 +240,25 @@ def test_a_route_rule_is_written_as_ufw_writes_it(
     options: dict[str, object], family: int, ends: str, way: str, line: str
 ) -> None:
     rule = Rule.from_dict({"name": "X", "direction": "forward", "udp": ["53"], **options})
-    (text,) = _ufw.wanted_blocks([rule], _ufw.allocate([rule], "apple"), family)
+    ((text,),) = tuples.wanted_groups([rule], profiles.allocate([rule], "apple"), family).values()
     assert text == (
         f"### tuple ### route:allow udp 53 {ends} Apple%20X%20forward - {way}\n"
         f"-A ufw{'6' if family == 6 else ''}-user-forward {line} -j ACCEPT -m comment "
         "--comment 'dapp_Apple%20X%20forward'\n"
     )
-    (block,) = _ufw.parse_blocks(text)
+    (block,) = tuples.parse_blocks(text)
     assert (block.action, block.direction, block.profile) == ("allow", "forward", "Apple X forward")
     assert (block.interface, block.out_interface) == (rule.interface, rule.out_interface)
 
 
 def test_the_commands_of_a_route_rule_are_ufws() -> None:
     rule = Rule("X", "forward", (), ((53, 53),), ("10.0.0.0/8", "fd00::/8"), (), "eth1", "eth0")
-    assert _ufw.commands(rule, "Apple X forward") == [
+    assert profiles.commands(rule, "Apple X forward") == [
         f"ufw route allow in on eth1 out on eth0 from {source} to any app 'Apple X forward'"
         for source in ("10.0.0.0/8", "fd00::/8")
     ]
     plain = Rule("X", "forward", (), ((53, 53),))
-    assert _ufw.commands(plain, "Apple X forward") == ["ufw route allow from any to any app 'Apple X forward'"]
+    assert profiles.commands(plain, "Apple X forward") == ["ufw route allow from any to any app 'Apple X forward'"]
 
 
 @pytest.mark.parametrize(
@@ -292,9 +303,8 @@ def test_a_ufw_that_forwards_everything_is_said(policy: str, direction: str, sai
     with fresh() as host:
         settings = host.root / "etc/default/ufw"
         settings.write_text(f'{settings.read_text()}DEFAULT_FORWARD_POLICY="{policy}"\n')
-        one = backend(host)
-        warnings = one.plan(one.read(), [Rule("X", direction, (), ((53, 53),))]).warnings
-        assert any("forwards everything by default" in text for text in warnings) == said
+        notices = planned(host, [Rule("X", direction, (), ((53, 53),))]).notices
+        assert [(notice.code, notice.rules) for notice in notices] == [("no-effect", ("X",))] * said
 
 
 def test_rules_whose_profiles_would_have_one_name_have_two() -> None:
@@ -307,18 +317,18 @@ def test_rules_whose_profiles_would_have_one_name_have_two() -> None:
     with fresh() as host:
         make(host, wanted)
         assert make(host, wanted) == []
-        assert sorted(backend(host).read().rules) == sorted(wanted)
+        assert sorted(read(host).rules) == sorted(wanted)
 
 
 def test_too_many_ports_for_a_profile_are_refused() -> None:
     rule = Rule("Many", "in", tuple((port, port) for port in range(1000, 3000, 2)), ())
     with pytest.raises(FirewallError, match="more port ranges than a ufw profile holds"):
-        _ufw.profile_text([rule], "apple")
+        profiles.profile_text([rule], "apple")
 
 
 def test_a_name_too_long_for_ufw_is_refused() -> None:
     with pytest.raises(FirewallError, match="ufw takes 64"):
-        _ufw.allocate([Rule("x" * 48, "out", ((1, 1),), ())], "a-ruleset-of-24-letters-")
+        profiles.allocate([Rule("x" * 48, "out", ((1, 1),), ())], "a-ruleset-of-24-letters-")
 
 
 def test_an_untouched_file_of_the_package_is_edited_and_restored() -> None:
@@ -326,45 +336,77 @@ def test_an_untouched_file_of_the_package_is_edited_and_restored() -> None:
         "*filter\n:ufw-user-input - [0:0]\n:ufw-user-limit - [0:0]\n### RULES ###\n"
         "-A ufw-user-limit -m limit --limit 3/minute -j LOG\n-A ufw-user-limit -j REJECT\nCOMMIT\n"
     )
-    block = "### tuple ### allow tcp 1 0.0.0.0/0 any 0.0.0.0/0 Apple%20X - in\n-A ufw-user-input -p tcp --dport 1 -j ACCEPT\n"
-    edited = _ufw.edit(shipped, [], [block])
-    assert [one.text for one in _ufw.parse_blocks(edited)] == [block]
-    assert _ufw.edit(edited, list(_ufw.parse_blocks(edited)), []) == shipped
+    block = "### tuple ### allow tcp 1 0.0.0.0/0 any 0.0.0.0/0 Apple%20X - in\n-A ufw-user-input -p tcp --dport 1 -j ACCEPT -m comment --comment 'dapp_Apple%20X'\n"
+    key = ("Apple X", "in", "", "", "0.0.0.0/0", "0.0.0.0/0")
+    edited = tuples.edit(shipped, [], ["Apple X"], {key: [block]})
+    assert [one.text for one in tuples.parse_blocks(edited)] == [block]
+    assert tuples.edit(edited, list(tuples.parse_blocks(edited)), ["Apple X"], {}) == shipped
 
 
 @given(st.text(max_size=300))
 def test_no_text_breaks_the_parser_of_tuples(text: str) -> None:
-    for block in _ufw.parse_blocks("### tuple ### " + text + "\n" + text):
+    for block in tuples.parse_blocks("### tuple ### " + text + "\n" + text):
         assert block.text
 
 
 @given(st.text(max_size=200))
 def test_no_line_breaks_the_comparison(text: str) -> None:
-    assert isinstance(_ufw.canonical("-A ufw-user-input " + text), tuple)
+    assert isinstance(_kernel.canonical("-A ufw-user-input " + text), tuple)
 
 
 def test_first_match_decides_whether_an_address_is_admitted() -> None:
     with fresh() as host:
-        one = backend(host)
-        have = one.read()
-        assert one.admits(have, "198.51.100.9", 22) and one.admits(have, "2001:db8::9", 22)
-        assert not one.admits(have, "198.51.100.9", 2222)
-        assert one.admits(have, "10.1.2.3", 443) and one.admits(have, "198.51.100.9", 80)
-        assert not one.admits(have, "198.51.100.9", 7777)
-        text = host.file(4).read_text()
-        refusal = "### tuple ### deny any any 0.0.0.0/0 any 198.51.100.0/24 in\n-A ufw-user-input -s 198.51.100.0/24 -j DROP\n"
-        host.file(4).write_text(text.replace("### RULES ###\n", "### RULES ###\n\n" + refusal))
-        have = one.read()
-        assert not one.admits(have, "198.51.100.9", 22) and one.admits(have, "203.0.113.9", 22)
+        have = read(host)
+        assert have.admits("198.51.100.9", 22) and have.admits("2001:db8::9", 22)
+        assert not have.admits("198.51.100.9", 2222)
+        assert have.admits("10.1.2.3", 443) and have.admits("198.51.100.9", 80)
+        assert not have.admits("198.51.100.9", 7777)
+        assert have.admits(None, 443) and not have.admits(None, 7777)
+        put_first(
+            host,
+            "### tuple ### deny any any 0.0.0.0/0 any 198.51.100.0/24 in\n-A ufw-user-input -s 198.51.100.0/24 -j DROP\n",
+        )
+        have = read(host)
+        assert not have.admits("198.51.100.9", 22) and have.admits("203.0.113.9", 22) and have.admits(None, 22)
 
 
-def test_somebody_else_at_the_same_time_stops_the_run() -> None:
+def put_first(host: Host, block: str, family: int = 4) -> None:
+    """An administrator's rule before all others, in the file alone."""
+    text = host.file(family).read_text()
+    host.file(family).write_text(text.replace("### RULES ###\n", "### RULES ###\n\n" + block))
+
+
+def test_what_somebody_else_writes_at_the_same_time_stays() -> None:
     with fresh() as host:
-        one = backend(host)
-        change = one.plan(one.read(), [Rule("FaceTime", "in", ((1, 1),), ())])
-        host.file(4).write_text(host.file(4).read_text() + "# edited\n")
-        with pytest.raises(FirewallError, match="was changed by somebody else"):
-            one.apply(change)
-        assert host.file(4).read_text().endswith("# edited\n") and host.chains[6] == [
-            "-A ufw6-user-input -p tcp -m tcp --dport 22 -j ACCEPT"
-        ]
+        wanted = [Rule("FaceTime", "in", ((1, 1),), ())]
+        plan = planned(host, wanted)
+        put_first(host, ADMIN[4][0].replace("22", "2222"))
+        plan.apply()
+        assert foreign_blocks(host, 4) == [ADMIN[4][0].replace("22", "2222"), *ADMIN[4]]
+        assert not planned(host, wanted).operations
+
+
+def test_everybodys_rules_that_let_anywhere_in_are_told_apart() -> None:
+    with fresh() as host:
+        make(
+            host, [Rule("FaceTime", "in", ((1, 1),), ((5, 9),)), Rule("AirPlay", "in", ((2, 2),), (), ("10.0.0.0/8",))]
+        )
+        assert read(host).exposed() == []
+        found = {(one.ruleset, one.name, one.protocol, one.ports) for one in read(host, foreign=True).exposed()}
+        assert found == {
+            ("", "22/tcp", "tcp", ("22",)),
+            ("", "Nginx Full", "tcp", ("80", "443")),
+            ("apple", "FaceTime", "tcp", ("1",)),
+            ("apple", "FaceTime", "udp", ("5-9",)),
+        }
+        (host.root / "etc/ufw/applications.d/netports-office").write_text("[Nginx Full]\ntitle=Web\n")
+        assert ("office", "Web", "tcp", ("80", "443")) in {
+            (one.ruleset, one.name, one.protocol, one.ports) for one in read(host, foreign=True).exposed()
+        }
+        assert {name: [rule.name for rule in held] for name, held in read(host).rulesets().items()} == {
+            "apple": ["FaceTime", "AirPlay"],
+            "office": ["Web"],
+        }
+        settings_file = host.root / "etc/default/ufw"
+        settings_file.write_text(settings_file.read_text().replace('INPUT_POLICY="DROP"', 'INPUT_POLICY="ACCEPT"'))
+        assert read(host, foreign=True).exposed()[0].ports == ("0-65535",) and not read(host).refuses_inbound()
