@@ -71,6 +71,7 @@ class UfwPlan(Plan):
     def apply(self) -> None:
         with _Lock(self.host):
             steps = self._again()
+            _validate(self.host, self.ruleset, steps)
             _files.apply(list(steps.files), lambda: self._load(steps))
         if steps.start:
             with ExitStack() as undo:
@@ -87,7 +88,9 @@ class UfwPlan(Plan):
                 self._put_back(self.steps)
             return written
         with _Lock(self.host):
-            self._load(self._again())
+            steps = self._again()
+            _validate(self.host, self.ruleset, steps)
+            self._load(steps)
         return {}
 
     def commit(self, loaded: Json) -> None:
@@ -97,6 +100,8 @@ class UfwPlan(Plan):
             steps = self._again()
             if self.live and 4 not in steps.loaded:
                 raise FirewallError("ufw was stopped before the change was confirmed")
+            if steps.files != self.steps.files:
+                _validate(self.host, self.ruleset, steps)
             untouched = {change.path: change.before for change in self.steps.files}
             files = [
                 replace(change, after=written.get(change.path, change.after))
@@ -110,15 +115,10 @@ class UfwPlan(Plan):
         self._undo(self.steps)
 
     def _again(self) -> Steps:
-        """Work the steps out from what is there now, and make sure that they can be taken. The caller has the lock.
-
-        :raises FirewallError: they cannot.
-        """
+        """Work the steps out from what is there now. The caller has the lock."""
         _sweep(self.host)
         found = reading.reading(self.host, self.ruleset, bool(self.asked.enable))
-        steps = plan.steps(self.host, self.asked, found, self.want)
-        _validate(self.host, self.ruleset, steps)
-        return steps
+        return plan.steps(self.host, self.asked, found, self.want)
 
     def _load(self, steps: Steps) -> None:
         """Bring the kernel to the planned rules, or back to what it had."""
