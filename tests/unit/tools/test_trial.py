@@ -206,10 +206,11 @@ def test_a_host_that_answers_late_is_asked_once_more(monkeypatch: pytest.MonkeyP
 
     def knock(_host: Any, _peer: Any, ports: Any, addresses: Any, patience: float) -> dict[Any, str]:
         waits.append(patience)
+        late = len(waits) > 1
         return {
-            (address, *key): "open" if len(waits) > 1 and trial_ports.admits(inbound, *key, address) else "filtered"
+            (address, of, port): "open" if late and trial_ports.admits(inbound, of, port, address) else "filtered"
             for address in addresses
-            for key in ports
+            for of, port in ports
         }
 
     monkeypatch.setattr(trial, "listen", lambda *_arguments: nullcontext())
