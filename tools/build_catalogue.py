@@ -9,8 +9,8 @@
 
 Facts (apple_ports.yml) and judgement (traffic.yml) are merged into catalogue.json once, so that nothing is left to
 compute in the many short processes that look ports up. The supplement becomes supplement.json as it stands, for the
-processes that ask for it; networks.yml and hosts.yml become networks.json and hosts.json. Needs PyYAML alone; the
-schemas are checked by the tests.
+processes that ask for it; the everyday names (practice.yml), networks.yml and hosts.yml become JSON of their own. Needs
+PyYAML alone; the schemas are checked by the tests.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FACTS = ROOT / "data" / "apple_ports.yml"
 TRAFFIC = ROOT / "data" / "traffic.yml"
 CATALOGUE = ROOT / "data" / "catalogue.json"
+PRACTICE = ROOT / "data" / "practice.yml"
+PRACTICE_JSON = ROOT / "data" / "practice.json"
 SUPPLEMENT = ROOT / "data" / "supplement.yml"
 SUPPLEMENT_JSON = ROOT / "data" / "supplement.json"
 NETWORKS = ROOT / "data" / "networks.yml"
@@ -45,6 +47,7 @@ def utils(name: str) -> Any:
 
 
 _merge = utils("_catalogue_merge")
+_names = utils("_names")
 _yaml = utils("_strict_yaml")
 
 
@@ -104,6 +107,64 @@ def supplemented(catalogue: Mapping[str, Any], supplement: Mapping[str, Any]) ->
     return built
 
 
+def everyday(catalogue: Mapping[str, Any], practice: Mapping[str, Any]) -> dict[str, Any]:
+    """Work out what everyday names add to the catalogue.
+
+    :param practice: what practice.yml holds.
+    :raises CatalogueError: with everything in which they contradict themselves or the catalogue.
+    :returns: {"edition", "products", "index", "entries"}, as in the catalogue and nothing that is there already,
+        "without_ports": {normalised name: {"reason", "instead"}} and "dns_sd": {product: [types]}.
+    """
+    addition = {key: practice[key] for key in ("edition", "products", "rows", "traffic")}
+    try:
+        built = _merge.extend(catalogue, addition)
+    except _merge.ContradictionError as error:
+        raise CatalogueError([f"{PRACTICE.name}, {place}: {why}" for place, why in error.problems]) from error
+    products = {name: product for name, product in built["products"].items() if name not in catalogue["products"]}
+    index = {name: product for name, product in built["index"].items() if name not in catalogue["index"]}
+    entries = built["entries"][len(catalogue["entries"]) :]
+    without_ports = {
+        _names.normalise(name): {"reason": group["reason"], "instead": group["instead"]}
+        for group in practice["without_ports"]
+        for name in group["names"]
+    }
+    dns_sd: dict[str, list[str]] = {}
+    for group in practice["dns_sd"]:
+        for product in group["products"]:
+            dns_sd.setdefault(product, []).extend(group["types"])
+    meant = {name for hint in practice["usually_meant"] for name in (hint["product"], *hint["instead"])}
+    problems = [f"{PRACTICE.name}, {name} is no product" for name in (meant | dns_sd.keys()) - built["products"].keys()]
+    problems += [
+        f"{PRACTICE.name}, {entry['port']}/{entry['protocol']}: {entry['product']} is a product of the article"
+        for entry in entries
+        if entry["product"] not in products
+    ]
+    problems += [
+        f"{PRACTICE.name}, without_ports: {name} is a name of {built['index'][name]}"
+        for name in without_ports.keys() & built["index"].keys()
+    ]
+    if problems:
+        raise CatalogueError(sorted(problems))
+    return {
+        "edition": practice["edition"],
+        "products": {name: {**product, "by_name": True} for name, product in products.items()},
+        "index": index,
+        "entries": entries,
+        "without_ports": without_ports,
+        "dns_sd": dict(sorted(dns_sd.items())),
+    }
+
+
+def newer(supplement: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """Return the ports that the supplement adds to products: {product: {"in" or "out": ["7000/tcp", ...]}}."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for (product, port, protocol), judgement, _place in _merge.judged(supplement["traffic"]):
+        for direction in ("in", "out"):
+            if judgement["direction"] in (direction, "both"):
+                found.setdefault(product, {}).setdefault(direction, []).append(f"{port}/{protocol}")
+    return dict(sorted(found.items()))
+
+
 def compact(value: Any) -> str:
     """Return JSON without spaces."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -113,9 +174,9 @@ def serialise(catalogue: Mapping[str, Any]) -> str:
     """Return the catalogue as compact JSON with one product, one name and one entry a line, so that a diff can be read."""
     parts = []
     for key, value in catalogue.items():
-        if key == "entries":
+        if key in ("entries", "usually_meant"):
             text = "[\n" + ",\n".join(map(compact, value)) + "\n]"
-        elif key in ("products", "index"):
+        elif key in ("products", "index", "supplement", "without_ports", "dns_sd"):
             text = "{\n" + ",\n".join(f"{compact(name)}:{compact(item)}" for name, item in value.items()) + "\n}"
         else:
             text = compact(value)
@@ -125,15 +186,20 @@ def serialise(catalogue: Mapping[str, Any]) -> str:
 
 def generate() -> dict[Path, str]:
     """Return the texts of the generated files. Raises OSError, and CatalogueError for data that are wrong."""
-    catalogue = build(load(FACTS), load(TRAFFIC))
-    supplement = load(SUPPLEMENT)
-    products = supplemented(catalogue, supplement)["products"]
+    catalogue, supplement, practice = build(load(FACTS), load(TRAFFIC)), load(SUPPLEMENT), load(PRACTICE)
+    names = everyday(catalogue, practice)
+    whole = supplemented(catalogue, supplement)
+    everyday(whole, practice)
+    products = {**whole["products"], **names["products"]}
     networks, problems = build_destinations.networks(load(NETWORKS), products)
-    hosts, others = build_destinations.hosts(load(HOSTS), products, utils("_names").normalise)
+    hosts, others = build_destinations.hosts(load(HOSTS), products, _names.normalise)
     if problems or others:
         raise CatalogueError([*problems, *others])
     return {
-        CATALOGUE: serialise(catalogue),
+        CATALOGUE: serialise(
+            {**catalogue, "supplement": newer(supplement), "usually_meant": practice["usually_meant"]}
+        ),
+        PRACTICE_JSON: serialise(names),
         SUPPLEMENT_JSON: json.dumps(supplement, ensure_ascii=False, indent=1) + "\n",
         NETWORKS.with_suffix(".json"): serialise(networks),
         HOSTS.with_suffix(".json"): serialise(hosts),

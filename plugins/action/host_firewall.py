@@ -19,11 +19,11 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible.utils.display import Display
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _ruleset
+from ansible_collections.netports.apple.plugins.plugin_utils import _sets
 
 # Ansible loads this plugin before it forks a worker for each host and task, each of which would have to read by itself
 # what the role's lookup needs.
-_ruleset.prepare()
+_sets.prepare()
 lookup_loader.get("netports.apple.rules")
 
 display = Display()

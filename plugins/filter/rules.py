@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 
-from ansible_collections.netports.apple.plugins.module_utils import _rules
+from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import registry
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
@@ -27,13 +27,16 @@ def rules(
     destinations: Any = None,
     interface: Any = None,
     out_interface: Any = None,
+    obsolete: Any = None,
 ) -> list[dict[str, Any]]:
-    """The filter C(rules): see C(_ruleset.rules). Bad input is an AnsibleFilterError."""
+    """The filter ``rules``: see :func:`_ruleset.rules`. Bad input is an AnsibleFilterError."""
     try:
-        options = _options.decrypted([directions, sources, local_networks, destinations, interface, out_interface])
+        options = _options.decrypted(
+            [directions, sources, local_networks, destinations, interface, out_interface, obsolete]
+        )
         made, silent = _ruleset.rules(entries, *options)
     except ValueError as error:
-        raise AnsibleFilterError(f"netports.apple.rules: {error}") from error
+        raise AnsibleFilterError(f"netports.apple.rules: {error}") from None
     for warning in [*_ruleset.silence(silent), *_networks.warnings([options[3]])]:
         Display().warning(warning)
     return made
@@ -46,9 +49,13 @@ def _to(backend: str) -> Callable[..., str]:
             if isinstance(rules, (str, dict)) or not isinstance(rules, Iterable):
                 raise _rules.RuleError(f"{rules!r} is not a list of rules: give what the filter rules returns")
             made = _rules.normalise(Rule.from_dict(_options.decrypted(rule)) for rule in rules)
+            if any(_ports.HOST_EPHEMERAL in rule.tcp + rule.udp for rule in made):
+                raise _rules.RuleError(
+                    "host_ephemeral has no numbers here, since a host alone knows its range: give the range in its place"
+                )
             texts = registry.load(backend).render(made, _rules.check_ruleset(_options.decrypted(ruleset)))
         except (ValueError, FirewallError) as error:
-            raise AnsibleFilterError(f"netports.apple.to_{backend}: {error}") from error
+            raise AnsibleFilterError(f"netports.apple.to_{backend}: {error}") from None
         return "".join(texts.values())
 
     return filter_function

@@ -12,6 +12,8 @@ short_description: The ports that Apple's products use
 version_added: 1.0.0
 author:
   - netports.apple contributors (@netports)
+extends_documentation_fragment:
+  - netports.apple.catalogues
 description:
   - Answers from the collection's catalogue, which holds the facts of Apple's article "TCP and UDP ports used by
     Apple software products" and, apart from them, a judgement of the way and the reach of each use.
@@ -21,8 +23,11 @@ options:
     description:
       - Names of products - the id, the English or the Dutch name, or an alias. Case, white space, hyphens and
         apostrophes do not matter.
+      - Everyday names, such as V(AirPrint server) or V(Time Machine server), are products too. They are found by name
+        alone - no other answer has them.
       - A whole name matches, never a part of one. V(Mail) is not V(iCloud Mail).
-      - A list among the terms stands for its members. An empty list is an error.
+      - A list among the terms stands for its members, and a text may list several names, separated by commas. An
+        empty list is an error.
       - No term at all asks for every row, also for those that name no product.
     type: list
     elements: str
@@ -31,17 +36,37 @@ options:
     type: str
     choices: [tcp, udp]
   port:
-    description: Only entries that cover this port, a number from 1 to 65535.
-    type: int
-  service:
-    description: Only entries of this service, by its label (V(ssh)) or its full name.
+    description: Only entries that share a port with this one, a number from 1 to 65535 or a range such as V(80-443).
     type: str
+  service:
+    description:
+      - Only entries of this service, by its label (V(ssh)), its full name, or a short form in that (V(DNS)).
+    type: str
+  side:
+    description:
+      - Which side of a product the host is. V(server) - it offers what the product is about. V(client) - it uses what
+        another host offers. Some products have words of their own, such as V(device) and V(provider).
+      - A port that this side does not use is left out. Products without this side stay as they are. A side that none of
+        the products has is an error.
+      - Unset, a product is as it is judged without a side.
+    type: str
+  ports:
+    description:
+      - Ports of the site's own, for a product that each site chooses a port for, such as V(HomeKit accessory).
+      - Numbers and ranges, with or without a protocol (V(21064), V(8000-8010/udp)), and V(host_ephemeral).
+    type: list
+    elements: str
+  obsolete:
+    description:
+      - Whether to answer with ports on which Apple no longer answers, as RV(_list[].obsolete) tells.
+      - Unset, they are left out of an answer for one O(side) alone.
+    type: bool
   direction:
     description:
       - Only entries of this direction. V(in) - the host is connected to. V(out) - the host connects.
-      - Entries of both directions match either.
+      - Entries of both directions match either. V(both) matches these alone.
     type: str
-    choices: [in, out]
+    choices: [in, out, both]
   scope:
     description: Only entries of this scope. V(local) - only ever local networks. V(internet) - anywhere.
     type: str
@@ -60,28 +85,6 @@ options:
     type: str
     choices: [en, nl]
     default: en
-  catalogues:
-    description:
-      - Paths of a site's own catalogue files, merged over the collection's in this order.
-      - Needs the Python library C(jsonschema) on the controller.
-    type: list
-    elements: path
-    default: []
-    ini:
-      - section: netports_apple
-        key: catalogues
-    env:
-      - name: NETPORTS_APPLE_CATALOGUES
-  supplement:
-    description:
-      - Also answer with what is known to be newer than the article's edition. RV(_list[].edition) tells such entries.
-    type: bool
-    default: false
-    ini:
-      - section: netports_apple
-        key: supplement
-    env:
-      - name: NETPORTS_APPLE_SUPPLEMENT
 seealso:
   - plugin: netports.apple.products
     plugin_type: lookup
@@ -89,6 +92,8 @@ seealso:
     plugin_type: filter
 notes:
   - Result keys C(first) and C(last) are numbers, C(port) is a text such as V(443) or V(3478-3497).
+  - The port V(host_ephemeral) is the range from which a host takes ports itself. A host alone knows its numbers, so that
+    C(first) and C(last) are null. M(netports.apple.host_firewall) puts them in.
 """
 
 EXAMPLES = r"""
@@ -111,6 +116,15 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ query('netports.apple.ports', service='ldaps') }}"
 
+- name: Show what a host needs that is backed up to a Time Machine server
+  ansible.builtin.debug:
+    msg: "{{ query('netports.apple.ports', 'Time Machine server', side='client') }}"
+
+- name: Show why a HomeKit bridge needs its ports, of which the site chose one
+  ansible.builtin.debug:
+    msg: "{{ item.port }}/{{ item.protocol }}: {{ item.reason }} ({{ item.source }})"
+  loop: "{{ query('netports.apple.ports', 'HomeKit bridge', ports=[21064]) }}"
+
 - name: Show only what a host has to be reachable on, for a list from a variable
   ansible.builtin.debug:
     msg: "{{ query('netports.apple.ports', wanted, direction='in') | map(attribute='port') }}"
@@ -124,7 +138,7 @@ RETURN = r"""
 _list:
   description:
     - Entries, in the order of the terms, then by protocol and port. With O(merge=true), ranges with C(port),
-      C(first), C(last), C(protocol) and C(products).
+      C(first), C(last), C(protocol), C(products), C(directions) and C(scopes).
   type: list
   elements: dict
   contains:
@@ -137,15 +151,15 @@ _list:
       type: str
       sample: FaceTime
     port:
-      description: Port or range as text.
+      description: Port or range as text, or V(host_ephemeral).
       type: str
       sample: 3478-3497
     first:
-      description: First port of the range.
+      description: First port of the range; null for V(host_ephemeral).
       type: int
       sample: 3478
     last:
-      description: Last port of the range.
+      description: Last port of the range; null for V(host_ephemeral).
       type: int
       sample: 3497
     protocol:
@@ -188,6 +202,57 @@ _list:
       description: Edition of the source that the entry comes from.
       type: str
       sample: nl-2026
+    reason:
+      description: Why the entry is judged as it is.
+      type: str
+      sample: The device opens one lasting connection to Apple's courier servers, and notifications come in over it.
+    source:
+      description: Where that can be read, an RFC or an address; null for a judgement of ours alone.
+      type: str
+      sample: https://support.apple.com/102266
+    source_class:
+      description:
+        - What kind of source an everyday name's port has, or null for other products. V(apple) is Apple's own page,
+          V(apple-secondhand) a copy of such a page, V(standard) an RFC or a registry, V(implementer) software that
+          speaks the protocol, V(field) what users saw.
+      type: str
+      sample: implementer
+    sides:
+      description: What the port is to each side of the product. Empty where it is the same to all.
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: The value for O(side).
+          type: str
+          sample: server
+        role:
+          description: Completes "the host".
+          type: str
+          sample: serves shared folders
+        direction:
+          description: V(in), V(out) or V(both).
+          type: str
+        scope:
+          description: V(local) or V(internet).
+          type: str
+        reason:
+          description: Why.
+          type: str
+    obsolete:
+      description: Since when Apple no longer answers on the port (C(since)), and who says so (C(source)); null otherwise.
+      type: dict
+      sample: {since: "2021-03-31", source: "https://developer.apple.com/news/?id=c88acm2b"}
+    directions:
+      description: V(in), V(out) or both, of the entries of a merged range. Only with O(merge=true).
+      type: list
+      elements: str
+      sample: [out]
+    scopes:
+      description: V(local), V(internet) or both, of the entries of a merged range. Only with O(merge=true).
+      type: list
+      elements: str
+      sample: [internet]
     products:
       description: Ids of the products that use a merged range. Only with O(merge=true).
       type: list
@@ -203,7 +268,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _options
 
 OPTIONS = (
-    *("protocol", "port", "service", "direction", "scope", "members", "merge", "language"),
+    *("protocol", "port", "service", "side", "ports", "obsolete", "direction", "scope", "members", "merge", "language"),
     *("catalogues", "supplement"),
 )
 
@@ -221,5 +286,5 @@ class LookupModule(LookupBase):
             catalogue = _options.catalogue(self, variables, kwargs)
             entries = _catalogue.select(catalogue, _options.check_terms(terms), **selection)
         except ValueError as error:
-            raise AnsibleError(str(error)) from error
+            raise AnsibleError(str(error)) from None
         return _catalogue.merge(entries) if merged else entries

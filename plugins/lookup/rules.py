@@ -12,6 +12,8 @@ short_description: The firewall rules that sets of Apple's products need
 version_added: 1.0.0
 author:
   - netports.apple contributors (@netports)
+extends_documentation_fragment:
+  - netports.apple.catalogues
 description:
   - Puts P(netports.apple.ports#lookup) and P(netports.apple.rules#filter) together for several sets of products,
     each with its own sources, interface and so on. It is what the role C(netports.apple.host_firewall) asks.
@@ -19,39 +21,28 @@ description:
 options:
   _terms:
     description:
-      - Sets, as dictionaries with the keys C(products), C(services), C(directions), C(sources),
-        C(local_networks), C(destinations), C(interface) and C(out_interface). C(products) or C(services) has to name
-        something.
+      - Sets, as dictionaries with the keys C(products), C(services), C(side), C(ports), C(directions), C(sources),
+        C(local_networks), C(destinations), C(interface), C(out_interface) and C(obsolete). C(products) or C(services)
+        has to name something.
       - C(services) are labels or full names of services, for rows that name no product.
+      - C(side) and C(ports) are the options of P(netports.apple.ports#lookup).
       - The other keys are the options of P(netports.apple.rules#filter).
       - A list among the terms stands for its members.
     type: list
     elements: dict
     required: true
   defaults:
-    description: Values for the keys that a set does not have.
+    description:
+      - Values for the keys that a set does not have.
+      - C(side) and C(ports) count for the sets with a product that has them.
     type: dict
     default: {}
-  catalogues:
-    description: Paths of a site's own catalogue files, merged over the collection's in this order.
-    type: list
-    elements: path
-    default: []
-    ini:
-      - section: netports_apple
-        key: catalogues
-    env:
-      - name: NETPORTS_APPLE_CATALOGUES
-  supplement:
+  prefix:
     description:
-      - Also answer with what is known to be newer than the article's edition.
-    type: bool
-    default: false
-    ini:
-      - section: netports_apple
-        key: supplement
-    env:
-      - name: NETPORTS_APPLE_SUPPLEMENT
+      - What stands before the names of the keys of the first term, where its values come from variables. For messages.
+        Sets of further terms come from the list C(rules) of this prefix.
+    type: str
+    default: ""
 seealso:
   - plugin: netports.apple.rules
     plugin_type: filter
@@ -72,6 +63,14 @@ EXAMPLES = r"""
       products: [iCloud]
       services: [domain]
       directions: [out]
+
+- name: Let the local networks reach a HomeKit bridge on the port that was chosen for it
+  netports.apple.host_firewall:
+    rules: "{{ query('netports.apple.rules', bridge) }}"
+  vars:
+    bridge:
+      products: [HomeKit bridge]
+      ports: [21064]
 
 - name: Let the devices behind a gateway out to what they need
   netports.apple.host_firewall:
@@ -97,7 +96,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _networks, _options, _ruleset
+from ansible_collections.netports.apple.plugins.plugin_utils import _networks, _options, _sets
 
 
 class LookupModule(LookupBase):
@@ -107,18 +106,33 @@ class LookupModule(LookupBase):
         """Answer; bad input is an AnsibleError."""
         try:
             terms, kwargs = _options.decrypted(terms), _options.decrypted(kwargs)
-            _options.check_keywords(kwargs, ("defaults", "catalogues", "supplement"))
+            _options.check_keywords(kwargs, ("defaults", "prefix", "catalogues", "supplement"))
             catalogue = _options.catalogue(self, variables, kwargs)
-            sets = [one for term in terms for one in (term if isinstance(term, (list, tuple)) else [term])]
-            defaults = kwargs.get("defaults")
-            rules, silent = _ruleset.compile_sets(catalogue, sets, defaults)
-            destinations = [{**(defaults or {}), **given}.get("destinations") for given in sets]
-            warnings = [*_ruleset.silence(silent), *_networks.warnings(destinations, _ipv6_addresses(variables))]
+            groups = [term if isinstance(term, (list, tuple)) else [term] for term in terms]
+            compiled = _sets.compile_sets(
+                catalogue,
+                [given for group in groups for given in group],
+                kwargs.get("defaults"),
+                prefixes=_prefixes(groups, kwargs.get("prefix") or ""),
+                decided=_options.decided(self, kwargs),
+            )
+            warnings = [
+                *compiled.warnings,
+                *_networks.warnings(compiled.destinations, _ipv6_addresses(variables)),
+            ]
         except ValueError as error:
-            raise AnsibleError(str(error)) from error
+            raise AnsibleError(str(error)) from None
         for warning in warnings:
             Display().warning(warning)
-        return rules
+        return compiled.rules
+
+
+def _prefixes(groups: list[Any], prefix: str) -> list[str]:
+    """For each set, what stands before the names of its keys where it was given."""
+    if not prefix:
+        return []
+    others = [f"{prefix}rules[{number}]." for number in range(sum(map(len, groups[1:])))]
+    return [*([prefix] * len(groups[0] if groups else [])), *others]
 
 
 def _ipv6_addresses(variables: dict[str, Any] | None) -> list[str] | None:

@@ -16,6 +16,11 @@ from typing import Iterable, List, Tuple
 
 PortRange = Tuple[int, int]
 
+# The range from which a host's kernel takes ports. Its numbers are known on the host alone, so that a range that no
+# port has stands for it until then, see ``_ephemeral``.
+HOST_EPHEMERAL: PortRange = (0, 0)
+HOST_EPHEMERAL_WORD = "host_ephemeral"
+
 LOWEST = 1
 HIGHEST = 65535
 
@@ -36,10 +41,12 @@ def shown(value: object) -> str:
 def parse(text: object) -> PortRange:
     """Read one port or range.
 
-    :param text: ``443`` (int or str) or ``"3478-3497"``.
-    :returns: ``(first, last)``.
+    :param text: ``443`` (int or str), ``"3478-3497"`` or the word ``host_ephemeral``.
+    :returns: ``(first, last)``, and ``HOST_EPHEMERAL`` for the word.
     :raises ValueError: not a port or a range of ports between 1 and 65535; the message names the value.
     """
+    if text == HOST_EPHEMERAL_WORD:
+        return HOST_EPHEMERAL
     if isinstance(text, int) and not isinstance(text, bool):
         first = last = int(text)
     else:
@@ -57,6 +64,8 @@ def parse(text: object) -> PortRange:
 
 def text(port_range: PortRange, separator: str = "-") -> str:
     """Write a range as ``"443"`` or, with its separator, ``"3478-3497"``."""
+    if port_range == HOST_EPHEMERAL:
+        return HOST_EPHEMERAL_WORD
     first, last = port_range
     return str(first) if first == last else "%d%s%d" % (first, separator, last)
 
@@ -69,7 +78,10 @@ def merge(ranges: Iterable[PortRange]) -> List[PortRange]:
     """
     merged: List[PortRange] = []
     for first, last in sorted(ranges):
-        if merged and first <= merged[-1][1] + 1:
+        if merged and merged[-1] == (first, last):
+            continue
+        # Port 1 is no neighbour of the word.
+        if merged and merged[-1] != HOST_EPHEMERAL and first <= merged[-1][1] + 1:
             merged[-1] = (merged[-1][0], max(merged[-1][1], last))
         else:
             merged.append((first, last))

@@ -13,7 +13,13 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netports.apple.plugins.module_utils import _connection, _guard, _notices, _rules
+from ansible_collections.netports.apple.plugins.module_utils import (
+    _connection,
+    _ephemeral,
+    _guard,
+    _notices,
+    _rules,
+)
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
 from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Change, Waiting, carry_out
 from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal
@@ -141,8 +147,8 @@ def execute(params: Dict[str, Any], run: Run, check: bool, root: str = "/") -> R
     """
     journal = Journal(root, registry.PLACES)
     call = params.get("_confirm") or {}
-    order = _order(params, check, confirms=bool(call))
     host = Host(run=run, root=root)
+    order = _order(params, host, check, confirms=bool(call))
     if call.get("step") == "status":
         return {"changed": False, "confirm": journal.status(call["id"]).to_dict()}
     if call.get("step") == "confirm":
@@ -155,15 +161,16 @@ def execute(params: Dict[str, Any], run: Run, check: bool, root: str = "/") -> R
     return _changed(order, firewall, journal)
 
 
-def _order(params: Dict[str, Any], check: bool, confirms: bool) -> Order:
+def _order(params: Dict[str, Any], host: Host, check: bool, confirms: bool) -> Order:
     """Check the parameters.
 
+    :param host: the host, for its own range of ports.
     :param confirms: whether the caller can confirm a change.
     """
     seconds = params.get("confirm_seconds") or 0
     if not 0 <= seconds <= LONGEST:
         raise RuleError("confirm_seconds is %d: give 0 (off) to %d" % (seconds, LONGEST))
-    rules = _rules.normalise(Rule.from_dict(rule) for rule in params["rules"])
+    rules = _rules.normalise(_ephemeral.resolved([Rule.from_dict(rule) for rule in params["rules"]], host))
     if any(rule.name == _connection.GUARD_NAME for rule in rules):
         raise RuleError(
             "the rule name %r is kept for the management connection: choose another" % _connection.GUARD_NAME

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
-from ansible_collections.netports.apple.plugins.plugin_utils import _audit_exposure, _catalogue, _ruleset
+from ansible_collections.netports.apple.plugins.plugin_utils import _audit_exposure, _catalogue, _ruleset, _sets
 from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue, Entry
 
 FORMAT = 1
@@ -56,6 +56,8 @@ class Policy:
         paths = [os.path.join(folder, os.path.expanduser(path)) for path in declared.get("catalogues") or []]
         self.catalogue: Catalogue = _catalogue.load(paths, bool(declared.get("supplement")))
         self.names: dict[str, str] = {}
+        # A rule that is left over may be an everyday name's.
+        self.catalogue.everyday()
         for identifier, product in self.catalogue.products.items():
             self.names.setdefault(_ruleset.rule_name(product["name"]["en"]), identifier)
         self.columns: dict[str, tuple[str, str]] = {}  # a rule's base name: (column, name)
@@ -67,20 +69,18 @@ class Policy:
             return
         defaults = declared.get("defaults") or {}
         for one in sets:
-            for term in one.get("products") or []:
-                for entry in _catalogue.select(self.catalogue, [term]):
-                    base = _ruleset.rule_name(entry["name"])
-                    self._declare(base, str(entry["product"]), entry["name"], str(term))
-            for service in one.get("services") or []:
+            for term in _sets.name_list(one.get("products"), "products"):
+                for identifier in self.catalogue.resolve_all([term]):
+                    for entry in self.catalogue.of_product(identifier, members=True):
+                        name = entry["name"]["en"]
+                        self._declare(_ruleset.rule_name(name), str(entry["product"]), name, str(term))
+            for service in _sets.name_list(one.get("services"), "services"):
                 base = _ruleset.rule_name(str(service))
                 self._declare(base, f"service:{service}", str(service), str(service))
-                keys = {
-                    (entry["product"], entry["port"], entry["protocol"])
-                    for entry in _catalogue.select(self.catalogue, None, service=str(service))
-                }
-                self.entries[base] = [entry for entry in self.catalogue.entries if _entry_key(entry) in keys]
-        rules, _silent = _ruleset.compile_sets(self.catalogue, sets, defaults)
-        self.wanted = {rule.key: rule for rule in map(Rule.from_dict, rules)}
+        compiled = _sets.compile_sets(self.catalogue, sets, defaults)
+        for entry in compiled.entries:
+            self.entries.setdefault(_ruleset.rule_name(entry["name"]["en"]), []).append(entry)
+        self.wanted = {rule.key: rule for rule in map(Rule.from_dict, compiled.rules)}
 
     def _declare(self, base: str, column: str, name: str, term: str) -> None:
         self.columns.setdefault(base, (column, name))
@@ -415,10 +415,6 @@ def _operation(value: Any) -> dict[str, Any]:
     }
 
 
-def _entry_key(entry: Entry) -> tuple[str | None, str, str]:
-    return entry["product"], entry["port"], entry["protocol"]
-
-
 def _used(entry: Entry, rule: Rule, whole: bool) -> bool:
     """Say whether an entry is in a rule (or, not whole, shares a port with it) in the rule's direction."""
     if entry["direction"] not in (_ruleset.use_of(rule.direction), "both"):
@@ -426,6 +422,9 @@ def _used(entry: Entry, rule: Rule, whole: bool) -> bool:
     if rule.direction == "forward" and not _ruleset.forwarded(entry, rule.destinations):
         return False
     first, last = entry["first"], entry["last"]
+    if first is None:
+        # The host put its own range in the place of the word, and which range that is it alone knows.
+        return whole and bool(rule.tcp if entry["protocol"] == "tcp" else rule.udp)
     ranges = rule.tcp if entry["protocol"] == "tcp" else rule.udp
     if whole:
         return _ports.covers(ranges, (first, last))

@@ -15,6 +15,7 @@ from typing import Any
 
 # Relative, because tools/ load this folder as a package of its own: there the collection need not be installed.
 from ._names import nearest, normalise
+from ._port_words import HOST_EPHEMERAL, SITE_PORT
 
 FORMAT = 1
 LANGUAGES = ("en", "nl")
@@ -56,7 +57,7 @@ def extend(data: Mapping[str, Any], addition: Mapping[str, Any]) -> dict[str, An
     if problems:
         raise ContradictionError(problems)
     extended = {
-        "format": data["format"],
+        **data,
         "edition": data["edition"] or addition["edition"],
         "products": dict(sorted(products.items())),
         "index": dict(sorted(index.items())),
@@ -65,6 +66,21 @@ def extend(data: Mapping[str, Any], addition: Mapping[str, Any]) -> dict[str, An
     if known:
         extended["editions"] = [*known, addition["edition"]]
     return extended
+
+
+def with_everyday(data: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge everyday names into a catalogue, for those who add to them.
+
+    :param names: in the form of practice.json, whose names are none of the catalogue's.
+    """
+    return {
+        **names,
+        **data,
+        "products": {**data["products"], **names["products"]},
+        "index": {**data["index"], **names["index"]},
+        "entries": [*data["entries"], *names["entries"]],
+        "editions": [*data.get("editions", [data["edition"]]), names["edition"]],
+    }
 
 
 def wanted(rows: list[Any]) -> dict[Key, str]:
@@ -104,6 +120,9 @@ def _judgements(traffic: Mapping[str, Any], problems: list[Problem]) -> dict[Key
     for key, group, place in judged(traffic):
         if key in found:
             problems.append((place, f"{key[1]}/{key[2]} of {whose(key[0])} is judged twice"))
+        sides = [side["id"] for side in group.get("sides", ())]
+        for side in {side for side in sides if sides.count(side) > 1}:
+            problems.append((place, f"{key[1]}/{key[2]} of {whose(key[0])} has the side {side} twice"))
         found[key] = group, place
     return found
 
@@ -202,8 +221,10 @@ def _add_rows(
     seen = {_key(entry) for entry in entries}
     for number, row in enumerate(addition.get("rows", ())):
         first, last = _bounds(row["port"])
-        if first > last or row["port"] == f"{first}-{first}":
+        if first is not None and last is not None and (first > last or row["port"] == f"{first}-{first}"):
             problems.append((f"rows[{number}].port", f"{row['port']}: a range runs from a lower to a higher port"))
+        if row["port"] == SITE_PORT and "example" not in row:
+            problems.append((f"rows[{number}].port", "a port that the site chooses needs an example for the message"))
         service = row.get("service") and _both(row["service"])
         name = dict.fromkeys(LANGUAGES, row["label"]) if row.get("label") else service
         if not row["used_by"] and not name:
@@ -237,12 +258,10 @@ def _add_rows(
                             "rfc": rfc if rfc is None else int(rfc),
                             "detail": detail and _both(detail),
                             "nested": nested,
-                            "direction": judgement["direction"],
-                            "scope": judgement["scope"],
                             "legacy": row.get("legacy", False),
                             "edition": addition["edition"]["id"],
-                            "reason": judgement["reason"],
-                            "source": judgement.get("source") or row.get("source"),
+                            **{key: row[key] for key in ("class", "example", "optional") if key in row},
+                            **_judgement(judgement, row.get("source")),
                         }
                     )
                 seen.add(key)
@@ -261,12 +280,9 @@ def _judge_anew(
         product, port, protocol = key
         if key in places:
             entries[places[key]] = {
-                **entries[places[key]],
-                "direction": judgement["direction"],
-                "scope": judgement["scope"],
+                **{name: value for name, value in entries[places[key]].items() if name not in ("sides", "obsolete")},
                 "edition": edition,
-                "reason": judgement["reason"],
-                "source": judgement.get("source"),
+                **_judgement(judgement, None),
             }
         elif product and product not in products:
             problems.append((place, _unknown(product, products, {})))
@@ -274,6 +290,20 @@ def _judge_anew(
             own = ", ".join(f"{other[1]}/{other[2]}" for other in places if other[0] == product)
             why = f"{port}/{protocol} of {whose(product)} has no row" + (f"; there are {own}" if own else "")
             problems.append((place, why))
+
+
+def _judgement(judgement: Mapping[str, Any], source: str | None) -> dict[str, Any]:
+    """Return what a judgement says of an entry.
+
+    :param source: the source of the entry's row, for a judgement without one of its own.
+    """
+    return {
+        "direction": judgement["direction"],
+        "scope": judgement["scope"],
+        "reason": judgement["reason"],
+        "source": judgement.get("source") or source,
+        **{key: judgement[key] for key in ("sides", "obsolete") if key in judgement},
+    }
 
 
 def _settle(
@@ -315,7 +345,10 @@ def _key(entry: Mapping[str, Any]) -> Key:
     return entry["product"] or "", entry["port"], entry["protocol"]
 
 
-def _bounds(port: str) -> tuple[int, int]:
+def _bounds(port: str) -> tuple[int, int] | tuple[None, None]:
+    """Return the first and the last port of a row; nothing for a word."""
+    if port in (HOST_EPHEMERAL, SITE_PORT):
+        return None, None
     first, _hyphen, last = port.partition("-")
     return int(first), int(last or first)
 

@@ -67,13 +67,13 @@ def expand(destinations: Any, users: Iterable[tuple[str | None, str]]) -> Any:
     """
     if not isinstance(destinations, (list, tuple)):
         return destinations
+    data = _load()
     found: list[Any] = []
     for value in destinations:
         word = _word(value)
         if word is None:
             found.append(value)
             continue
-        data = _load()
         for product, name in users:
             if product not in data["products"][word]:
                 raise CatalogueError(
@@ -94,7 +94,7 @@ def warnings(lists: Iterable[Any], addresses: Sequence[str] | None = None) -> li
     lacking: dict[str, None] = {}
     for destinations in lists:
         given = destinations if isinstance(destinations, (list, tuple)) else ()
-        if all(_rules.version(str(network)) == 4 for network in expand(given, ())):
+        if given and all(_rules.version(str(network)) == 4 for network in expand(given, ())):
             lacking.update(dict.fromkeys(word for word in map(_word, given) if word))
     return [
         f"destinations names '{word}', for which Apple publishes IPv4 networks alone: nothing is allowed over IPv6; "

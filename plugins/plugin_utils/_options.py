@@ -18,7 +18,7 @@ from ansible_collections.netports.apple.plugins.plugin_utils._names import neare
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "protocol": _catalogue.PROTOCOLS,
-    "direction": _catalogue.DIRECTIONS,
+    "direction": (*_catalogue.DIRECTIONS, "both"),
     "scope": _catalogue.SCOPES,
     "language": _catalogue.LANGUAGES,
     "family": _networks.FAMILIES,
@@ -57,23 +57,24 @@ def check_known(given: Iterable[str], known: Sequence[str]) -> None:
 def check_keywords(given: Iterable[str], known: Sequence[str]) -> None:
     """Refuse keywords of a lookup that are no options.
 
-    :raises CatalogueError: as L(check_known).
+    :raises CatalogueError: as :func:`check_known`.
     """
     # with_ gives every lookup a wantlist, up to ansible-core 2.18.
     check_known([key for key in given if key != "wantlist"], known)
 
 
 def check_choice(name: str, value: Any) -> str | None:
-    """Check an option that has few values; ``None`` is "not given".
+    """Check an option that has few values; case does not matter, and ``None`` is "not given".
 
     :raises CatalogueError: another value.
     """
     if value is None:
         return None
     choices = _CHOICES[name]
-    if not isinstance(value, str) or value not in choices:
+    found = {choice.casefold(): choice for choice in choices}.get(value.casefold()) if isinstance(value, str) else None
+    if found is None:
         raise CatalogueError(f"{name} {value!r} is not one of {', '.join(choices)}")
-    return str(value)
+    return found
 
 
 def check_bool(name: str, value: Any) -> bool:
@@ -99,10 +100,26 @@ def check_port(value: Any) -> int | None:
     try:
         first, last = _ports.parse(value)
     except ValueError as error:
-        raise CatalogueError(str(error)) from error
+        raise CatalogueError(str(error)) from None
     if first != last:
         raise CatalogueError(f"port {value!r} is a range: give one number, and get the entries that cover it")
     return first
+
+
+def check_range(value: Any) -> _ports.PortRange | None:
+    """Check a port or a range of ports; ``None`` is "not given".
+
+    :raises CatalogueError: neither, or not between 1 and 65535.
+    """
+    if value is None:
+        return None
+    try:
+        found = _ports.parse(value)
+    except ValueError as error:
+        raise CatalogueError(str(error)) from None
+    if found == _ports.HOST_EPHEMERAL:
+        raise CatalogueError(f"port {value!r} has no number here: a host alone knows its own range")
+    return found
 
 
 def check_text(name: str, value: Any) -> str | None:
@@ -118,7 +135,7 @@ def check_text(name: str, value: Any) -> str | None:
 
 
 def check_paths(value: Iterable[Any]) -> list[str]:
-    """Check the paths of a site's own catalogue files; C(~) is the home folder.
+    """Check the paths of a site's own catalogue files; ``~`` is the home folder.
 
     :raises CatalogueError: one that is no path.
     """
@@ -150,19 +167,31 @@ def check_terms(terms: Any) -> list[Any] | None:
 
 
 def selection(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of C(_catalogue.select), from checked values of the lookup's options.
+    """The keyword arguments of :func:`_catalogue.select`, from checked values of the lookup's options.
 
     :raises CatalogueError: a value that an option cannot have.
     """
     return {
         "protocol": check_choice("protocol", options.get("protocol")),
-        "port": check_port(options.get("port")),
+        "port": check_range(options.get("port")),
         "service": check_text("service", options.get("service")),
         "direction": check_choice("direction", options.get("direction")),
         "scope": check_choice("scope", options.get("scope")),
         "members": check_bool("members", options.get("members", True)),
         "language": check_choice("language", options.get("language")) or "en",
+        "side": check_side(options.get("side")),
+        "ports": options.get("ports"),
+        "obsolete": None if options.get("obsolete") is None else check_bool("obsolete", options["obsolete"]),
     }
+
+
+def check_side(value: Any) -> str | None:
+    """Check the form of a side's id; ``None`` is "not given".
+
+    :raises CatalogueError: not a text, or an empty one.
+    """
+    side = check_text("side", value)
+    return side and side.strip().casefold()
 
 
 def catalogue(lookup: Any, variables: dict[str, Any] | None, options: Mapping[str, Any]) -> Catalogue:
@@ -177,6 +206,17 @@ def catalogue(lookup: Any, variables: dict[str, Any] | None, options: Mapping[st
     lookup.set_options(var_options=variables, direct=given)
     paths = check_paths(lookup.get_option("catalogues"))
     return _catalogue.load([_found(lookup, path) for path in paths], lookup.get_option("supplement"))
+
+
+def decided(lookup: Any, options: Mapping[str, Any]) -> bool:
+    """Say whether somebody chose to have the supplement or to do without it.
+
+    :param lookup: a lookup plugin that :func:`catalogue` was asked for.
+    """
+    if options.get("supplement") is not None:
+        return True
+    _value, origin = lookup.get_option_and_origin("supplement")
+    return str(origin) != "default"
 
 
 def _found(lookup: Any, path: str) -> str:

@@ -13,17 +13,12 @@ from typing import Any
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
-from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _networks, _options
-from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue, Entry
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _networks, _options, _sides
+from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Entry
 from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 
 # Private (RFC 1918, RFC 4193) and link-local (RFC 3927, RFC 4291) networks.
 LOCAL_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
-
-SET_KEYS = (
-    *("products", "services", "directions", "sources", "local_networks", "destinations"),
-    *("interface", "out_interface"),
-)
 
 # A rule name takes 48 characters, and " local" may come behind it.
 _NAME_LENGTH = 42
@@ -36,11 +31,6 @@ _CHOICES = {
 }
 
 
-def prepare() -> None:
-    """Read the collection's own catalogue ahead of the first question."""
-    _catalogue.load()
-
-
 def rules(
     entries: Any,
     directions: Any = None,
@@ -49,7 +39,9 @@ def rules(
     destinations: Any = None,
     interface: Any = None,
     out_interface: Any = None,
-) -> tuple[list[dict[str, Any]], dict[str, bool]]:
+    obsolete: Any = None,
+    prefix: str = "",
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Turn entries into rules: a product's ports of one direction, merged to the fewest ranges.
 
     :param entries: what the lookup ``ports`` returns, not merged.
@@ -61,27 +53,31 @@ def rules(
     :param destinations: where packets may go; unset, anywhere. The words of ``_networks`` stand for Apple's networks.
     :param interface: the interface; unset, every one. What is forwarded comes in by it.
     :param out_interface: the interface that forwarded packets leave by, for forward rules alone; unset, every one.
-    :returns: rules as plain dicts, and the names of what has no rule in the directions asked for, each with whether
-        it only has local entries that nothing was forwarded of.
+    :param obsolete: whether to have rules for ports on which Apple no longer answers; no when unset.
+    :param prefix: what stands before the names of these options where they were given, for messages.
+    :returns: rules as plain dicts, and the names of what has no rule in the directions asked for, each with why:
+        ``unused``, ``local`` (nothing local is forwarded) or ``obsolete``.
     :raises RuleError: a value that no rule may have.
     :raises CatalogueError: ``entries`` are not entries, or Apple publishes no such networks for one of them.
     """
-    wanted = _directions(directions)
-    given = None if sources is None else _network_list(sources, "sources")
+    wanted = check_directions(directions, f"{prefix}directions")
+    dead = _options.check_bool(f"{prefix}obsolete", False if obsolete is None else obsolete)
+    given = None if sources is None else _network_list(sources, f"{prefix}sources")
     groups = _grouped(entries)
     users = [(entry.get("product"), str(entry["name"])) for own in groups.values() for entry in own]
     destinations = _networks.expand(destinations, users)
-    local = _network_list(LOCAL_NETWORKS if local_networks is None else local_networks, "local_networks")
+    local = _network_list(LOCAL_NETWORKS if local_networks is None else local_networks, f"{prefix}local_networks")
     shared = {
-        "destinations": () if destinations is None else _network_list(destinations, "destinations"),
+        "destinations": () if destinations is None else _network_list(destinations, f"{prefix}destinations"),
         "interface": _rules.check_interface(interface),
     }
     leaving = {**shared, "out_interface": _rules.check_interface(out_interface)}
     made: list[Rule] = []
-    silent: dict[str, bool] = {}
-    for name, own in groups.items():
+    silent: dict[str, str] = {}
+    for name, group in groups.items():
         before = len(made)
         kept = False
+        own = _sides.without_obsolete(group, dead)
         for direction in wanted:
             used = [entry for entry in own if entry["direction"] in (use_of(direction), "both")]
             if direction == "out":
@@ -99,53 +95,9 @@ def rules(
                 # Two rules of one direction need two names in the firewall; ports decide which is which.
                 made.extend(_rule(f"{name} local" if far else name, direction, near, local, shared))
         if len(made) == before:
-            silent[name] = kept
+            silent[name] = "local" if kept else "unused" if own else "obsolete"
     # The same checks as on the host, before anything travels.
     return [Rule.from_dict(rule.to_dict()).to_dict() for rule in _rules.normalise(made)], silent
-
-
-def compile_sets(
-    catalogue: Catalogue, sets: Sequence[Any], defaults: Any = None
-) -> tuple[list[dict[str, Any]], dict[str, bool]]:
-    """Turn sets of products and services into the rules of one ruleset.
-
-    :param sets: mappings with the keys SET_KEYS, of which ``products`` or ``services`` has to name something.
-    :param defaults: a mapping with values for the keys that a set does not have.
-    :returns: as L(rules).
-    :raises RuleError: a value that no rule may have.
-    :raises CatalogueError: a set without products and services, an unknown product or service.
-    """
-    if not sets:
-        raise CatalogueError(
-            "there is no product to allow: name some (host_firewall_products, host_firewall_services or "
-            "host_firewall_rules), or remove the ruleset (host_firewall_state: absent)"
-        )
-    made: list[Rule] = []
-    silent: dict[str, bool] = {}
-    for given in sets:
-        if not isinstance(given, Mapping) or not isinstance(defaults or {}, Mapping):
-            wrong = given if not isinstance(given, Mapping) else defaults
-            raise CatalogueError(f"{wrong!r} is not a set of products: give a mapping with products or services")
-        _options.check_known([str(key) for key in (*given, *(defaults or {}))], SET_KEYS)
-        one = {**(defaults or {}), **given}
-        products = _name_list(one.get("products"), "products")
-        services = _name_list(one.get("services"), "services")
-        if not products and not services:
-            raise CatalogueError("a set names neither products nor services: name what its rules are for")
-        entries = _catalogue.select(catalogue, products) if products else []
-        for service in services:
-            text = _options.check_text("service", service)
-            if text is None:
-                # It would select every row.
-                raise CatalogueError("services names None: give the label or the name of a service")
-            entries += [
-                {**entry, "product": None, "name": text} for entry in _catalogue.select(catalogue, None, service=text)
-            ]
-        found, without = rules(entries, *(one.get(key) for key in SET_KEYS[2:]))
-        made += [Rule.from_dict(rule) for rule in found]
-        for name, kept in without.items():
-            silent[name] = kept or silent.get(name, False)
-    return [rule.to_dict() for rule in _rules.normalise(made)], silent
 
 
 def use_of(direction: str) -> str:
@@ -156,27 +108,6 @@ def use_of(direction: str) -> str:
 def forwarded(entry: Mapping[str, Any], destinations: Sequence[str]) -> bool:
     """Say whether a gateway forwards an entry that devices use outward: what is local, to named networks alone."""
     return bool(destinations) or entry["scope"] != "local"
-
-
-def silence(silent: Mapping[str, bool]) -> list[str]:
-    """The warnings for products that have no rule in the directions asked for.
-
-    :param silent: what L(rules) returns.
-    """
-    warnings = []
-    unused = [name for name, kept in silent.items() if not kept]
-    local = [name for name, kept in silent.items() if kept]
-    if unused:
-        warnings.append(
-            f"no rule for {', '.join(unused)}: not used in the directions asked for, so that nothing is opened for "
-            f"{'it' if len(unused) == 1 else 'them'}"
-        )
-    if local:
-        warnings.append(
-            f"no rule for {', '.join(local)}: connects to local networks alone, and what is local is forwarded only to "
-            f"networks that destinations names, so that nothing is opened for {'it' if len(local) == 1 else 'them'}"
-        )
-    return warnings
 
 
 def rule_name(name: str) -> str:
@@ -198,13 +129,48 @@ def rule_name(name: str) -> str:
     return plain
 
 
-def _directions(value: Any) -> list[str]:
+def silence(silent: Mapping[str, str]) -> list[str]:
+    """The warnings for products that have no rule in the directions asked for.
+
+    :param silent: what :func:`rules` returns.
+    """
+    warnings = []
+    unused, local, dead = (
+        [name for name, why in silent.items() if why == reason] for reason in ("unused", "local", "obsolete")
+    )
+    if unused:
+        warnings.append(
+            f"no rule for {', '.join(unused)}: not used in the directions asked for, so that nothing is opened for "
+            f"{'it' if len(unused) == 1 else 'them'}"
+        )
+    if local:
+        warnings.append(
+            f"no rule for {', '.join(local)}: connects to local networks alone, and what is local is forwarded only to "
+            f"networks that destinations names, so that nothing is opened for {'it' if len(local) == 1 else 'them'}"
+        )
+    if dead:
+        warnings.append(
+            f"no rule for {', '.join(dead)}: Apple no longer answers on the ports; obsolete: true opens them all the same"
+        )
+    return warnings
+
+
+def check_directions(value: Any, what: str = "directions") -> list[str]:
+    """Check the directions that are asked for; unset, ``in`` and ``out``.
+
+    :raises CatalogueError: one that is none, or no list.
+    """
     if value is None:
         return list(_catalogue.DIRECTIONS)
     given = [value] if isinstance(value, str) else value
-    if not isinstance(given, (list, tuple)) or not given or not all(one in _rules.DIRECTIONS for one in given):
-        raise CatalogueError(f"directions is {value!r}: give a list of 'in', 'out' and 'forward'")
-    return [direction for direction in _rules.DIRECTIONS if direction in given]
+    asked = (
+        [way.casefold() if isinstance(way, str) else way for way in given] if isinstance(given, (list, tuple)) else []
+    )
+    if not asked or not all(way in (*_rules.DIRECTIONS, "both") for way in asked):
+        raise CatalogueError(f"{what} is {value!r}: give a list of 'in', 'out' and 'forward'")
+    if "both" in asked:
+        asked += _catalogue.DIRECTIONS
+    return [direction for direction in _rules.DIRECTIONS if direction in asked]
 
 
 def _network_list(value: Any, what: str) -> tuple[str, ...]:
@@ -212,14 +178,6 @@ def _network_list(value: Any, what: str) -> tuple[str, ...]:
         # Left empty by mistake, it would open to everybody.
         raise RuleError(f"{what} is an empty list: leave it unset, or give ['any'] for anywhere")
     return _rules.networks(value, what)
-
-
-def _name_list(value: Any, what: str) -> Sequence[Any]:
-    if value is None:
-        return ()
-    if isinstance(value, str) or not isinstance(value, (list, tuple)):
-        raise CatalogueError(f"{what} is {value!r}: give a list of names")
-    return value
 
 
 def _grouped(entries: Any) -> dict[str, list[Entry]]:
@@ -250,11 +208,21 @@ def _rule(
     if not entries:
         return []
     ports = {
-        protocol: tuple(
-            _ports.merge(
-                _ports.parse(f"{entry['first']}-{entry['last']}") for entry in entries if entry["protocol"] == protocol
-            )
-        )
+        protocol: tuple(_ports.merge(_port_range(entry) for entry in entries if entry["protocol"] == protocol))
         for protocol in _catalogue.PROTOCOLS
     }
     return [Rule(name, direction, ports["tcp"], ports["udp"], sources, **shared)]
+
+
+def _port_range(entry: Entry) -> _ports.PortRange:
+    """The ports of an entry.
+
+    :raises CatalogueError: a port that the site chooses, of which the number is missing.
+    """
+    if entry["first"] is not None:
+        return _ports.parse(f"{entry['first']}-{entry['last']}")
+    if entry.get("port") != _ports.HOST_EPHEMERAL_WORD:
+        raise CatalogueError(
+            f"first {_ports.shown(entry['first'])} and last {_ports.shown(entry['last'])} of {entry['name']!r} are no ports"
+        )
+    return _ports.HOST_EPHEMERAL

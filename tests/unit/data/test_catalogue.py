@@ -37,6 +37,7 @@ normalise: Callable[[str], str] = load_by_path("names", ROOT / "plugins" / "plug
 FACTS: dict[str, Any] = yaml.safe_load((DATA / "apple_ports.yml").read_text(encoding="utf-8"))
 TRAFFIC: dict[str, Any] = yaml.safe_load((DATA / "traffic.yml").read_text(encoding="utf-8"))
 SUPPLEMENT: dict[str, Any] = yaml.safe_load((DATA / "supplement.yml").read_text(encoding="utf-8"))
+PRACTICE: dict[str, Any] = yaml.safe_load((DATA / "practice.yml").read_text(encoding="utf-8"))
 CATALOGUE: dict[str, Any] = json.loads((DATA / "catalogue.json").read_text(encoding="utf-8"))
 PRODUCTS: dict[str, Any] = {product["id"]: product for product in FACTS["products"]}
 # The schema of the audit is not of data that people write: tests/unit/audit holds reports to it.
@@ -83,12 +84,14 @@ def test_schema_is_a_schema(name: str) -> None:
 
 
 def test_every_schema_is_known() -> None:
-    names = ["apple_ports", "hosts", "networks", "site", "supplement", "traffic"]
+    names = ["apple_ports", "hosts", "networks", "practice", "site", "supplement", "traffic"]
     assert list(SCHEMAS) == [f"{name}.schema.json" for name in names]
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("apple_ports", FACTS), ("traffic", TRAFFIC), ("supplement", SUPPLEMENT), ("site", SUPPLEMENT)]
+    ("name", "value"),
+    [("apple_ports", FACTS), ("traffic", TRAFFIC), ("supplement", SUPPLEMENT), ("site", SUPPLEMENT)]
+    + [("practice", PRACTICE), ("site", {key: PRACTICE[key] for key in ("edition", "products", "rows", "traffic")})],
 )
 def test_data_hold_to_their_schema(name: str, value: Any) -> None:
     assert schema_errors(f"{name}.schema.json", value) == []
@@ -120,13 +123,19 @@ def test_schema_leaves_nothing_open(name: str) -> None:
 
 def test_schemas_agree_on_what_they_share() -> None:
     site = SCHEMAS["site.schema.json"]["$defs"]
-    looser = {"detail", "names", "row", "service"}  # a site may leave out Dutch names and what is null
+    # A site may leave out Dutch names and what is null, and its ports may be words.
+    looser = {"detail", "names", "row", "service", "port", "pair"}
     for name in ("apple_ports.schema.json", "traffic.schema.json", "supplement.schema.json"):
         shared = SCHEMAS[name]["$defs"]
         assert shared.keys() <= site.keys() | {"page"}
         assert {key: shared[key] for key in shared.keys() - looser - {"page"}} == {
             key: site[key] for key in shared.keys() - looser - {"page"}
         }
+    practice = SCHEMAS["practice.schema.json"]["$defs"]
+    stricter = {"detail", "names", "row", "service", "product", "traffic"}
+    both = practice.keys() & site.keys() - stricter
+    assert both >= {"port", "pair", "class", "judgement", "side", "obsolete"}
+    assert {key: practice[key] for key in both} == {key: site[key] for key in both}
     assert site["traffic"]["properties"] == SCHEMAS["traffic.schema.json"]["properties"]
 
 
@@ -309,7 +318,10 @@ def test_members_and_families_agree() -> None:
 
 def test_nested_only() -> None:
     nested_only = {name for name, product in CATALOGUE["products"].items() if product["nested_only"]}
-    assert nested_only == {"xcode", "contacts", "bookmarks", "find-my-iphone", "find-my-friends", "documents"}
+    assert nested_only == {
+        *("xcode", "contacts", "bookmarks", "find-my-iphone", "find-my-friends", "documents"),
+        "apple-developer-registration",
+    }
     for name, product in CATALOGUE["products"].items():
         found = [entry["nested"] for entry in entries(name)]
         assert product["nested_only"] == (bool(found) and all(found))
@@ -328,15 +340,16 @@ def test_entries_are_complete_and_in_the_articles_order() -> None:
         "rfc",
         "detail",
         "nested",
-        "direction",
-        "scope",
         "legacy",
         "edition",
+        "direction",
+        "scope",
         "reason",
         "source",
     ]
     order = [row["port"] for row in FACTS["rows"]]
-    assert all(list(entry) == keys for entry in CATALOGUE["entries"])
+    seldom = ("sides", "obsolete")
+    assert all([key for key in entry if key not in seldom] == keys for entry in CATALOGUE["entries"])
     positions = [order.index(entry["port"]) for entry in CATALOGUE["entries"]]
     assert positions == sorted(positions) and set(positions) == set(range(56))
     assert all(entry["name"].keys() == {"en", "nl"} for entry in CATALOGUE["entries"])
@@ -345,13 +358,18 @@ def test_entries_are_complete_and_in_the_articles_order() -> None:
     assert set(once.values()) == {1}
 
 
-def test_roles_differ_and_one_is_the_judgement() -> None:
-    groups = [group for groups in TRAFFIC["products"].values() for group in groups] + TRAFFIC["rows_without_product"]
+def test_sides_say_no_more_than_the_judgement() -> None:
+    """A side narrows a judgement, or turns it round: a server's port is a client's outward."""
+    judgements = [*TRAFFIC["products"].values(), *PRACTICE["traffic"]["products"].values()]
+    groups = [group for groups in judgements for group in groups] + TRAFFIC["rows_without_product"]
+    assert sum("sides" in group for group in groups) > 30
     for group in groups:
-        directions = {role["direction"] for role in group.get("roles", [])}
+        directions = {side["direction"] for side in group.get("sides", [])}
         if directions:
-            assert directions in ({"in", "out"}, {"both"}), group
-            assert group["direction"] == "both" or group["direction"] in directions
+            assert group["direction"] == "both" or group["direction"] in directions, group
+        for side in group.get("sides", []):
+            assert side["direction"] == "out" or side["scope"] == "local" or group["scope"] == "internet", group
+            assert side["id"] in ("server", "client", "device", "provider", "gateway")
 
 
 # --- What it means ----------------------------------------------------------------------------------------------------
@@ -561,8 +579,8 @@ def repeat_row(facts: Any, traffic: Any) -> None:
         ),
         (turn_range, "apple_ports.yml, rows[55].port: 65535-49152: a range runs from a lower to a higher port"),
         (name_stranger, "apple_ports.yml, rows[0].used_by[1].product: stranger is no product"),
-        (add_idle, "apple_ports.yml, products[72]: product idle is used by no row and has no members"),
-        (add_twice, "apple_ports.yml, products[72].id: product xcode-server is defined twice"),
+        (add_idle, "apple_ports.yml, products[73]: product idle is used by no row and has no members"),
+        (add_twice, "apple_ports.yml, products[73].id: product xcode-server is defined twice"),
         (share_alias, 'apple_ports.yml, products[4].name.en: "FaceTime" is a name of both xcode-server and facetime'),
         (
             repeat_alias,
@@ -606,6 +624,7 @@ def test_check_sees_a_stale_catalogue(tmp_path: Path, monkeypatch: pytest.Monkey
     stale = tmp_path / "catalogue.json"
     monkeypatch.setattr(tool, "CATALOGUE", stale)
     monkeypatch.setattr(tool, "SUPPLEMENT_JSON", tmp_path / "supplement.json")
+    monkeypatch.setattr(tool, "PRACTICE_JSON", tmp_path / "practice.json")
     assert tool.main(["--check"]) == 1
     assert tool.main([]) == 0
     assert tool.main(["--check"]) == 0

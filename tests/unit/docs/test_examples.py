@@ -43,8 +43,8 @@ from ansible.vars.manager import VariableManager
 from matrix import plays
 
 import hosts
+from ansible_collections.netports.apple.plugins.doc_fragments import catalogues
 from ansible_collections.netports.apple.plugins.filter.audit import audit_changes
-from ansible_collections.netports.apple.plugins.lookup import ports
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
@@ -404,7 +404,8 @@ def test_what_make_try_prints(example: Example, runner: Callable[[Path], Runner]
     printed: set[str] = set()
     named = re.findall(r"host_firewall_products: \[(.+)\]|make try PRODUCTS=\"(.+)\"", page)
     for products in ("".join(groups).split(", ") for groups in named):
-        wanted = runner(example.page).wanted({"host_firewall_products": products})
+        given = {"host_firewall_products": products, "host_firewall_supplement": False}
+        wanted = runner(example.page).wanted(given)
         printed.update(audit_changes([{"action": "add", "rule": rule} for rule in wanted]))
         rules = [Rule.from_dict(rule) for rule in wanted]
         tried = [replace(one, seen=one.expected) for one in trial_ports.attempts(rules, places)]
@@ -489,7 +490,7 @@ def test_what_make_apply_and_make_try_take_is_passed_as_it_was_typed() -> None:
 def test_settings(example: Example) -> None:
     parser = configparser.ConfigParser()
     parser.read_string(example.text)
-    options = yaml.safe_load(ports.DOCUMENTATION)["options"].values()
+    options = yaml.safe_load(catalogues.ModuleDocFragment.DOCUMENTATION)["options"].values()
     settings = {(ini["section"], ini["key"]) for option in options for ini in option.get("ini", [])}
     assert {(section, key) for section in parser.sections() for key in parser[section]} <= settings
 

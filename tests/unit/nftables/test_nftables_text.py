@@ -18,7 +18,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls import r
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import kernel, model, text
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import Part, Target
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
-from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _ruleset
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _sets
 
 PORTS = st.integers(1, 65535)
 RANGES = st.one_of(PORTS.map(lambda port: (port, port)), st.tuples(PORTS, PORTS).map(lambda two: (min(two), max(two))))
@@ -118,8 +118,8 @@ def test_all_products_pass_nft(nft: list[str]) -> None:
     catalogue = _catalogue.load()
     products = sorted(catalogue.products)
     declared = [{"products": products, "directions": ["in", "out", "forward"]}]
-    compiled, _silent = _ruleset.compile_sets(catalogue, declared, {"local_networks": ["10.0.0.0/8", "fd00::/8"]})
-    made = [Rule.from_dict(rule) for rule in compiled]
+    compiled = _sets.compile_sets(catalogue, declared, {"local_networks": ["10.0.0.0/8", "fd00::/8"]})
+    made = [Rule.from_dict(rule) for rule in compiled.rules]
     rendered = registry.load("nftables").render(made, "apple")
     (written,) = rendered.values()
     assert len(made) > 60 and written.count("accept comment") >= len(made)

@@ -50,15 +50,27 @@ def test_stale_page_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_products_page_has_every_product_and_entry() -> None:
     catalogue = _catalogue.load(supplement=True)
-    first, *others = tables(PRODUCTS)
-    assert len(first) == len(catalogue.products)
+    entries = [*catalogue.entries, *catalogue.everyday()["entries"]]
+    first, usual, ports, *others = tables(PRODUCTS)
+    assert len(first) + len(usual) == len(catalogue.products)
     assert set(re.findall(r"^## (.+)$", PRODUCTS, re.MULTILINE)) == {
         *(product["name"]["en"] for product in catalogue.products.values()),
-        "Rows without a product",
+        *("Rows without a product", "Everyday names", "Ports"),
     }
     listed = sum(len(cells[0].split(", ")) for table in others[:-1] for cells in table) + len(others[-1])
-    assert listed == len(catalogue.entries)
-    assert all(entry["reason"].replace("|", "\\|") in PRODUCTS for entry in catalogue.entries)
+    assert listed == len(entries)
+    assert all(entry["reason"].replace("|", "\\|") in PRODUCTS for entry in entries)
+    assert len(ports) == len({(entry["port"], entry["protocol"]) for entry in entries})
+
+
+def test_index_by_port_names_who_uses_a_port_which_way() -> None:
+    found = {cells[0]: cells[1:] for cells in tables(PRODUCTS)[2]}
+    assert found["137/udp"] == ["`netbios-ns`", "`netbios-ns`"]
+    assert "[File Sharing](#file-sharing)" in found["548/tcp"][0] and found["548/tcp"][1] == ""
+    assert (
+        "[AirPlay](#airplay) †" in found["7000/tcp"][0]
+        and "[AirPlay receiver](#airplay-receiver)" in found["7000/tcp"][0]
+    )
 
 
 def test_links_within_the_page_lead_somewhere() -> None:
@@ -70,6 +82,7 @@ def test_products_page_tells_ways_apart() -> None:
     first = {cells[0].split("]")[0].strip("["): cells[1:] for cells in tables(PRODUCTS)[0]}
     assert first["iCloud"][0] == "" and "443/udp †" in first["iCloud"][1]
     assert first["File Sharing"] == ["139/tcp local, 548/tcp local", ""]
+    assert "2195/tcp (obsolete)" in first["Push Notifications"][1]
     assert first["FaceTime"][0] == "3478-3497/udp, 16384-16387/udp, 16393-16402/udp"
 
 

@@ -25,6 +25,7 @@ from ansible_collections.netports.apple.plugins.plugin_utils import (
     _catalogue,
     _catalogue_merge,
     _catalogue_site,
+    _products,
     _strict_yaml,
 )
 from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
@@ -72,6 +73,11 @@ def test_entry_has_what_the_row_says(merged: Load, example: Any) -> None:
         "scope": "local",
         "legacy": False,
         "edition": "example-2026",
+        "reason": "The Macs of the office do so.",
+        "source": None,
+        "source_class": None,
+        "sides": [],
+        "obsolete": None,
     }
 
 
@@ -90,7 +96,7 @@ def test_row_without_product_is_found_by_its_label(merged: Load, example: Any) -
 
 def test_family_of_the_site_has_its_members(merged: Load, example: Any) -> None:
     catalogue = merged(example)
-    (suite,) = _catalogue.describe(catalogue, ["Example Suite"])
+    (suite,) = _products.describe(catalogue, ["Example Suite"])
     assert suite["members"] == ["example-chat"] and suite["in"]["tcp"] == ["8443-8444"]
     assert catalogue.products["example-chat"]["nested_only"] and not catalogue.products["example-sync"]["nested_only"]
 

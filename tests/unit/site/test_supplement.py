@@ -41,7 +41,9 @@ def pairs(entries: list[dict[str, Any]]) -> list[str]:
 def test_off_unless_asked_for() -> None:
     assert {entry["edition"] for entry in ask("ports")} == {"nl-2026"}
     assert ask("ports", supplement=False) == ask("ports", supplement="no") == ask("ports")
-    with pytest.raises(AnsibleError, match="'iCloud Private Relay' is not a product"):
+    with pytest.raises(
+        AnsibleError, match="'iCloud Private Relay' is in the supplement .*: switch it on with supplement=true"
+    ):
         ask("ports", "iCloud Private Relay")
 
 

@@ -44,7 +44,7 @@ def report(folder: Path, arguments: dict[str, Any], *words: str) -> dict[str, An
         },
         cwd=folder,
         capture_output=True,
-        timeout=600,
+        timeout=60,
         check=False,
     )
     (line,) = results.read_text().splitlines()

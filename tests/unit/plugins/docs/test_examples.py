@@ -130,6 +130,12 @@ SHOWN = {
     "Show the UDP ports of FaceTime as one line for a device's configuration": ["3478-3497,16384-16387,16393-16402"],
     "Show why port 5223 is open": ["FaceTime", "Push Notifications", "iCloud DAV Services"],
     "Show what a row without a product says, by its service": ["Secure LDAP", '"port": "636"'],
+    "Show what a host needs that is backed up to a Time Machine server": ['"port": "445"', '"direction": "out"'],
+    "Show why a HomeKit bridge needs its ports, of which the site chose one": ["21064/tcp: Home hubs", "5353/udp"],
+    "Show which types of service discovery a reflector between two networks has to pass on for AirPlay and AirPrint": [
+        "_airplay._tcp",
+        "_ipps._tcp",
+    ],
     "Show only what a host has to be reachable on, for a list from a variable": ["5900", "139", "548"],
     "Show the names of all products, as choices of a survey": ["AirPlay", "Xsan Filesystem Access"],
     "Show what belongs to the family iCloud": ["icloud-mail", "icloud-backup"],

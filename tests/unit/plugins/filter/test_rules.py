@@ -108,7 +108,7 @@ def test_ports_open_only_in_the_direction_in_which_they_are_used(ask: Ask) -> No
     """Over the whole catalogue: a rule has exactly the ports that its product uses that way."""
     for directions in (["in"], ["out"], ["in", "out"]):
         opened: dict[tuple[str, str, str], set[int]] = {}
-        for rule in rules(ask("ports"), directions=directions):
+        for rule in rules(ask("ports"), directions=directions, obsolete=True):
             name = rule["name"].removesuffix(" local")
             for protocol in ("tcp", "udp"):
                 opened.setdefault((name, rule["direction"], protocol), set()).update(numbers(rule[protocol]))
@@ -324,7 +324,8 @@ def test_names_of_which_nothing_is_left(name: str) -> None:
 def test_the_whole_catalogue_makes_valid_rules(
     ask: Ask, warnings: list[str], plain: Callable[[Any], bool], language: str, sources: Any
 ) -> None:
-    made = rules(ask("ports", language=language), sources=sources, destinations=["0.0.0.0/0", "::/0"], interface="eth0")
+    everywhere = {"sources": sources, "destinations": ["0.0.0.0/0", "::/0"], "interface": "eth0"}
+    made = rules(ask("ports", language=language), obsolete=True, **everywhere)
     assert warnings == [] and len(made) > 60
     for rule in made:
         assert Rule.from_dict(rule).to_dict() == rule
@@ -431,7 +432,9 @@ def test_entries_that_were_tampered_with(key: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [[], "", "both", ["both"], ["in", "both"], ["IN"], 5, True, {"in": 1}, [None], [["in"]], "in,out"], ids=str
+    "value",
+    [[], "", "inout", ["inout"], ["in", "sideways"], ["in", None], 5, True, {"in": 1}, [None], [["in"]], "in,out"],
+    ids=str,
 )
 def test_bad_directions(value: Any) -> None:
     assert f"directions is {value!r}: give a list of 'in', 'out' and 'forward'" in refused([entry()], directions=value)

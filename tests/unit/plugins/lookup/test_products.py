@@ -21,7 +21,8 @@ Ask = Callable[..., list[dict[str, Any]]]
 
 ROOT = Path(__file__).resolve().parents[4]
 PRODUCTS: dict[str, Any] = json.loads((ROOT / "data" / "catalogue.json").read_text(encoding="utf-8"))["products"]
-KEYS = ["id", "name", "names", "aliases", "family", "members", "in", "out"]
+KEYS = ["id", "name", "names", "aliases", "family", "members", "in", "out", "in_ranges", "out_ranges"]
+KEYS += ["sides", "site_port", "dns_sd"]
 
 
 def names(answer: list[dict[str, Any]]) -> list[str]:
@@ -49,20 +50,49 @@ def test_all_of_them_by_name(ask: Ask, plain: Callable[[Any], bool], language: s
 
 
 def test_every_product_is_used_in_some_direction(ask: Ask) -> None:
-    for product in ask("products"):
-        assert any(found for direction in ("in", "out") for found in product[direction].values())
+    for product in ask("products", everyday=True):
+        used = any(found for direction in ("in", "out") for found in product[direction].values())
+        assert used == (product["id"] != "feedback-service"), "Apple no longer answers on its port"
+    assert ask("products", "Feedback service", obsolete=True)[0]["out"]["tcp"] == ["2196"]
 
 
 def test_ports_are_those_of_the_lookup_of_ports(ask: Ask) -> None:
-    for product in ask("products"):
+    for product in ask("products", everyday=True, obsolete=True):
         for direction in ("in", "out"):
             for protocol in ("tcp", "udp"):
+                if product["site_port"]:
+                    continue
                 merged = ask("ports", product["id"], direction=direction, protocol=protocol, merge=True)
                 assert product[direction][protocol] == [one["port"] for one in merged]
+                assert product[f"{direction}_ranges"][protocol] == [
+                    {"first": one["first"], "last": one["last"]} for one in merged if one["first"] is not None
+                ]
+
+
+def test_everyday_names_are_listed_where_they_are_asked_for(ask: Ask) -> None:
+    usual, every = ask("products"), ask("products", everyday=True)
+    assert [product for product in every if product in usual] == usual
+    assert {"AirPrint server", "DNS", "MDM server"} <= set(names(every)) - set(names(usual))
+    assert names(every) == sorted(names(every), key=str.casefold)
+
+
+def test_types_of_service_discovery(ask: Ask) -> None:
+    found = {product["id"]: product["dns_sd"] for product in ask("products", everyday=True)}
+    assert found["airplay"] == found["airplay-receiver"] == ["_airplay._tcp", "_raop._tcp"]
+    assert found["time-machine-server"] == ["_smb._tcp", "_adisk._tcp", "_device-info._tcp"]
+    assert found["facetime"] == []
+
+
+def test_sides_and_ports_of_the_sites_own(ask: Ask) -> None:
+    homekit, push = ask("products", "HomeKit", "Push Notifications")
+    assert homekit["site_port"] and homekit["in"] == {"tcp": ["site_port"], "udp": ["5353"]}
+    assert homekit["sides"] == ["server", "client"] and push["sides"] == ["device", "provider"]
+    assert not push["site_port"]
 
 
 def test_facetime(ask: Ask) -> None:
     (facetime,) = ask("products", "facetime")
+    media = [{"first": first, "last": last} for first, last in ((3478, 3497), (16384, 16387), (16393, 16402))]
     assert facetime == {
         "id": "facetime",
         "name": "FaceTime",
@@ -72,6 +102,11 @@ def test_facetime(ask: Ask) -> None:
         "members": [],
         "in": {"tcp": [], "udp": ["3478-3497", "16384-16387", "16393-16402"]},
         "out": {"tcp": ["80", "443", "5223"], "udp": ["3478-3497", "16384-16387", "16393-16402"]},
+        "in_ranges": {"tcp": [], "udp": media},
+        "out_ranges": {"tcp": [{"first": port, "last": port} for port in (80, 443, 5223)], "udp": media},
+        "sides": [],
+        "site_port": False,
+        "dns_sd": [],
     }
 
 
@@ -113,7 +148,7 @@ def test_answers_can_be_written_and_spoilt(ask: Ask) -> None:
         ([443], {}, "use port=443"),
         (["ldaps"], {}, "is a service, not a product"),
         ([], {"language": "fr"}, "language 'fr' is not one of en, nl"),
-        ([], {"protocol": "tcp"}, "'protocol' is not an option: the options are language, "),
+        ([], {"protocol": "tcp"}, "'protocol' is not an option: the options are everyday, obsolete, language, "),
         ([], {"catalogues": ["/nowhere.yml"]}, "catalogue '/nowhere.yml' cannot be read"),
         ([], {"catalogues": [None]}, "catalogues names None"),
     ],

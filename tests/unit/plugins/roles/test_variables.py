@@ -14,7 +14,7 @@ import yaml
 from matrix.plays import ROOT
 
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
-from ansible_collections.netports.apple.plugins.plugin_utils import _ruleset
+from ansible_collections.netports.apple.plugins.plugin_utils import _ruleset, _sets
 
 ROLE = ROOT / "roles" / "host_firewall"
 
@@ -74,7 +74,7 @@ def test_local_networks_are_the_same_everywhere() -> None:
 
 def test_sets_have_the_keys_of_the_variables() -> None:
     sets = OPTIONS["host_firewall_rules"]["options"]
-    assert tuple(sets) == _ruleset.SET_KEYS
+    assert tuple(sets) == _sets.SET_KEYS
     for name, option in sets.items():
         own = OPTIONS[f"host_firewall_{name}"]
         assert {key: option.get(key) for key in ("type", "elements", "choices")} == {
@@ -82,7 +82,7 @@ def test_sets_have_the_keys_of_the_variables() -> None:
         }
         assert f"O(host_firewall_{name})" in option["description"]
     listed = re.findall(r"`([a-z_]+)`", README.split("Keys of a set:")[1].split("\n\n")[0])
-    assert listed == list(_ruleset.SET_KEYS)
+    assert listed == list(_sets.SET_KEYS)
 
 
 def test_what_goes_to_the_module_as_it_is_has_the_modules_form() -> None:
@@ -101,4 +101,4 @@ def test_examples_of_the_readme_name_variables_that_exist() -> None:
                 given = {name: value for name, value in role.items() if name.startswith("host_firewall_")}
                 assert given and given.keys() <= OPTIONS.keys()
                 for one in given.get("host_firewall_rules", []):
-                    assert one.keys() <= set(_ruleset.SET_KEYS)
+                    assert one.keys() <= set(_sets.SET_KEYS)

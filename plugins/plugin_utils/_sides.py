@@ -1,0 +1,135 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which side of a product a host is, and the ports that a site chooses for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.plugin_utils._catalogue_names import listed
+from ansible_collections.netports.apple.plugins.plugin_utils._errors import LOOKUP, CatalogueError, Wording
+from ansible_collections.netports.apple.plugins.plugin_utils._port_words import HOST_EPHEMERAL, SITE_PORT
+
+Entry = dict[str, Any]
+
+
+def of(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The ids of all sides that entries have, each once."""
+    return list(dict.fromkeys(side["id"] for entry in entries for side in entry.get("sides") or ()))
+
+
+def check(side: str | None, sides: Sequence[str], names: Iterable[str]) -> None:
+    """Refuse a side that no product has.
+
+    :param sides: those that there are.
+    :param names: the products that were asked for.
+    :raises CatalogueError: with the sides that there are.
+    """
+    if side is None or side in sides:
+        return
+    asked = list(dict.fromkeys(names))
+    whose = listed(asked) if 0 < len(asked) <= 5 else "the list of products"
+    if not sides:
+        raise CatalogueError(f"{whose} has no side {side!r}: leave it out")
+    raise CatalogueError(f"{whose} has no side {side!r}: give {listed(sides, 'or')}")
+
+
+def without_obsolete(entries: Iterable[Entry], obsolete: bool) -> list[Entry]:
+    """The entries without those on which Apple no longer answers, unless these are wanted."""
+    return [entry for entry in entries if obsolete or not entry.get("obsolete")]
+
+
+def on(entries: Sequence[Entry], side: str | None) -> list[Entry]:
+    """The entries of the products that have a side, as this side uses them; those of other products as they are.
+
+    A port whose sides leave this one out is not used by it, and is left out here.
+    """
+    if side is None:
+        return list(entries)
+    whose = {_owner(entry) for entry in entries if side in of([entry])}
+    found = []
+    for entry in entries:
+        if _owner(entry) not in whose or not entry.get("sides"):
+            found.append(entry)
+            continue
+        for own in entry["sides"]:
+            if own["id"] == side:
+                judgement = {key: own[key] for key in ("direction", "scope", "reason")}
+                found.append({**entry, **judgement})
+    return found
+
+
+def with_ports(entries: Iterable[Entry], given: Any, wording: Wording = LOOKUP) -> list[Entry]:
+    """Put the ports that a site chose in the place of the word that stands for them.
+
+    :param given: ports and ranges, with or without a protocol (``21064``, ``"8000-8010/udp"``), or None.
+    :raises CatalogueError: a product needs a port and there is none; there is a port and no product, or several,
+        to take it; or it is no port.
+    """
+    entries = list(entries)
+    takers = list(dict.fromkeys(entry["name"]["en"] for entry in entries if entry["port"] == SITE_PORT))
+    ports = _chosen(given, wording)
+    if ports and len(takers) != 1:
+        if not takers:
+            raise CatalogueError(f"{wording.give('ports', given)}: no product takes them: leave them out")
+        raise CatalogueError(
+            f"{wording.give('ports', given)}: {listed(takers)} take ports of their own: give each a set of its own"
+        )
+    made: list[Entry] = []
+    for entry in entries:
+        if entry["port"] != SITE_PORT:
+            made.append(entry)
+        elif ports:
+            made += [_at(entry, *port) for port in ports if port[2] in (None, entry["protocol"])]
+            made += [
+                _at({**entry, "protocol": port[2]}, *port) for port in ports if port[2] not in (None, entry["protocol"])
+            ]
+        elif not entry.get("optional"):
+            raise CatalogueError(
+                f"{entry['name']['en']!r} has no port of its own, since each site chooses one: give it with "
+                f"{wording.give('ports', [entry['example']])}"
+            )
+    return made
+
+
+def _at(entry: Entry, first: int | None, last: int | None, _protocol: str | None) -> Entry:
+    text = HOST_EPHEMERAL if first is None or last is None else _ports.text((first, last))
+    return {**entry, "port": text, "first": first, "last": last}
+
+
+def _owner(entry: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What shares sides: a product, or a row that has none."""
+    return entry["product"], None if entry["product"] else entry["port"]
+
+
+def _chosen(given: Any, wording: Wording) -> list[tuple[int | None, int | None, str | None]]:
+    """Ports as (first, last, protocol); the range of the host's own has no numbers here."""
+    if given is None:
+        return []
+    values = (
+        given
+        if isinstance(given, (list, tuple))
+        else re.split(r"\s*,\s*", given)
+        if isinstance(given, str)
+        else [given]
+    )
+    if not values:
+        raise CatalogueError(f"{wording.give('ports', given)} is an empty list: leave it out, or give the site's ports")
+    found: list[tuple[int | None, int | None, str | None]] = []
+    for value in values:
+        port, slash, protocol = value.partition("/") if isinstance(value, str) else (value, "", "")
+        if slash and protocol not in ("tcp", "udp"):
+            raise CatalogueError(f"{_ports.shown(value)} has no protocol that there is: write /tcp or /udp, or neither")
+        if port == HOST_EPHEMERAL:
+            found.append((None, None, protocol or None))
+            continue
+        try:
+            found.append((*_ports.parse(port), protocol or None))
+        except ValueError as error:
+            raise CatalogueError(f"ports: {error}") from None
+    return found

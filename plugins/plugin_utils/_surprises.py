@@ -1,0 +1,97 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What products do not do though their names let one expect it: warnings that turn a surprise into a decision.
+
+Each falls silent once somebody decided: for the supplement or against it, or for the product that is usually meant.
+The texts name no host, so that a run says each once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue
+from ansible_collections.netports.apple.plugins.plugin_utils._catalogue_names import listed
+from ansible_collections.netports.apple.plugins.plugin_utils._errors import Wording
+from ansible_collections.netports.apple.plugins.plugin_utils._port_words import SITE_PORT
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What a set of products asks for.
+
+    :param products: ids, with the members of families.
+    :param services: names of services as they were given.
+    :param directions: ``in``, ``out`` and ``forward``.
+    :param site_ports: whether it gives ports of the site's own.
+    """
+
+    products: Sequence[str]
+    services: Sequence[str]
+    directions: Sequence[str]
+    site_ports: bool
+
+
+def warnings(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording, decided: bool) -> list[str]:
+    """Say what the products of a run do not do.
+
+    :param decided: whether somebody chose to have the supplement or to do without it.
+    """
+    found = [] if decided else _newer(catalogue, wishes, wording)
+    return [*found, *_usually_meant(catalogue, wishes), *_without_port(catalogue, wishes, wording)]
+
+
+def _name(catalogue: Catalogue, identifier: str) -> str:
+    return str(catalogue.products[identifier]["name"]["en"])
+
+
+def _newer(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording) -> list[str]:
+    """Products that have ports in the supplement, which is off."""
+    ports: dict[str, dict[str, None]] = {}
+    for wish in wishes:
+        for product in wish.products:
+            newer = catalogue.newer.get(product, {})
+            # Where the host only connects, an outbound port more or less is no surprise.
+            for direction in wish.directions if "in" in newer else ():
+                for port in newer.get("in" if direction == "in" else "out", ()):
+                    ports.setdefault(product, {})[port] = None
+    if not ports:
+        return []
+    names = ", ".join(f"{_name(catalogue, product)} ({', '.join(own)})" for product, own in ports.items())
+    on, off = wording.give("supplement", True), wording.give("supplement", False)
+    text = (
+        f"these products have newer ports, which are in the supplement and off: {names}; {on} switches them on, {off}"
+    )
+    return [f"{text} leaves them off without this warning"]
+
+
+def _usually_meant(catalogue: Catalogue, wishes: Sequence[Wish]) -> list[str]:
+    """Products in whose place another is usually meant, which nobody asked for beside it."""
+    products = {product for wish in wishes for product in wish.products}
+    services = {service.casefold() for wish in wishes for service in wish.services}
+    found = []
+    for hint in catalogue.usually_meant:
+        ways = {way for wish in wishes if hint["product"] in wish.products for way in wish.directions}
+        if ways.intersection(hint["directions"]) and not (
+            products.intersection(hint["instead"]) or services.intersection(hint.get("services", ()))
+        ):
+            catalogue.everyday()
+            instead = listed([_name(catalogue, product) for product in hint["instead"]], "or")
+            found.append(f"{_name(catalogue, hint['product'])} {hint['text']}; usually meant is {instead}")
+    return found
+
+
+def _without_port(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording) -> list[str]:
+    """Products that listen on a port of the site's choice, which was not given and need not be."""
+    found: dict[str, None] = {}
+    for wish in wishes:
+        for product in () if wish.site_ports or "in" not in wish.directions else wish.products:
+            for entry in catalogue.of_product(product, members=False):
+                if entry["port"] == SITE_PORT and entry.get("optional") and entry["direction"] != "out":
+                    give = wording.give("ports", [entry["example"]])
+                    text = f"{_name(catalogue, product)} opens nothing inbound: its own port is the site's, give it with {give}"
+                    found[text] = None
+    return list(found)
