@@ -34,9 +34,9 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls import b
 from ansible_collections.netports.apple.plugins.module_utils._confirm import change as _confirm
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 asked = json.loads(sys.argv[2])
-def start(argv, data=None, pass_fds=None, **_unused):
+def start(argv, data=None, pass_fds=None, environ_update=None, **_unused):
     done = subprocess.run(argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
-                          pass_fds=pass_fds or (), env=dict(os.environ, LC_ALL="C"))
+                          pass_fds=pass_fds or (), env=dict(os.environ, LC_ALL="C", **environ_update))
     return done.returncode, done.stdout, done.stderr
 params = dict(ruleset="apple", state="replaced", enable=None, zone="", confirm_seconds=0, _confirm=None, backend="auto",
               rules=[])

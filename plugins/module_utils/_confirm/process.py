@@ -9,6 +9,15 @@ from __future__ import annotations
 import os
 from typing import Callable, List, Optional, Sequence, Tuple
 
+# Where firewalls' programs are, beside what PATH has: su, cron and others leave these folders out.
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+def search_path(path: str) -> str:
+    """A value of ``PATH`` with the system's folders for administrators behind its own."""
+    folders = [folder for folder in path.split(os.pathsep) if folder]
+    return os.pathsep.join(folders + [folder for folder in _SBIN if folder not in folders])
+
 
 class Runner:
     """Starts processes for a firewall, and lends them a descriptor by which the keeper sees that they live.
@@ -24,7 +33,12 @@ class Runner:
         # Left to itself, run_command ends the module where a program does not take its input, with nothing undone.
         try:
             code, out, err = self.start(
-                argv, data=stdin, binary_data=True, handle_exceptions=False, pass_fds=self.lent or None
+                argv,
+                data=stdin,
+                binary_data=True,
+                handle_exceptions=False,
+                pass_fds=self.lent or None,
+                environ_update={"PATH": search_path(os.environ.get("PATH", os.defpath))},
             )
         except OSError as error:
             return 127, "", "%s: %s" % (argv[0], error)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
-from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
+from ansible_collections.netports.apple.plugins.module_utils._confirm import process, wire
 from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
@@ -216,3 +216,23 @@ def test_ufws_switch_and_what_it_leaves() -> None:
     text = "*filter\n-D INPUT -j ufw-a\n-F ufw-a\n-F ufw-b\n-X ufw-a\n-X ufw-b\nCOMMIT\n"
     assert kernel.cleared("", table) == text
     assert kernel.cleared(table, table) == ""
+
+
+def test_programs_are_found_where_su_and_cron_do_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def start(_argv: list[str], environ_update: dict[str, str], **_unused: object) -> tuple[int, str, str]:
+        seen.append(environ_update["PATH"])
+        return 0, "", ""
+
+    for path in ("/usr/bin:/bin", "/opt/sbin:/usr/sbin", ""):
+        monkeypatch.setenv("PATH", path)
+        assert process.Runner(start)(["true"], None) == (0, "", "")
+    monkeypatch.delenv("PATH")
+    process.Runner(start)(["true"], None)
+    assert seen == [
+        "/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+        "/opt/sbin:/usr/sbin:/usr/local/sbin:/sbin",
+        "/usr/local/sbin:/usr/sbin:/sbin",
+        "/bin:/usr/bin:/usr/local/sbin:/usr/sbin:/sbin",
+    ]
