@@ -25,6 +25,9 @@ CODES = {
     "unsupported": "The firewall cannot have a rule of this kind.",
     "left-out": "Rules of a direction that this firewall is too old for were left out.",
     "guard": "The ruleset itself admits the connection that manages the host.",
+    "guard-kept": "The ruleset itself goes on admitting somebody who managed the host before.",
+    "guard-dropped": "The ruleset no longer admits somebody who managed the host before.",
+    "no-way-in": "No ssh connection is known, and no rule admits anybody to the host's ssh daemon.",
     "wide": "A rule lets anywhere reach many ports.",
     "forwarding-off": "The kernel forwards no packets of an IP version.",
     "docker": "Ports that Docker publishes pass by the firewall.",
@@ -36,6 +39,9 @@ CODES = {
     "runtime-lost": "A reload drops what others have at runtime alone.",
     "other": "Anything else worth a sentence.",
 }
+
+# The codes that an administrator may accept: a run that would refuse, or do something in their place, goes on.
+ACCEPTABLE = ("guard-dropped", "no-way-in")
 
 
 @dataclass(frozen=True)

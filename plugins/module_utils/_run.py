@@ -24,6 +24,7 @@ from ansible_collections.netports.apple.plugins.module_utils._confirm import wir
 from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Change, Waiting, carry_out
 from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal
 from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner
+from ansible_collections.netports.apple.plugins.module_utils._connection import Connection
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes, registry
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
@@ -65,6 +66,7 @@ ARGUMENTS: Dict[str, Any] = {
     "zone": {"type": "str", "default": ""},
     "confirm_seconds": {"type": "int", "default": 60},
     "foreign": {"type": "bool", "default": False},
+    "accept": {"type": "list", "elements": "str", "choices": list(_notices.ACCEPTABLE), "default": []},
     # The action plugin's own: what this call is to a change that waits for its confirmation.
     "_confirm": {
         "type": "dict",
@@ -180,6 +182,7 @@ def _order(params: Dict[str, Any], host: Host, check: bool, confirms: bool) -> O
         enable=params["enable"],
         zone=_check_zone(params["zone"]),
         foreign=bool(params.get("foreign")),
+        accept=frozenset(params.get("accept") or ()),
     )
     return Order(
         state=params["state"],
@@ -239,10 +242,11 @@ def _changed(order: Order, firewall: Firewall, journal: Journal) -> Result:
 
 def _confirmed(order: Order, host: Host, journal: Journal, identity: str) -> Result:
     """Confirm a change over the connection of this call."""
-    answer = journal.ask(identity, _origin())
+    origin = _origin(host)
+    answer = journal.ask(identity, origin)
     found = journal.pending() if answer.state == wire.GONE else None
     # Where its keeper was killed nobody would undo it any more. Over a new connection it may stay.
-    if found and found.id == identity and (found.origin is None or found.origin != _origin()):
+    if found and found.id == identity and (found.origin is None or found.origin != origin):
         _changed(replace(order, seconds=0), registry.choose(order.backend, host), journal)
         answer = replace(answer, state=wire.CONFIRMED)
     return {"changed": False, "confirm": answer.to_dict()}
@@ -274,20 +278,38 @@ def _recovered(journal: Journal) -> List[Notice]:
 def _planned(order: Order, firewall: Firewall) -> Planned:
     """Read the host and work out what leads to what is wanted."""
     have = firewall.read(order.asked)
+    connection = _connection.connection(firewall.host)
+    planned = _planned_for(order, have, connection)
+    # Where a process has to be asked whether the connection is still there, a run that changes nothing starts none.
+    if planned.plan.operations and connection and not _connection.established(firewall.host, connection):
+        planned = _planned_for(order, have, None)
+    return planned
+
+
+def _planned_for(order: Order, have: State, connection: Optional[Connection]) -> Planned:
+    """Work out what leads to what is wanted.
+
+    :param connection: the connection that manages the host.
+    """
     kept = [rule for rule in have.rules if rule.name != _connection.GUARD_NAME]
-    guards = _guard.guards(have)
-    want = Wanted(rules=tuple(changes.target(order.state, kept, order.rules)), guards=guards)
-    notices = _notices.wide(want.rules) + _notices.forwarding(want.rules, firewall.host.root) + _guard.notices(guards)
-    return Planned(state=have, target=want.all, notices=tuple(notices), plan=have.plan(want))
+    rules = tuple(changes.target(order.state, kept, order.rules))
+    protection = _guard.protect(have, connection)
+    want = Wanted(rules=rules, guards=protection.guards)
+    plan = have.plan(want)
+    notices = [*_notices.wide(rules), *_notices.forwarding(rules, have.host.root), *protection.notices]
+    if protection.blind and plan.operations:
+        notices += _guard.check_way_in(have, rules)
+    return Planned(state=have, target=want.all, notices=tuple(notices), plan=plan)
 
 
 def _change(order: Order, firewall: Firewall, plan: Plan) -> Change:
-    return Change(plan=plan, firewall=firewall.name, zone=order.asked.zone, seconds=order.seconds, origin=_origin())
+    origin = _origin(firewall.host)
+    return Change(plan=plan, firewall=firewall.name, zone=order.asked.zone, seconds=order.seconds, origin=origin)
 
 
-def _origin() -> Optional[List[Any]]:
+def _origin(host: Host) -> Optional[List[Any]]:
     """What tells the present ssh connection from another; ``None`` without a connection."""
-    found = _connection.connection()
+    found = _connection.connection(host)
     return found.identity() if found else None
 
 

@@ -24,7 +24,9 @@ description:
     fail half-way. No command is used that opens the firewall for a moment (C(ufw reload), C(ufw default), a
     flush).
   - Where the firewall is switched on, or refuses what comes in by default, the address and the port of the
-    present ssh connection stay admitted. When no other rule does that, the ruleset gets a rule C(management).
+    present ssh connection stay admitted. When no other rule does that, the ruleset gets a rule C(management). It stays
+    until another rule admits that address, also when the next run comes from elsewhere. Without an ssh connection a
+    change is refused where no rule admits anybody to the host's ssh daemon (see O(accept)).
 requirements:
   - Python 3.7 or newer on the host.
   - ufw 0.36 or newer, firewalld 0.9 or newer (0.6 for inbound rules alone), or pf of macOS, FreeBSD or OpenBSD.
@@ -138,6 +140,17 @@ options:
       - Whether to return in RV(foreign), too, what the firewall has beside the ruleset.
     type: bool
     default: false
+  accept:
+    description:
+      - Codes of what the administrator accepts. A run that would refuse goes on, with a notice of that code.
+      - V(no-way-in) - no ssh connection says who manages the host, as in a run by cron, a timer or ansible-pull, and no
+        rule admits anybody to the host's ssh daemon, so that the firewall refuses new ssh connections.
+      - V(guard-dropped) - who managed the host before loses the rule C(management) that admits them, where no other
+        rule does. Otherwise that rule stays, with a notice.
+    type: list
+    elements: str
+    default: []
+    choices: [guard-dropped, no-way-in]
   _confirm:
     description:
       - What a call is to a change that waits for its confirmation. The action plugin of the collection sets it and

@@ -22,7 +22,7 @@ from hosts.machine import PROJECT
 MODULE = "netports.apple.host_firewall"
 # What decides whether the present connection needs a rule of its own, and the same without it.
 GUARD = {
-    "plugins__module_utils___run": ("    guards = _guard.guards(have)", "    guards: Any = ()"),
+    "plugins__module_utils___run": ("guards=protection.guards", "guards=()"),
 }
 # An administrator's own: for ufw for good, for firewalld at runtime alone, which no reload brings back by itself.
 OWN = {

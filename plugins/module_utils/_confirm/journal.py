@@ -324,8 +324,8 @@ class Journal:
         if stat.S_ISDIR(found.st_mode) and _private(found):
             return
         raise FirewallError(
-            "%s is not a folder that root alone may write to (mode %04o, owner %d): see what is in it, and remove it"
-            % (self.folder, stat.S_IMODE(found.st_mode), found.st_uid)
+            "%s is not a folder that root alone may write to (mode %s, owner %s): see what is in it, and remove it"
+            % (self.folder, oct(stat.S_IMODE(found.st_mode))[2:], found.st_uid)
         )
 
     def _check_place(self, path: str) -> None:

@@ -223,7 +223,7 @@ class _State(State):
     have: Have
 
     def refuses_inbound(self) -> bool:
-        return self.backend.denies_inbound(self.have) and (self.active or bool(self.asked.enable))
+        return self.backend.denies_inbound(self.have)
 
     def admits(self, address: Optional[str], port: int) -> bool:
         return address is None or self.backend.admits(self.have, address, port)

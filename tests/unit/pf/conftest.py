@@ -29,7 +29,7 @@ def make_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 
     def make(system: str) -> Host:
         monkeypatch.setattr(platform, "system", lambda: PLATFORMS[system])
-        monkeypatch.setattr(_guard, "connection", lambda: None)
+        monkeypatch.setattr(_guard, "connection", lambda _host: None)
         for variable in ("SSH_CONNECTION", "SUDO_USER", "DOAS_USER"):
             monkeypatch.delenv(variable, raising=False)
         return Host(tmp_path / "root", system)

@@ -99,6 +99,8 @@ class Standin:
         self.tokens: list[str] = []
         self.last_token = 17179869184000000000
         self.daemons: set[str] = set()
+        # What netstat says of the TCP sockets.
+        self.sockets = ""
         # Loads of the main ruleset, and everything that was run.
         self.reloads = 0
         self.log: list[list[str]] = []
@@ -221,6 +223,7 @@ class Standin:
             "/usr/sbin/sysrc": self._sysrc,
             "/usr/sbin/rcctl": self._rcctl,
             "/bin/launchctl": self._launchctl,
+            "netstat": self._netstat,
         }.get(argv[0])
         assert program, f"nobody may run {argv}"
         return program(argv[1:], stdin)
@@ -417,6 +420,10 @@ class Standin:
         assert self.system == "openbsd" and words == ["enable", "pf"], words
         self.write("/etc/rc.conf.local", re.sub(r"^pf=NO\n", "", self.read("/etc/rc.conf.local"), flags=re.MULTILINE))
         return 0, "", ""
+
+    def _netstat(self, words: list[str], _stdin: str | None) -> Answer:
+        assert words == ["-an", "-p", "tcp"]
+        return 0, self.sockets, ""
 
     def _launchctl(self, words: list[str], _stdin: str | None) -> Answer:
         assert self.system == "macos"

@@ -283,6 +283,8 @@ def test_a_kernel_that_forwards_nothing_is_said(
             file.parent.mkdir(parents=True, exist_ok=True)
             if value is not None:
                 file.write_text(f"{value}\n")
+        (host.root / "proc/net").mkdir(parents=True)
+        (host.root / "proc/net/tcp").write_text("")
         params = {name: one.get("default") for name, one in _host_firewall.ARGUMENTS.items()}
         params.update(backend="ufw", rules=[{"name": "X", "udp": ["53"], **rule}])
         for check in (True, False):

@@ -84,16 +84,17 @@ def arrange(rules: Iterable[Rule]) -> List[Rule]:
     return arranged
 
 
-def canonical(guard: Rule) -> Rule:
-    """The guard as it is written and read back: for a link-local address it is one for all of these.
+def canonical(guards: Iterable[Rule]) -> Tuple[Rule, ...]:
+    """Guards as they are written and read back, each once: a guard for a link-local address is for all of these.
 
     The kernels keep the interface inside such an address, so a single one would not match without it.
     """
-    networks = [
-        _LINK_LOCAL if _rules.version(source) == 6 and ipaddress.ip_network(source).is_link_local else source
-        for source in guard.sources
-    ]
-    return guard._replace(sources=_rules.networks(networks, "sources"))
+    return tuple(dict.fromkeys(map(_canonical, guards)))
+
+
+def _canonical(guard: Rule) -> Rule:
+    network = ipaddress.ip_network(guard.sources[0])
+    return guard._replace(sources=(_LINK_LOCAL,)) if network.version == 6 and network.is_link_local else guard
 
 
 def table(networks: Sequence[str]) -> str:
@@ -110,7 +111,7 @@ def _digest(text: str) -> str:
 
 
 def tables(rules: Iterable[Rule]) -> Dict[str, Tuple[str, ...]]:
-    """All tables that the rules need: name to networks, in the order of the file. The guard needs none."""
+    """All tables that the rules need: name to networks, in the order of the file. Guards need none."""
     found: Dict[str, Tuple[str, ...]] = {}
     for rule in arrange(rules):
         for networks in (rule.sources, rule.destinations):
@@ -119,11 +120,11 @@ def tables(rules: Iterable[Rule]) -> Dict[str, Tuple[str, ...]]:
     return dict(sorted(found.items()))
 
 
-def emit(rules: Iterable[Rule], ruleset: str, guard: Optional[Rule] = None) -> str:
+def emit(rules: Iterable[Rule], ruleset: str, guards: Sequence[Rule] = ()) -> str:
     """Write the anchor's file.
 
-    :param rules: the rules, without the guard.
-    :param guard: the rule that keeps the management connection admitted.
+    :param rules: the rules, without the guards.
+    :param guards: the rules that keep management connections admitted.
     :returns: ASCII text, lines ended by newlines. The same rules give the same text in whatever order.
     :raises FirewallError: a rule that pf's grammar cannot hold.
     """
@@ -132,7 +133,7 @@ def emit(rules: Iterable[Rule], ruleset: str, guard: Optional[Rule] = None) -> s
     lines = [
         "# Anchor %s: the ruleset '%s' of the Ansible role netports.apple.host_firewall." % (name, ruleset),
         "# The role owns this file: its next run puts back what is edited here (checksum of the rules: %s)."
-        % _digest(repr(([guard] if guard else []) + arranged)),
+        % _digest(repr([*guards, *arranged])),
         "# Two lines in the main ruleset (/etc/pf.conf) make it count:",
         "#   %s" % main_ruleset.call_line(ruleset),
         "#   %s" % main_ruleset.load_line(ruleset),
@@ -141,8 +142,8 @@ def emit(rules: Iterable[Rule], ruleset: str, guard: Optional[Rule] = None) -> s
         "# and remove this file (and on macOS /Library/LaunchDaemons/%s.plist)." % name,
         "",
     ]
-    if guard:
-        lines += _guard_lines(guard)
+    if guards:
+        lines += _guard_lines(guards)
     known = tables(arranged)
     for title, networks in known.items():
         # const: pfctl -T cannot alter it. Not persist: the kernel drops it with the last rule that names it.
@@ -165,17 +166,17 @@ def lines_of(rule: Rule) -> List[Tuple[str, Tuple[_ports.PortRange, ...], str]]:
     return found
 
 
-def _guarded(guard: Rule) -> List[Tuple[str, int]]:
-    """The addresses that a guard admits, each with each of its ports."""
-    return [(source, port) for source in guard.sources for first, last in guard.tcp for port in range(first, last + 1)]
+def _guarded(guards: Sequence[Rule]) -> List[Tuple[str, int]]:
+    """The addresses that guards admit, each with its port."""
+    return [(guard.sources[0], guard.tcp[0][0]) for guard in guards]
 
 
-def _guard_lines(guard: Rule) -> List[str]:
+def _guard_lines(guards: Sequence[Rule]) -> List[str]:
     lines = [
         "# The connection that manages this host. It may have begun before pf: no SYN is seen of it then, and",
         "# the next packet can go either way.",
     ]
-    for address, port in _guarded(guard):
+    for address, port in _guarded(guards):
         lines += [
             'pass in quick proto tcp from %s to any port %d flags any keep state label "%s"'
             % (address, port, GUARD_NAME),
@@ -200,7 +201,7 @@ def parse(text: str, ruleset: str) -> Parsed:
     """Read an anchor file back. Lines that :func:`emit` does not write are left out, and ``whole`` says so."""
     known: Dict[str, List[str]] = {}
     rules: List[Rule] = []
-    guarded: List[Tuple[str, str]] = []
+    guards: List[Rule] = []
     for line in text.split("\n"):
         try:
             found = _TABLE_LINE.match(line)
@@ -208,24 +209,20 @@ def parse(text: str, ruleset: str) -> Parsed:
                 known[found.group(1)] = found.group(2).split()
             found = _GUARD_LINE.match(line)
             if found:
-                guarded.append((found.group(1), found.group(2)))
+                given = {"name": GUARD_NAME, "direction": "in", "tcp": [found.group(2)], "sources": [found.group(1)]}
+                guards.append(Rule.from_dict(given))
             found = _RULE_LINE.match(line)
             if found:
                 rules.append(_read_rule(found.groupdict(), known))
         except (RuleError, KeyError):
             # A line edited by hand: what is left does not make the same text again.
             continue
-    guard = None
     try:
-        if guarded:
-            sources, ports = zip(*guarded)
-            given = {"name": GUARD_NAME, "direction": "in", "tcp": list(ports), "sources": list(sources)}
-            guard = Rule.from_dict(given)
         rules = arrange(rules)
-        whole = bool(guard or rules) and emit(rules, ruleset, guard) == text
+        whole = bool(guards or rules) and emit(rules, ruleset, guards) == text
     except (RuleError, FirewallError):
         whole = False
-    return Parsed(rules=tuple(rules), guard=guard, whole=whole)
+    return Parsed(rules=tuple(rules), guards=tuple(guards), whole=whole)
 
 
 def _read_rule(line: Dict[str, Optional[str]], known: Dict[str, List[str]]) -> Rule:
@@ -245,15 +242,15 @@ def _read_rule(line: Dict[str, Optional[str]], known: Dict[str, List[str]]) -> R
     )
 
 
-def expand(rules: Iterable[Rule], states: bool, guard: Optional[Rule] = None) -> List[str]:
+def expand(rules: Iterable[Rule], states: bool, guards: Sequence[Rule] = ()) -> List[str]:
     """The rules as ``pfctl -sr`` prints them with numeric ports: one line for each port or range.
 
     :param states: whether the system prints ``keep state`` (OpenBSD, where it is the default, does not).
-    :param guard: the rule that keeps the management connection admitted.
+    :param guards: the rules that keep management connections admitted.
     """
     tail = " keep state" if states else ""
     lines: List[str] = []
-    for address, port in _guarded(guard) if guard else []:
+    for address, port in _guarded(guards):
         family = "inet6" if _rules.version(address) == 6 else "inet"
         for way, sides in (
             ("in", "from %s to any port = %d" % (address, port)),

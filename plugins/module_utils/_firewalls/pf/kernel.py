@@ -34,7 +34,7 @@ def read(system: System, text: Optional[str], parsed: Parsed) -> Kernel:
     rules = anchor.printed_rules(out)
     same = not rules
     if text is not None:
-        same = parsed.whole and rules == anchor.expand(parsed.rules, system.prints_state, parsed.guard)
+        same = parsed.whole and rules == anchor.expand(parsed.rules, system.prints_state, parsed.guards)
         # Where our own expansion and the kernel differ, pfctl's expansion of the file decides.
         same = same or (bool(rules) and tuple(rules) == expanded(system, system.anchor_file, *where))
     main = anchor.printed_rules(system.pfctl(*(system.numeric + ("-s", "rules")))[1])

@@ -52,19 +52,19 @@ class Power:
 class Parsed:
     """What an anchor file holds.
 
-    :param rules: its rules in their order, without the guard.
-    :param guard: the rule that keeps the management connection admitted.
+    :param rules: its rules in their order, without the guards.
+    :param guards: the rules that keep management connections admitted, each of a single source and port.
     :param whole: the file is, byte for byte, what ``anchor.emit`` writes for these rules.
     """
 
     rules: Tuple[Rule, ...]
-    guard: Optional[Rule]
+    guards: Tuple[Rule, ...]
     whole: bool
 
     @property
     def all(self) -> Tuple[Rule, ...]:
-        """The guard, if any, and the rules."""
-        return ((self.guard,) if self.guard else ()) + self.rules
+        """The guards and the rules."""
+        return self.guards + self.rules
 
 
 @dataclass(frozen=True)

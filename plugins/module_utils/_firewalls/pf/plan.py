@@ -37,7 +37,7 @@ def make(host: Host, asked: Asked, reading: Reading, want: Wanted, refuses: bool
 class _Planner:
     """Works out one plan.
 
-    ``guard`` and ``wanted`` (with it) are what the anchor is to hold.
+    ``guards`` and ``rules`` are what the anchor is to hold.
     """
 
     def __init__(self, host: Host, asked: Asked, reading: Reading, want: Wanted) -> None:
@@ -45,7 +45,7 @@ class _Planner:
         self.asked = asked
         self.reading = reading
         self.system = SYSTEMS[reading.system](host, asked.ruleset)
-        self.guard = anchor.canonical(want.guard) if want.guard else None
+        self.guards = anchor.canonical(want.guards)
         self.rules = want.rules
         self.wanted = bool(want.all)
         enable = bool(asked.enable and self.wanted)
@@ -55,7 +55,7 @@ class _Planner:
     def plan(self, refuses: bool) -> PfPlan:
         """The plan; ``refuses`` as in :func:`make`."""
         reading = self.reading
-        if self.now and not reading.power.on and refuses and not self.guard and reading.blind:
+        if self.now and not reading.power.on and refuses and not self.guards and reading.blind:
             raise FirewallError(
                 "pf is off, its main ruleset refuses packets, and sudo or doas took SSH_CONNECTION away, which says"
                 " what connection to keep: log in as root, let it through (sudoers: Defaults env_keep +="
@@ -64,8 +64,7 @@ class _Planner:
         text, main = self._text(), self._main()
         load = self._load(text, main)
         kernel = reading.kernel
-        wanted = ((self.guard,) if self.guard else ()) + self.rules
-        operations = changes.operations(reading.parsed.all, wanted) + self._mends()
+        operations = changes.operations(reading.parsed.all, self.guards + self.rules) + self._mends()
         loaded = bool(
             kernel and kernel.calls(self.system.anchor) and kernel.rules and kernel.same and not kernel.tables
         )
@@ -91,7 +90,7 @@ class _Planner:
 
     def _text(self) -> Optional[str]:
         """The anchor's new file."""
-        return anchor.emit(self.rules, self.asked.ruleset, self.guard) if self.wanted else None
+        return anchor.emit(self.rules, self.asked.ruleset, self.guards) if self.wanted else None
 
     def _main(self) -> Optional[str]:
         """The new text of the main ruleset."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
@@ -28,8 +29,7 @@ class PfState(State):
     reading: Reading
 
     def refuses_inbound(self) -> bool:
-        switched_on = self.active or bool(self.asked.enable)
-        return switched_on and any(admission.blocks(rules) for rules in self._rulesets())
+        return any(admission.blocks(rules) for rules in self._rulesets())
 
     def admits(self, address: Optional[str], port: int) -> bool:
         """See :meth:`State.admits`. A guard for just this connection stays: it may be what the connection lives by.
@@ -38,8 +38,8 @@ class PfState(State):
         """
         if address is None:
             return all(admission.may_admit(rules, port) for rules in self._rulesets())
-        guard = self.reading.parsed.guard
-        if guard and address in guard.sources and _ports.covers(guard.tcp, (port, port)):
+        own = (guard for guard in self.reading.parsed.guards if guard.tcp == ((port, port),))
+        if any(ipaddress.ip_address(address) in ipaddress.ip_network(guard.sources[0]) for guard in own):
             return False
         begun = not self.reading.power.on
         return all(admission.admits(rules, address, port, begun) for rules in self._rulesets())
