@@ -5,46 +5,21 @@
 
 from __future__ import annotations
 
-import functools
-import io
 import json
 import re
 import subprocess
-import tarfile
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hosts import Host, Target, listen, play, probe, reach
+from hosts.code import module as run_code
+from hosts.machine import PROJECT
 
 ROLE = "netports.apple.host_firewall"
 MODULE = "netports.apple.host_firewall"
-SOURCE = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
-PACKAGE = "ansible_collections/netports/apple/plugins/module_utils"
-FOLDER = "/var/tmp/netports"
-DRIVER = """
-import json, os, subprocess, sys
-sys.path.insert(0, sys.argv[1])
-sys.dont_write_bytecode = True
-from ansible_collections.netports.apple.plugins.module_utils import _rules
-from ansible_collections.netports.apple.plugins.module_utils._firewalls import base as _backend
-from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
-asked = json.loads(sys.argv[2])
-def run(argv, stdin):
-    done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
-                          env=dict(os.environ, LC_ALL="C"))
-    return done.returncode, done.stdout, done.stderr
-params = dict(ruleset="apple", state="replaced", enable=None, zone="", confirm_seconds=0, _confirm=None)
-params.update((key, asked[key]) for key in asked if key != "check")
-try:
-    print(json.dumps(_host_firewall.execute(params, run, asked["check"])))
-except (_backend.FirewallError, _rules.RuleError) as error:
-    print(json.dumps({"msg": str(error)}))
-    sys.exit(1)
-"""
 FACETIME_UDP = [3478, 3497, 16384, 16387, 16393, 16402]
 FACETIME_NEIGHBOURS = [3477, 3498, 16383, 16388, 16392, 16403]
 LOCAL = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"]
@@ -84,28 +59,9 @@ def played(host: Host, *rules: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def module(host: Host, *rules: dict[str, Any], fails: bool = False, check: bool = False, **more: Any) -> dict[str, Any]:
     """Run the module's own code on the host, past ssh and ansible-playbook: a tenth of the time."""
-    if host.run(["test", "-d", FOLDER], check=False).rc:
-        host.run(["mkdir", "-p", FOLDER])
-        host.run(["tar", "-xzf", "-", "-C", FOLDER], stdin=packed())
-    arguments = {"backend": "firewalld", "rules": list(rules), "check": check, **more}
-    done = host.run(["python3", "-c", DRIVER, FOLDER, json.dumps(arguments)], check=False)
-    assert done.out and (done.rc != 0) == fails, done.out + done.err
-    result: dict[str, Any] = json.loads(done.out)
+    code, result = run_code(host, backend="firewalld", rules=list(rules), check=check, **more)
+    assert result and (code != 0) == fails, result
     return result
-
-
-@functools.cache
-def packed() -> bytes:
-    """The host code of the collection, and as much of Ansible as it takes to import it."""
-    files = {f"{PACKAGE}/{path.relative_to(SOURCE)}": path.read_bytes() for path in SOURCE.rglob("*.py")}
-    files["ansible/module_utils/basic.py"] = b"class AnsibleModule: pass\n"
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return data.getvalue()
 
 
 def rule(name: str, direction: str = "in", **more: Any) -> dict[str, Any]:
@@ -711,7 +667,7 @@ def test_removal_by_hand(host: Host) -> None:
     """The commands of docs/backends/firewalld.md."""
     files = host.files("/etc/firewalld")
     module(host, *RULES)
-    text = (SOURCE.parents[1] / "docs" / "backends" / "firewalld.md").read_text()
+    text = (PROJECT / "docs" / "backends" / "firewalld.md").read_text()
     script = text.split("```sh\n", 1)[1].split("```", 1)[0]
     assert host.sh(script).out.splitlines()[-1] == "success"
     assert "apple" not in dump(host) + dump(host, "--permanent")

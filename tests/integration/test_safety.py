@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torture import BLIND, DEADLY, STEP, WANTED, State, collection, install, module, settle, ssh_in_place, state
+from torture import BLIND, DEADLY, STEP, WANTED, State, collection, settle, ssh_in_place, state
 
 from hosts import Host, play
+from hosts.code import install, module
 from hosts.machine import PROJECT
 
 MODULE = "netports.apple.host_firewall"
@@ -114,7 +115,7 @@ def test_while_a_change_waits(host: Host) -> None:
     code, local = module(host, rules=WANTED[:1], confirm_seconds=60)
     assert code == 0 and local["changed"] and "confirm" not in local
     settle(host, 5)
-    assert host.run(["pgrep", "-f", "netports-torture"], check=False).out == ""
+    assert host.run(["pgrep", "-f", "netports-code"], check=False).out == ""
     module(host, rules=WANTED)
     # Told to end, or killed, the keeper has the old rules restored at once; killed with its watcher, by the next run.
     for words, settled in (("-TERM $1", True), ("-KILL $1", True), ("-KILL $(ps -o ppid= -p $1) $1", False)):

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from torture import STEP, WANTED, install, kill_at_points, module, sampler, settle, state
+from torture import STEP, WANTED, kill_at_points, sampler, settle, state
 
 from hosts import Host
+from hosts.code import install, module
 
 # What is tried here, of all that `make torture` tries: every so many.
 STRIDE = 31

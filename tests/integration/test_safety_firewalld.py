@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from torture import STEP, WANTED, install, module, sampler, settle, state
+from torture import STEP, WANTED, sampler, settle, state
 
 from hosts import Host
+from hosts.code import install, module
 
 FOLDER = "/etc/firewalld"
 # An administrator's own: for good, and at runtime alone, where a reload takes it away.

@@ -6,47 +6,21 @@ out, a sampler of the kernel's tables. The short tests of it are in tests/integr
 
 from __future__ import annotations
 
-import functools
-import io
 import json
 import re
 import shutil
 import socket
 import subprocess
-import tarfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hosts import Host
+from hosts.code import install, module
 from hosts.machine import CACHE, PROJECT
 
-FOLDER = "/var/tmp/netports-torture"
-PACKAGE = "ansible_collections/netports/apple/plugins/module_utils"
-DRIVER = """
-import json, os, subprocess, sys
-sys.path.insert(0, sys.argv[1])
-sys.dont_write_bytecode = True
-from ansible_collections.netports.apple.plugins.module_utils import _rules
-from ansible_collections.netports.apple.plugins.module_utils._firewalls import base as _backend
-from ansible_collections.netports.apple.plugins.module_utils._confirm import change as _confirm
-from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
-asked = json.loads(sys.argv[2])
-def start(argv, data=None, pass_fds=None, environ_update=None, **_unused):
-    done = subprocess.run(argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
-                          pass_fds=pass_fds or (), env=dict(os.environ, LC_ALL="C", **environ_update))
-    return done.returncode, done.stdout, done.stderr
-params = dict(ruleset="apple", state="replaced", enable=None, zone="", confirm_seconds=0, _confirm=None, backend="auto",
-              rules=[])
-params.update(asked)
-try:
-    print(json.dumps(_host_firewall.execute(params, _confirm.Runner(start), False)))
-except (_backend.FirewallError, _rules.RuleError, OSError) as error:
-    print(json.dumps({"msg": str(error)}))
-    sys.exit(1)
-"""
 # The system calls at which a run is killed: each that makes, moves, removes or settles something, and each that starts
 # a process or talks to one. One kill a call.
 CALLS = (
@@ -72,45 +46,6 @@ def state(host: Host) -> State:
         kernel = "\n".join(sorted(re.sub(r"\s+", " ", kernel).split(";")))
     enabled = host.run(["systemctl", "is-enabled", "firewalld", "ufw"], check=False).out
     return State(host.files(*WATCHED), kernel, enabled)
-
-
-@functools.cache
-def packed() -> bytes:
-    """The host code of the collection, and as much of Ansible as it takes to import it."""
-    source = PROJECT / "plugins" / "module_utils"
-    files = {f"{PACKAGE}/{path.relative_to(source)}": path.read_bytes() for path in source.rglob("*.py")}
-    files["ansible/module_utils/basic.py"] = b"class AnsibleModule: pass\n"
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return data.getvalue()
-
-
-def install(host: Host) -> None:
-    """Bring the collection's host code to a host, for L(module)."""
-    host.run(["mkdir", "-p", FOLDER])
-    host.run(["tar", "-xzf", "-", "-C", FOLDER], stdin=packed())
-
-
-def module(
-    host: Host, under: Sequence[str] = (), timeout: float = 120, env: dict[str, str] | None = None, **arguments: Any
-) -> tuple[int, dict[str, Any]]:
-    """Run the module's own code past ssh and Ansible, under another program if need be: its exit code and its result.
-
-    A run that was killed has no result.
-    """
-    done = host.run(
-        [*under, "python3", "-c", DRIVER, FOLDER, json.dumps(arguments)], check=False, timeout=timeout, env=env
-    )
-    if done.rc in (0, 1) and done.out:
-        result: dict[str, Any] = json.loads(done.out)
-        return done.rc, result
-    if "Traceback" in done.err:
-        raise AssertionError(done.err)
-    return done.rc, {}
 
 
 def settle(host: Host, seconds: float = 60) -> None:

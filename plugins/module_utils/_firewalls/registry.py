@@ -24,7 +24,7 @@ def _ufw() -> Type[Firewall]:
 def _firewalld() -> Type[Firewall]:
     from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld
 
-    return adapted(Firewalld)
+    return Firewalld
 
 
 def _pf() -> Type[Firewall]:

@@ -130,20 +130,20 @@ def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
         name: (utils / name).read_text()
         for name in (
             "_firewalls/ufw/plan.py",
-            "_firewalls/firewalld/firewall.py",
+            "_firewalls/firewalld/notices.py",
             "_firewalls/pf/plan.py",
             "_firewalls/registry.py",
         )
     }
     assert (
         "ufw is inactive" in said["_firewalls/ufw/plan.py"]
-        and "firewalld is not running" in said["_firewalls/firewalld/firewall.py"]
+        and "firewalld is not running" in said["_firewalls/firewalld/notices.py"]
     )
     assert (
         "pf is off on this host" in said["_firewalls/pf/plan.py"]
-        and "left out the %s rules of %s" in said["_firewalls/firewalld/firewall.py"]
+        and "left out the %s rules of %s" in said["_firewalls/firewalld/notices.py"]
     )
-    assert '("out", "outbound"), ("forward", "forwarded")' in said["_firewalls/firewalld/firewall.py"]
+    assert '("out", "outbound"), ("forward", "forwarded")' in said["_firewalls/firewalld/notices.py"]
     assert "is a forward rule, which pf cannot have" in (utils / "_firewalls/pf/anchor.py").read_text()
     for words in (
         "no firewall that this collection manages",

@@ -51,7 +51,7 @@ def text(node: ast.AST) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(text(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return " ".join(re.sub(r"%[sdr]", "…", node.value).replace("%%", "%").split(" "))
+        return " ".join(re.sub(r"%[0-9]*[sdro]", "…", node.value).replace("%%", "%").split(" "))
     return ""
 
 
@@ -67,16 +67,22 @@ def messages() -> list[str]:
 
 
 def warnings() -> set[str]:
-    """What the module and the filters may warn of: texts that go to a list of warnings, or that such a function returns."""
+    """What the module and the filters may warn of: texts of notices, and texts that go to a list of warnings."""
     found = set()
     for tree in trees():
         for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-            whole = function.name.endswith("warnings") or function.name in ("docker", "wide", "silence")
+            whole = function.name.endswith("warnings") or function.name == "silence"
+            calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+            notices = any(isinstance(call, ast.Name) and call.id == "Notice" for call in calls)
             for node in ast.walk(function):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "append":
-                    wanted = whole or (isinstance(node.func.value, ast.Name) and node.func.value.id == "warnings")
+                    wanted = (
+                        whole or notices or (isinstance(node.func.value, ast.Name) and node.func.value.id == "warnings")
+                    )
                 elif isinstance(node, ast.Return):
                     wanted = whole
+                elif isinstance(node, ast.Assign):
+                    wanted = notices and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "text"
                 else:
                     continue
                 # The text itself, without what is put into it.

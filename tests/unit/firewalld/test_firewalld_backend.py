@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import bus as _firewalld_dbus
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    Asked,
+    FirewallError,
+    Host,
+    Plan,
+    State,
+    Wanted,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import bus, xml
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld, allocate
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import Change, Options
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.naming import allocate
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.read import read
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.zones import interface_to
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 PUBLIC = """<?xml version="1.0" encoding="utf-8"?>
@@ -63,9 +72,10 @@ class Daemon:
         zones: dict[str, Any] = {}
         for name, text in self._files("zones").items():
             zone = xml.parse_zone(text)
-            plain = [one.service for one in zone.attachments if not one.source and not one.destination]
-            rich = [one.text() for one in zone.attachments if one.source or one.destination]
-            zones[name] = {"services": plain, "rules_str": rich, "ports": list(zone.ports), "target": zone.target}
+            plain = [item.service for item in zone.attachments if item.plain]
+            rich = [item.text() for item in zone.attachments if not item.plain]
+            ports = list(zone.filter.ports)
+            zones[name] = {"services": plain, "rules_str": rich, "ports": ports, "target": zone.filter.target}
             zones[name].update(interfaces=list(zone.interfaces), sources=list(zone.sources), masquerade=False)
         policies: dict[str, Any] = {}
         for name, text in self._files("policies").items():
@@ -189,6 +199,25 @@ class Daemon:
         self._change(zone, "ports", (port, kind), False)
 
 
+class Line:
+    """A connection to the bus of a box, whichever daemon is on it."""
+
+    def __init__(self, box: Box) -> None:
+        self.box = box
+        self.forgotten = False
+
+    def forget(self) -> None:
+        self.forgotten = True
+
+    def has_owner(self, name: str) -> bool:
+        assert not self.forgotten
+        return self.box.daemon is not None and self.box.daemon.has_owner(name)
+
+    def call(self, *given: Any) -> Any:
+        assert not self.forgotten and self.box.daemon
+        return self.box.daemon.call(*given)
+
+
 class Box:
     """A root folder with firewalld's files on it, a daemon, and the processes that were started."""
 
@@ -206,6 +235,11 @@ class Box:
         self.write("usr/lib/firewalld/zones/home.xml", PUBLIC.replace("Public", "Home"))
         self.write("usr/lib/firewalld/services/ssh.xml", SSH)
         self.daemon: Daemon | None = None
+        self.lines: list[Line] = []
+
+    def connect(self) -> Line:
+        self.lines.append(Line(self))
+        return self.lines[-1]
 
     def write(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -215,7 +249,7 @@ class Box:
         self.daemon = Daemon(self.root, old)
         return self.daemon
 
-    def backend(self, **options: Any) -> Firewalld:
+    def firewall(self) -> Firewalld:
         def run(argv: list[str], stdin: str | None) -> tuple[int, str, str]:
             if argv[0] == "nft":
                 assert self.daemon and self.daemon.shut == (argv[1] == "delete")
@@ -228,7 +262,7 @@ class Box:
             self.argv.append(argv)
             if argv[0] == "systemctl" and not self.answer[0]:
                 if {"--now", "start"} & set(argv) and "disable" not in argv:
-                    backend._bus = self.start()  # type: ignore[assignment]
+                    self.start()
                 elif self.daemon and {"--now", "stop"} & set(argv):
                     self.daemon.state = "gone"
                 wants = self.root / WANTS
@@ -239,28 +273,39 @@ class Box:
                     wants.unlink()
             return self.answer
 
-        backend = Firewalld(run, Options(**{"ruleset": "apple", **options}), str(self.root))
-        backend._bus = self.daemon  # type: ignore[assignment]
-        return backend
+        return Firewalld(Host(run=run, root=str(self.root)))
 
-    def plan(self, *rules: Rule, **options: Any) -> Change:
-        backend = self.backend(**options)
-        return backend.plan(backend.read(), list(rules))
+    def read(self, **asked: Any) -> State:
+        return self.firewall().read(Asked(**{"ruleset": "apple", **asked}))
 
-    def apply(self, *rules: Rule, **options: Any) -> Change:
-        backend = self.backend(**options)
-        change = backend.plan(backend.read(), list(rules))
-        backend.apply(change)
-        return change
+    def plan(self, *rules: Rule, guards: tuple[Rule, ...] = (), **asked: Any) -> Plan:
+        return self.read(**asked).plan(Wanted(rules=rules, guards=guards))
+
+    def apply(self, *rules: Rule, **asked: Any) -> Plan:
+        plan = self.plan(*rules, **asked)
+        plan.apply()
+        return plan
 
     def files(self) -> dict[str, str]:
         return {str(path.relative_to(self.root)): path.read_text() for path in self.root.rglob("*.xml")}
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Box:
-    """A fresh host."""
-    return Box(tmp_path)
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
+    """A fresh host. Its daemon is the one on every bus."""
+    made = Box(tmp_path)
+    monkeypatch.setattr(bus, "connect", lambda _root: made.connect())
+    return made
+
+
+def texts(plan: Plan) -> list[str]:
+    """What a plan says to people."""
+    return [notice.text for notice in plan.notices]
+
+
+def steps(plan: Plan) -> list[dict[str, Any]]:
+    """The operations of a plan as a run returns them."""
+    return [operation.to_dict() for operation in plan.operations]
 
 
 RULES = (
@@ -281,14 +326,14 @@ def test_there_and_back(box: Box, running: bool, old: bool) -> None:
         box.start(old)
     wanted = [one for one in RULES if not old or one.direction == "in"]
     first = box.apply(*RULES)
-    assert [one["action"] for one in first.operations] == ["add"] * len(wanted)
+    assert [step["action"] for step in steps(first)] == ["add"] * len(wanted)
     assert box.argv == [["firewall-offline-cmd", "--check-config"]]
-    assert any("no policies" in one for one in first.warnings) == old
-    have = box.backend().read()
+    assert any("no policies" in one for one in texts(first)) == old
+    have = box.read()
     assert sorted(have.rules) == sorted(wanted) and have.active == running
     again = box.plan(*RULES)
-    assert again.operations == [] and again.before == again.after == first.after
-    assert again.steps.files == [] and not again.steps.reload
+    assert again.operations == () and again.before == again.after == first.after
+    assert again.files == () and not again.live
     if box.daemon:
         assert box.daemon.reloads == 1 and box.daemon.log == ["reload"]
         assert "apple-airplay" in box.daemon.zones["public"]["services"]
@@ -303,7 +348,7 @@ def test_a_name_keeps_its_service(box: Box) -> None:
     box.apply(rule(sources=["10.0.0.0/8"]))
     assert not (box.root / "etc/firewalld/services/apple-facetime.xml").exists()
     change = box.apply(rule(sources=["192.0.2.0/24"]))
-    assert [item.path for item in change.steps.files] == [str(box.root / "etc/firewalld/zones/public.xml")]
+    assert [item.path for item in change.files] == [str(box.root / "etc/firewalld/zones/public.xml")]
     assert 'name="apple-facetime-2"' in (box.root / "etc/firewalld/zones/public.xml").read_text()
 
 
@@ -318,7 +363,7 @@ def test_no_two_rules_share_a_service(names: list[str]) -> None:
 def test_networks_that_can_match_nothing_do_not_change_for_ever(box: Box) -> None:
     one = rule(sources=["10.0.0.0/8", "fe80::/10"], destinations=["192.0.2.1"])
     assert box.apply(one).operations
-    assert box.plan(one).operations == []
+    assert box.plan(one).operations == ()
 
 
 def test_a_refusal_changes_nothing(box: Box) -> None:
@@ -372,11 +417,10 @@ def test_what_was_not_loaded_is_noticed(box: Box) -> None:
 
 
 def test_somebody_else_writes_meanwhile(box: Box) -> None:
-    backend = box.backend()
-    change = backend.plan(backend.read(), list(RULES))
+    change = box.plan(*RULES)
     box.write("etc/firewalld/zones/public.xml", PUBLIC)
     with pytest.raises(FirewallError, match="by somebody else"):
-        backend.apply(change)
+        change.apply()
     assert not list((box.root / "etc/firewalld/services").iterdir())
 
 
@@ -387,9 +431,9 @@ def test_runtime_drift_needs_no_reload(box: Box) -> None:
     daemon._addService("", "home", "apple-airplay", 0)
     daemon.policies["apple-out"]["services"] = []
     change = box.apply(*RULES)
-    assert daemon.reloads == 1 and [one["action"] for one in change.operations] == ["mend"] * 3
+    assert daemon.reloads == 1 and [step["action"] for step in steps(change)] == ["mend"] * 3
     assert change.before != change.after and "at runtime" in change.before
-    assert box.plan(*RULES).operations == [] and "apple-airplay" not in daemon.zones["home"]["services"]
+    assert box.plan(*RULES).operations == () and "apple-airplay" not in daemon.zones["home"]["services"]
 
 
 def test_a_definition_that_is_wide_at_runtime_only(box: Box) -> None:
@@ -397,22 +441,19 @@ def test_a_definition_that_is_wide_at_runtime_only(box: Box) -> None:
     box.apply(*RULES)
     daemon.services["apple-airplay"]["ports"].append(("99", "tcp"))
     change = box.apply(*RULES)
-    assert change.operations == [{"action": "mend", "what": "service apple-airplay differs at runtime"}]
-    assert change.steps.files == [] and daemon.reloads == 2 and "99/tcp" in change.before
+    assert steps(change) == [{"action": "mend", "what": "service apple-airplay differs at runtime"}]
+    assert change.files == () and daemon.reloads == 2 and "99/tcp" in change.before
     assert ("99", "tcp") not in daemon.services["apple-airplay"]["ports"]
 
 
 def test_a_fork_talks_on_a_connection_of_its_own(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     # Its descriptor has been closed there, and the number given to another file.
-    forgotten = []
-    daemon = box.start()
-    backend = box.backend()
-    daemon.forget = lambda: forgotten.append(daemon)  # type: ignore[attr-defined]
-    backend._bus_process = 1
-    other = Daemon(box.root)
-    monkeypatch.setattr(_firewalld_dbus, "connect", lambda root: other)
-    assert backend.read().active
-    assert forgotten == [daemon] and daemon.calls == 0 and other.calls > 0
+    box.start()
+    plan = box.plan(*RULES)
+    assert len(box.lines) == 1
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    plan.rollback()
+    assert [line.forgotten for line in box.lines] == [True, False]
 
 
 def test_what_a_reload_would_lose_stops_it(box: Box) -> None:
@@ -420,7 +461,7 @@ def test_what_a_reload_would_lose_stops_it(box: Box) -> None:
     daemon.zones["theirs"] = dict(daemon.zones["home"])
     with pytest.raises(FirewallError, match="zone theirs is in firewalld's runtime"):
         box.plan(*RULES)
-    assert box.plan().operations == []
+    assert box.plan().operations == ()
 
 
 def test_pending_changes_are_said(box: Box) -> None:
@@ -428,7 +469,7 @@ def test_pending_changes_are_said(box: Box) -> None:
     box.write("etc/firewalld/zones/home.xml", '<zone target="DROP"><port port="1" protocol="tcp"/></zone>')
     box.write("etc/firewalld/policies/new.xml", '<policy target="DROP"><ingress-zone name="HOST"/></policy>')
     box.write("etc/firewalld/services/ssh.xml", SSH.replace("22", "2222"))
-    said = " ".join(box.plan(*RULES).warnings)
+    said = " ".join(texts(box.plan(*RULES)))
     assert "port 1/tcp not at runtime" in said and "service ssh at runtime only" in said
     assert "makes pending changes live: policy new; zone home: target; service ssh" in said
 
@@ -443,7 +484,7 @@ def test_failed_and_silent_daemons(box: Box) -> None:
     box.apply(*RULES)
     assert daemon.reloads == 1 and ("7001", "tcp") not in daemon.zones["public"]["ports"]
     daemon.state = "RUNNING"
-    assert box.plan(*RULES).operations == []
+    assert box.plan(*RULES).operations == ()
     daemon.fail["getZones"] = "NOT_AUTHORIZED: x"
     with pytest.raises(FirewallError, match="NOT_AUTHORIZED"):
         box.plan()
@@ -465,7 +506,7 @@ def test_interfaces_hold_only_where_a_zone_does(box: Box) -> None:
     with pytest.raises(FirewallError, match="no zone 'nowhere'"):
         box.plan(rule(), zone="nowhere")
     box.apply(one, rule("X", "out", interface="eth1"))
-    assert sorted(box.backend().read().rules) == sorted([one, rule("X", "out", interface="eth1")])
+    assert sorted(box.read().rules) == sorted([one, rule("X", "out", interface="eth1")])
     assert 'egress-zone name="lab"' in (box.root / "etc/firewalld/policies/apple-out.xml").read_text()
 
 
@@ -498,18 +539,18 @@ def test_forward_rules_lead_from_zone_to_zone(box: Box) -> None:
     assert {(one.target, one.priority) for one in policies.values()} == {("CONTINUE", -10)}
     zones = "".join(path.read_text() for path in box.root.glob("etc/firewalld/zones/*.xml"))
     assert "forward" not in zones and zones.count("apple-x") == 1
-    assert sorted(box.backend().read().rules) == sorted(wanted) and box.plan(*wanted).operations == []
+    assert sorted(box.read().rules) == sorted(wanted) and box.plan(*wanted).operations == ()
     # A policy keeps its name when others go.
     box.apply(wanted[3])
     (left,) = box.root.glob("etc/firewalld/policies/*.xml")
-    assert left.stem == "apple-fwd-4" and box.backend().read().rules == [wanted[3]]
+    assert left.stem == "apple-fwd-4" and box.read().rules == (wanted[3],)
 
 
 def test_the_zone_of_forward_rules_is_where_packets_come_in(box: Box) -> None:
     box.apply(forward(), zone="home")
     text = (box.root / "etc/firewalld/policies/apple-fwd.xml").read_text()
     assert 'ingress-zone name="home"' in text and 'egress-zone name="ANY"' in text
-    assert box.plan(forward(), zone="home").operations == []
+    assert box.plan(forward(), zone="home").operations == ()
     for key in ("interface", "out_interface"):
         with pytest.raises(FirewallError, match="to interface eth9: .* default zone"):
             box.plan(forward(**{key: "eth9"}))
@@ -523,16 +564,16 @@ def test_drift_of_a_policy_is_said_beside_a_change_in_another(box: Box) -> None:
     path = box.root / "etc/firewalld/policies/apple-fwd.xml"
     path.write_text(path.read_text().replace("CONTINUE", "ACCEPT"))
     change = box.plan(forward(), rule("Y", "out"), rule("Z", "out"))
-    assert [one["action"] for one in change.operations] == ["add", "mend"]
-    assert change.operations[1]["what"] == "policy apple-fwd differs"
-    assert [one["action"] for one in box.plan(forward(), forward("Z"), rule("Y", "out")).operations] == ["add"]
+    assert [step["action"] for step in steps(change)] == ["add", "mend"]
+    assert steps(change)[1]["what"] == "policy apple-fwd differs"
+    assert [step["action"] for step in steps(box.plan(forward(), forward("Z"), rule("Y", "out")))] == ["add"]
 
 
 def test_forwarding_past_the_policies_is_said(box: Box) -> None:
     daemon = box.start()
 
     def said(*rules: Rule, **options: Any) -> list[str]:
-        warnings = box.plan(*rules, **options).warnings
+        warnings = texts(box.plan(*rules, **options))
         return [one for one in warnings if "next boot" not in one and "permanent configuration differ" not in one]
 
     assert any("no zone has an interface" in one for one in said(forward()))
@@ -558,11 +599,11 @@ def test_other_rulesets_and_administrators_are_left_alone(box: Box) -> None:
     assert box.files() == lab
     # The other ruleset's service, gone from its file: loaded still, and still not this ruleset's.
     (box.root / "etc/firewalld/services/apple-lab-airplay.xml").unlink()
-    assert box.plan().operations == [] and "apple-lab-airplay" in daemon.zones["public"]["services"]
+    assert box.plan().operations == () and "apple-lab-airplay" in daemon.zones["public"]["services"]
     box.write("etc/firewalld/services/apple-facetime.xml", SSH)
     box.write("etc/firewalld/policies/apple-out.xml", '<policy target="DROP"><ingress-zone name="HOST"/></policy>')
     change = box.plan(*RULES)
-    written = {Path(item.path).name for item in change.steps.files}
+    written = {Path(item.path).name for item in change.files}
     assert {"apple-facetime-2.xml", "apple-out-2.xml"} <= written
     assert not {"apple-facetime.xml", "apple-out.xml"} & written
 
@@ -572,15 +613,15 @@ def test_a_reference_of_somebody_elses_keeps_a_service(box: Box) -> None:
     box.write("etc/firewalld/policies/theirs.xml", '<policy target="ACCEPT"><service name="apple-airplay"/></policy>')
     with pytest.raises(FirewallError, match="apple-airplay .*policy theirs still names it"):
         box.plan()
-    assert [one["rule"]["name"] for one in box.plan(*RULES[1:]).operations] == ["FaceTime"]
+    assert [step["rule"]["name"] for step in steps(box.plan(*RULES[1:]))] == ["FaceTime"]
 
 
 def test_a_wall_that_comes_first_is_said(box: Box) -> None:
     wall = '<policy target="DROP" priority="-20"><ingress-zone name="HOST"/><egress-zone name="ANY"/></policy>'
     box.write("etc/firewalld/policies/wall.xml", wall)
-    assert any("policy wall refuses" in one for one in box.plan(*RULES).warnings)
+    assert any("policy wall refuses" in one for one in texts(box.plan(*RULES)))
     box.write("etc/firewalld/policies/wall.xml", wall.replace("-20", "-1"))
-    assert not any("policy wall" in one for one in box.plan(*RULES).warnings)
+    assert not any("policy wall" in one for one in texts(box.plan(*RULES)))
     for ingress, egress, words in (
         ("HOST", "ANY", "outbound"),
         ("ANY", "home", "forwarded"),
@@ -589,7 +630,7 @@ def test_a_wall_that_comes_first_is_said(box: Box) -> None:
     ):
         ends = f'<ingress-zone name="{ingress}"/><egress-zone name="{egress}"/>'
         box.write("etc/firewalld/policies/wall.xml", f'<policy target="REJECT" priority="-20">{ends}</policy>')
-        said = [one.split("refuses ")[1].split()[0] for one in box.plan(*RULES).warnings if "policy wall" in one]
+        said = [one.split("refuses ")[1].split()[0] for one in texts(box.plan(*RULES)) if "policy wall" in one]
         assert said == [words] * bool(words)
 
 
@@ -607,9 +648,8 @@ def test_the_way_in(box: Box, running: bool) -> None:
     box.apply(rule("Ours", tcp=["3333"]))
     if running:
         daemon.zones["public"]["rules_str"].append(text)
-    backend = box.backend()
-    have = backend.read()
-    assert backend.denies_inbound(have)
+    state = box.read()
+    assert state.refuses_inbound() == running
     for address, port, answer in (
         ("192.0.2.9", 22, True),
         ("192.0.2.9", 2222, True),
@@ -619,11 +659,11 @@ def test_the_way_in(box: Box, running: bool) -> None:
         ("203.0.113.9", 22, False),
         ("198.51.100.9", 9999, True),
     ):
-        assert backend.admits(have, address, port) is answer, (address, port)
+        assert state.admits(address, port) is answer, (address, port)
     guard = rule("management", sources=["203.0.113.9"])
-    box.apply(guard, guard=guard)
+    box.apply(guards=(guard,))
     assert "apple-management" in (box.root / "etc/firewalld/zones/home.xml").read_text()
-    assert box.plan(guard, guard=guard).operations == []
+    assert box.plan(guards=(guard,)).operations == ()
 
 
 def test_the_interface_of_an_address(box: Box) -> None:
@@ -639,8 +679,8 @@ def test_the_interface_of_an_address(box: Box) -> None:
         "00000000000000000000000000000000 00 " + "0" * 32 + " 00 " + "0" * 32 + " 00000400 1 0 1 eth0\n"
         "20010db8000000000000000000000005 80 " + "0" * 32 + " 00 " + "0" * 32 + " 00000000 1 0 1 lo\n",
     )
-    backend = box.backend()
-    found = [backend._interface_to(one) for one in ("192.0.2.9", "192.0.3.9", "2001:db8::5", "2001:db9::1")]
+    reading = read(Host(run=lambda argv, stdin: (1, "", ""), root=str(box.root)), Asked("apple")).reading
+    found = [interface_to(reading, address) for address in ("192.0.2.9", "192.0.3.9", "2001:db8::5", "2001:db9::1")]
     assert found == ["eth1", "eth0", "eth1", "eth0"]
 
 
@@ -651,17 +691,17 @@ def test_switching_on(box: Box) -> None:
         box.apply(*RULES, enable=True)
     box.answer = (0, "", "")
     change = box.apply(*RULES, enable=True)
-    assert change.operations[-1] == {"action": "enable", "what": "firewalld"}
+    assert steps(change)[-1] == {"action": "enable", "what": "firewalld"}
     assert box.argv[-1] == ["systemctl", "enable", "--now", "firewalld.service"]
-    assert box.backend().in_use() and box.backend().installed()
-    assert box.plan(*RULES, enable=True).operations == []
+    assert box.firewall().in_use() and box.firewall().installed()
+    assert box.plan(*RULES, enable=True).operations == ()
     (box.root / WANTS).unlink()
     box.apply(*RULES, enable=True)
     assert box.argv[-1] == ["systemctl", "enable", "firewalld.service"]
     (box.root / "etc/systemd/system/firewalld.service").symlink_to("/dev/null")
     assert box.daemon
     box.daemon.state = "gone"
-    assert not box.backend().in_use()
+    assert not box.firewall().in_use()
     # systemd refuses: nothing of it stays.
     box.answer = (1, "", "Unit is masked")
     box.daemon = None
@@ -676,10 +716,9 @@ def test_a_change_that_waits_for_its_confirmation(box: Box) -> None:
     daemon = box.start()
     box.apply(*RULES[:1])
     files, zone = box.files(), daemon._getZoneSettings2("", "public")
-    backend = box.backend()
-    change = backend.plan(backend.read(), list(RULES))
-    assert backend.live(change) and backend.confirms
-    engaged = backend.engage(change)
+    change = box.plan(*RULES)
+    assert change.live
+    loaded = change.load()
     # New services stay while it waits; nobody names them.
     new = {
         f"etc/firewalld/services/{name}.xml"
@@ -691,39 +730,38 @@ def test_a_change_that_waits_for_its_confirmation(box: Box) -> None:
     # What somebody else did meanwhile stays; a second time does no more.
     daemon._addPort("", "home", "7001", "tcp", 0)
     for _time in range(2):
-        backend.undo(change)
+        change.rollback()
         assert box.files() == files and daemon._getZoneSettings2("", "public") == zone and daemon.reloads == 3
         assert ("7001", "tcp") in daemon.zones["home"]["ports"]
-    engaged = backend.engage(change)
-    backend.keep(change, engaged)
-    assert box.plan(*RULES).operations == [] and daemon.reloads == 4
-    backend.undo(change)
+    loaded = change.load()
+    change.commit(loaded)
+    assert box.plan(*RULES).operations == () and daemon.reloads == 4
+    change.rollback()
     assert box.files() == files and daemon._getZoneSettings2("", "public") == zone
     # It was loaded, and is no more: a confirmation comes too late.
-    engaged = backend.engage(change)
+    loaded = change.load()
     daemon._removeService("", "public", "apple-airplay")
     with pytest.raises(FirewallError, match="has not loaded what was planned"):
-        backend.keep(change, engaged)
+        change.commit(loaded)
     assert box.files() == waiting
-    backend.undo(change)
+    change.rollback()
     assert box.files() == files
     daemon.state = "gone"
     with pytest.raises(FirewallError, match="firewalld was stopped"):
-        backend.keep(change, engaged)
-    backend.undo(change)
+        change.commit(loaded)
+    change.rollback()
 
 
 def test_what_firewalld_remembers_is_brought_up_to_date(box: Box) -> None:
     daemon = box.start()
     box.apply(rule(), rule("AirPlay", tcp=["7000"]))
-    backend = box.backend()
-    change = backend.plan(backend.read(), [rule(), rule("AirPlay", tcp=["7000", "7001"]), rule("Maps", tcp=["443"])])
-    engaged = backend.engage(change)
+    change = box.plan(rule(), rule("AirPlay", tcp=["7000", "7001"]), rule("Maps", tcp=["443"]))
+    loaded = change.load()
     reloads = daemon.reloads
     # While the change waited, it has read the files as they were before.
     daemon.memory = daemon._load()
     daemon.asked.clear()
-    backend.keep(change, engaged)
+    change.commit(loaded)
     assert daemon.reloads == reloads + 1 and daemon.memory is None
     # Only what had another file meanwhile can be remembered otherwise, and each question takes time.
     assert daemon.asked == ["apple-airplay"]
@@ -733,19 +771,18 @@ def test_a_run_that_died_behind_its_reload(box: Box) -> None:
     daemon = box.start()
     daemon._addPort("", "public", "7001", "tcp", 0)
     files, zone = box.files(), daemon._getZoneSettings2("", "public")
-    backend = box.backend()
-    change = backend.plan(backend.read(), list(RULES))
+    change = box.plan(*RULES)
 
     def die(*_given: Any) -> None:
         raise KeyboardInterrupt
 
     daemon._addPort = die  # type: ignore[assignment,method-assign]
     with pytest.raises(KeyboardInterrupt):
-        backend.apply(change)
+        change.apply()
     del daemon._addPort
     assert ("7001", "tcp") not in daemon.zones["public"]["ports"]
     for _time in range(2):
-        backend.undo(change)
+        change.rollback()
         assert box.files() == files and daemon._getZoneSettings2("", "public") == zone and daemon.reloads == 2
 
 
@@ -755,23 +792,21 @@ def test_runtime_drift_and_switch_are_undone(box: Box) -> None:
     daemon._removeService("", "public", "apple-airplay")
     daemon.policies["apple-out"]["services"] = []
     zone, policy = daemon._getZoneSettings2("", "public"), daemon._getPolicySettings("", "apple-out")
-    backend = box.backend(enable=True)
-    change = backend.plan(backend.read(), list(RULES))
-    engaged = backend.engage(change)
+    change = box.plan(*RULES, enable=True)
+    loaded = change.load()
     assert "apple-airplay" in daemon.zones["public"]["services"] and not (box.root / WANTS).is_symlink()
-    backend.keep(change, engaged)
+    change.commit(loaded)
     assert (box.root / WANTS).is_symlink()
-    backend.undo(change)
+    change.rollback()
     now = daemon._getPolicySettings("", "apple-out")
     assert daemon._getZoneSettings2("", "public") == zone and {key: now[key] for key in policy} == policy
     assert not (box.root / WANTS).is_symlink()
     daemon.state = "gone"
-    backend = box.backend(enable=True)
-    change = backend.plan(backend.read(), [])
+    change = box.plan(enable=True)
     files = box.files()
-    backend.engage(change)
+    change.load()
     assert box.argv[-1] == ["systemctl", "start", "firewalld.service"] and box.files() == files
-    backend.undo(change)
+    change.rollback()
     assert box.argv[-1] == ["systemctl", "stop", "firewalld.service"] and box.files() == files
 
 

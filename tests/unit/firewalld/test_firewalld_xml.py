@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.xml import Attachment, XmlError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import naming, rich, xml
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import Attachment, Owner
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.xml import XmlError
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 NAMES = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9 ._+-]{0,47}\Z")
@@ -51,7 +53,7 @@ def attachments(draw: st.DrawFn) -> list[Attachment]:
     four, six = st.one_of(st.just(""), NETWORKS4), st.one_of(st.just(""), NETWORKS6)
     one = st.one_of(st.tuples(SLUGS, four, four), st.tuples(SLUGS, six, six)).map(lambda parts: Attachment(*parts))
     found: list[Attachment] = draw(st.lists(one, unique=True, max_size=6))
-    return [item._replace(service=f"apple-{item.service}") for item in found]
+    return [replace(item, service=f"apple-{item.service}") for item in found]
 
 
 @st.composite
@@ -77,10 +79,16 @@ def zones(draw: st.DrawFn) -> str:
 
 @given(rules(), RULESETS)
 def test_a_service_is_read_back(rule: Rule, ruleset: str) -> None:
-    service = xml.service_of(rule, ruleset)
+    service = naming.service_of(rule, ruleset)
     read = xml.parse_service(xml.service_text(service))
     assert read == service and read.same(service)
-    assert read.owner == (ruleset, rule.direction, rule.interface, rule.out_interface)
+    (name,) = naming.allocate([rule], ruleset, {}, frozenset()).values()
+    owner = Owner(ruleset, rule.name, rule.direction, rule.interface, rule.out_interface)
+    assert naming.owner_of_service(name, read.description) == owner
+    assert naming.owner_of_service(name + "-7", xml.service_text(service)) == owner
+    # A copy has the mark, too, and is somebody else's.
+    for other in ("mine", name + "-copy", "x" + name, name + "-"):
+        assert naming.owner_of_service(other, read.description) is None
     assert read.short == rule.name
     # ASCII only, one element a line, and nothing that would change the tree.
     text = xml.service_text(service)
@@ -90,9 +98,10 @@ def test_a_service_is_read_back(rule: Rule, ruleset: str) -> None:
 
 @given(attachments(), RULESETS, st.sampled_from(["HOST", "ANY", "internal"]), st.sampled_from(["ANY", "external"]))
 def test_a_policy_is_read_back(wanted: list[Attachment], ruleset: str, ingress: str, egress: str) -> None:
-    policy = xml.policy_of(ruleset, ingress, egress, -10, wanted)
+    ((name, policy),) = naming.policies_of(ruleset, {(ingress, egress): wanted}, {}, frozenset()).items()
     read = xml.parse_policy(xml.policy_text(policy))
-    assert read.same(policy) and read.owner == (ruleset, "", "", "")
+    assert read.same(policy) and naming.ruleset_of_policy(name, read.description) == ruleset
+    assert naming.ruleset_of_policy("mine", read.description) == ""
     assert (read.target, read.ingress, read.egress) == ("CONTINUE", (ingress,), (egress,))
 
 
@@ -110,8 +119,8 @@ def test_a_zone_keeps_what_is_not_ours(text: str, first: list[Attachment], secon
 @given(attachments())
 def test_runtime_rich_rules_are_read(wanted: list[Attachment]) -> None:
     for one in wanted:
-        assert (xml.rich_rule(one.text()) or one) == one
-        assert (xml.rich_rule(one.text()) is None) == (not one.source and not one.destination)
+        assert (rich.attachment_of(one.text()) or one) == one
+        assert (rich.attachment_of(one.text()) is None) == one.plain
 
 
 @pytest.mark.parametrize(
@@ -129,7 +138,7 @@ def test_runtime_rich_rules_are_read(wanted: list[Attachment]) -> None:
     ],
 )
 def test_rich_rules_of_others_are_left_alone(text: str) -> None:
-    assert xml.rich_rule(text) is None
+    assert rich.attachment_of(text) is None
 
 
 @pytest.mark.parametrize(
@@ -148,7 +157,7 @@ def test_rich_rules_of_others_are_left_alone(text: str) -> None:
 def test_a_rule_of_another_shape_is_somebody_elses(element: str) -> None:
     text = f"<zone>{element}</zone>"
     assert xml.parse_zone(text).attachments == ()
-    assert xml.zone_references(text) == {"apple-x"}
+    assert xml.parse_zone(text).references == ("apple-x",)
     assert xml.edit_zone(text, {"apple-x"}, []) == text
 
 
@@ -163,7 +172,7 @@ def test_what_is_there_twice_is_left_once() -> None:
 def test_a_zone_without_a_place_gets_one(text: str) -> None:
     edited = xml.edit_zone(text, {"apple-x"}, [Attachment("apple-x")])
     assert xml.parse_zone(edited).attachments == (Attachment("apple-x"),)
-    assert xml.parse_zone(edited).target == xml.parse_zone(text).target
+    assert xml.parse_zone(edited).filter.target == xml.parse_zone(text).filter.target
     assert xml.parse_zone(xml.edit_zone(edited, {"apple-x"}, [])).attachments == ()
 
 
@@ -206,36 +215,40 @@ def test_a_file_in_another_encoding_is_not_harmed() -> None:
     ],
 )
 def test_only_our_own_words_make_an_owner(description: str) -> None:
-    assert xml.owner(description) is None
+    assert naming.owner_of_service("apple-x", "What x needs, inbound. " + description) is None
+    assert naming.ruleset_of_policy("apple-out", description) == ""
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "action", "priority", "source", "other_source", "kind", "value"),
     [
-        (
-            'rule family="ipv4" source address="10.0.0.0/8" port port="22" protocol="tcp" accept',
-            ("10.0.0.0/8", "port", "22"),
-        ),
-        ('rule service name="ssh" accept', ("", "service", "ssh")),
-        ('rule priority="-1" family="ipv6" port port="1-9" protocol="tcp" log prefix="x" accept', ("", "port", "1-9")),
-        ('rule family="ipv4" port port="22" protocol="udp" accept', None),
-        ('rule family="ipv4" port port="22" protocol="tcp" reject', None),
-        ('rule family="ipv4" destination address="192.0.2.1" service name="ssh" accept', None),
-        ('rule family="ipv4" source NOT address="10.0.0.0/8" service name="ssh" accept', None),
+        ('rule family="ipv4" source address="10.0.0.0/8" port port="22" protocol="tcp" accept', "accept", 0, "10.0.0.0/8", False, "port", "22"),
+        ('rule service name="ssh" accept limit value="1/m"', "accept", 0, "", False, "service", "ssh"),
+        ('rule priority="-1" family="ipv6" port port="1-9" protocol="tcp" log prefix="x accept" reject type="icmp6-adm-prohibited"', "reject", -1, "", False, "port", "1-9"),
+        ('rule priority="32767" drop', "drop", 32767, "", False, "", ""),
+        ('rule family="ipv4" source NOT address="10.0.0.0/8" service name="ssh" accept', "accept", 0, "", True, "service", "ssh"),
+        ('rule source ipset="theirs" protocol value="tcp" accept', "accept", 0, "", True, "protocol", "tcp"),
+        ('rule source mac="00:11:22:33:44:55" mark set="1"', "mark", 0, "", True, "", ""),
+        ('rule forward-port port="80" protocol="tcp" to-port="8080"', "", 0, "", False, "forward-port", "80"),
+        ('rule log prefix="\'', "", 0, "", False, "", ""),
     ],
-)
-def test_admissions_are_read(text: str, found: tuple[str, str, str] | None) -> None:
-    assert xml.admission(text) == found
+)  # fmt: skip
+def test_rich_rules_of_others_are_read(
+    text: str, action: str, priority: int, source: str, other_source: bool, kind: str, value: str
+) -> None:
+    read = rich.parse(text)
+    found = (read.action, read.priority, read.source, read.other_source, read.kind, read.value)
+    assert found == (action, priority, source, other_source, kind, value) and read.text == text
 
 
 @given(NAMES)
 def test_a_slug_is_a_name_for_firewalld(name: str) -> None:
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", xml.slug(name))
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", naming.slug(name))
 
 
 def test_slugs() -> None:
-    assert xml.slug("Apple TV+") == "apple-tv-plus"
-    assert xml.slug("Find My iPhone") == "find-my-iphone"
+    assert naming.slug("Apple TV+") == "apple-tv-plus"
+    assert naming.slug("Find My iPhone") == "find-my-iphone"
 
 
 def test_a_copy_knows_itself() -> None:

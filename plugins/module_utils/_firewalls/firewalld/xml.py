@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""firewalld's files: services and policies of our own, and our lines in a zone of the administrator's.
+"""firewalld's files as text: services and policies of a ruleset, and its lines in an administrator's zone.
 
 Pure text in, text out. A zone file is edited at the byte offsets that the XML parser reports, so that
 what the administrator wrote there (comments, order, white space) stays as it is.
@@ -13,36 +13,26 @@ Source: firewalld.service(5), firewalld.zone(5), firewalld.policy(5), firewalld.
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from dataclasses import dataclass, replace
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-from ansible_collections.netports.apple.plugins.module_utils import _ports
-from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError, network, pairs, version
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import rich
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
+    Attachment,
+    Filter,
+    Policy,
+    Rich,
+    Service,
+    Zone,
+)
+from ansible_collections.netports.apple.plugins.module_utils._rules import version
 
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
-_OWNER = re.compile(
-    r"(?:, (?P<direction>inbound|outbound|forwarded)(?: (?:on|from) interface (?P<interface>[A-Za-z0-9_.-]{1,15}))?"
-    r"(?: to interface (?P<out_interface>[A-Za-z0-9_.-]{1,15}))?\. )?"
-    r"Owned by ruleset (?P<ruleset>[a-z][a-z0-9-]{0,23}) of netports\.apple\b"
-)
-_WORD = {"in": "inbound", "out": "outbound", "forward": "forwarded"}
-# A policy's ingress zone for what the host itself sends, and either end for all zones.
-HOST = "HOST"
-ANY = "ANY"
 _COPY = "<!-- netports.apple copied this file from %s to add to it. -->\n"
-# How firewalld writes such a rule at runtime (str of its Rich_Rule), 0.4 to 2.3.
-_RICH = re.compile(
-    r'rule family="(?P<family>ipv4|ipv6)"(?: source address="(?P<source>[^"]*)")?'
-    r'(?: destination address="(?P<destination>[^"]*)")? service name="(?P<service>[^"]*)" accept\Z'
-)
-# Any rule that lets in on TCP from one network or from anywhere, with or without a log.
-_ADMISSION = re.compile(
-    r'rule (?:priority="[^"]*" )?(?:family="[^"]*" )?(?:source address="(?P<source>[^"]*)" )?'
-    r'(?:port port="(?P<port>[^"]*)" protocol="tcp"|service name="(?P<service>[^"]*)")(?: (?:log|audit).*)? accept\Z'
-)
-# Services and zones may use more; what we write uses these and a service of ours that has others has drifted.
+# Services may use more. A service of a ruleset that has more has drifted.
 _SERVICE_PARTS = ("short", "description", "port")
 
 
@@ -50,110 +40,10 @@ class XmlError(ValueError):
     """A file of firewalld's that cannot be read, or cannot be edited. The message says why."""
 
 
-class Attachment(NamedTuple):
-    """What lets a service through in a zone or policy; no source and no destination mean a plain service."""
+@dataclass(frozen=True)
+class _Element:
+    """A child of the root: its own children without theirs, and where it stands in the file's bytes."""
 
-    service: str
-    source: str = ""
-    destination: str = ""
-
-    def text(self) -> str:
-        """The attachment as firewalld's tools show it."""
-        if not self.source and not self.destination:
-            return self.service
-        return 'rule family="ipv%d"%s%s service name="%s" accept' % (
-            version(self.source or self.destination),
-            ' source address="%s"' % self.source if self.source else "",
-            ' destination address="%s"' % self.destination if self.destination else "",
-            self.service,
-        )
-
-    def lines(self) -> List[str]:
-        """The attachment as lines of a zone or policy file."""
-        service = "  <service name=%s/>" % quoteattr(self.service)
-        if not self.source and not self.destination:
-            return [service]
-        lines = ['  <rule family="ipv%d">' % version(self.source or self.destination)]
-        if self.source:
-            lines.append('    <source address="%s"/>' % self.source)
-        if self.destination:
-            lines.append('    <destination address="%s"/>' % self.destination)
-        return lines + ["  " + service, "    <accept/>", "  </rule>"]
-
-
-class Owner(NamedTuple):
-    """Whose a file is, from its description."""
-
-    ruleset: str
-    direction: str
-    interface: str
-    out_interface: str
-
-
-class Service(NamedTuple):
-    """A service: its ports as firewalld writes them, and whether it has what we never write."""
-
-    short: str
-    description: str
-    ports: Tuple[Tuple[str, str], ...]
-    more: bool = False
-
-    @property
-    def owner(self) -> Optional[Owner]:
-        """Whose the service is; ``None`` when no ruleset owns it."""
-        return owner(self.description)
-
-    def same(self, other: Service) -> bool:
-        """Say whether two definitions mean the same."""
-        mine = (self.short, self.description, sorted(self.ports), self.more)
-        return mine == (other.short, other.description, sorted(other.ports), other.more)
-
-
-class Policy(NamedTuple):
-    """A policy, and whether it has what we never write."""
-
-    short: str
-    description: str
-    target: str
-    priority: int
-    ingress: Tuple[str, ...]
-    egress: Tuple[str, ...]
-    attachments: Tuple[Attachment, ...]
-    more: bool = False
-
-    @property
-    def owner(self) -> Optional[Owner]:
-        """Whose the policy is; ``None`` when no ruleset owns it."""
-        return owner(self.description)
-
-    def same(self, other: Policy) -> bool:
-        """Say whether two definitions mean the same; the order of attachments does not matter."""
-        mine = self._replace(attachments=tuple(sorted(self.attachments)))
-        return mine == other._replace(attachments=tuple(sorted(other.attachments)))
-
-
-class Admission(NamedTuple):
-    """What a rich rule lets in on TCP: from where (empty: anywhere), C(port) or C(service), and which."""
-
-    source: str
-    kind: str
-    value: str
-
-
-class Zone(NamedTuple):
-    """What a zone file says, as far as it matters here. ``attachments`` are the plain ones, anybody's;
-    ``references`` are services that are named in any other way."""
-
-    target: str
-    interfaces: Tuple[str, ...]
-    sources: Tuple[str, ...]
-    ports: Tuple[Tuple[str, str], ...]
-    attachments: Tuple[Attachment, ...]
-    references: Tuple[str, ...]
-    admissions: Tuple[Admission, ...]
-
-
-class _Element(NamedTuple):
     name: str
     attributes: Dict[str, str]
     children: List[Tuple[str, Dict[str, str]]]
@@ -161,33 +51,17 @@ class _Element(NamedTuple):
     end: int
 
 
-def slug(name: str) -> str:
-    """A rule's name as part of a service's name: ``"Apple TV+"`` becomes ``"apple-tv-plus"``."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower().replace("+", "-plus")).strip("-")
-
-
-def owner(description: str) -> Optional[Owner]:
-    """Read whose an object is from its description."""
-    match = _OWNER.search(description)
-    if not match:
-        return None
-    direction = next((key for key, word in _WORD.items() if word == match.group("direction")), "")
-    return Owner(match.group("ruleset"), direction, match.group("interface") or "", match.group("out_interface") or "")
-
-
-def service_of(rule: Rule, ruleset: str) -> Service:
-    """The service that a rule becomes."""
-    word = "from" if rule.direction == "forward" else "on"
-    interface = " %s interface %s" % (word, rule.interface) if rule.interface else ""
-    interface += " to interface %s" % rule.out_interface if rule.out_interface else ""
-    description = "What %s needs, %s%s. Owned by ruleset %s of netports.apple, which undoes edits at its next run." % (
-        rule.name,
-        _WORD[rule.direction],
-        interface,
-        ruleset,
-    )
-    ports = [(_ports.text(one), "tcp") for one in rule.tcp] + [(_ports.text(one), "udp") for one in rule.udp]
-    return Service(rule.name, description, tuple(ports))
+def attachment_lines(attachment: Attachment) -> List[str]:
+    """An attachment as lines of a zone or policy file."""
+    service = "  <service name=%s/>" % quoteattr(attachment.service)
+    if attachment.plain:
+        return [service]
+    lines = ['  <rule family="ipv%d">' % version(attachment.source or attachment.destination)]
+    if attachment.source:
+        lines.append('    <source address="%s"/>' % attachment.source)
+    if attachment.destination:
+        lines.append('    <destination address="%s"/>' % attachment.destination)
+    return lines + ["  " + service, "    <accept/>", "  </rule>"]
 
 
 def service_text(service: Service) -> str:
@@ -198,27 +72,6 @@ def service_text(service: Service) -> str:
     return _HEAD + "\n".join(lines + ["</service>", ""])
 
 
-def policy_of(ruleset: str, ingress: str, egress: str, priority: int, attachments: Sequence[Attachment]) -> Policy:
-    """The policy that lets connections through: from C(HOST) the host's own, else what it forwards.
-
-    :param ingress: C(HOST), a zone, or C(ANY), which is every zone and not the host.
-    :param egress: a zone, or C(ANY).
-    """
-    what, word = "Outbound connections of this host", "outbound"
-    if ingress != HOST:
-        what, word = (
-            "Connections that this host forwards" + ("" if ingress == ANY else " from zone " + ingress),
-            "forwarded",
-        )
-    description = "%s%s. Owned by ruleset %s of netports.apple, which undoes edits at its next run." % (
-        what,
-        "" if egress == ANY else " to zone " + egress,
-        ruleset,
-    )
-    short = "%s, %s" % (ruleset, word)
-    return Policy(short, description, "CONTINUE", priority, (ingress,), (egress,), tuple(attachments))
-
-
 def policy_text(policy: Policy) -> str:
     """A policy as its file."""
     lines = ["<policy priority=%s target=%s>" % (quoteattr(str(policy.priority)), quoteattr(policy.target))]
@@ -227,35 +80,8 @@ def policy_text(policy: Policy) -> str:
     lines.extend("  <ingress-zone name=%s/>" % quoteattr(zone) for zone in policy.ingress)
     lines.extend("  <egress-zone name=%s/>" % quoteattr(zone) for zone in policy.egress)
     for attachment in policy.attachments:
-        lines.extend(attachment.lines())
+        lines.extend(attachment_lines(attachment))
     return _HEAD + "\n".join(lines + ["</policy>", ""])
-
-
-def attachments_of(rule: Rule, service: str) -> List[Attachment]:
-    """How a rule's service is let through: plainly, or from and to its networks."""
-    found: List[Attachment] = []
-    if not rule.sources and not rule.destinations:
-        return [Attachment(service)]
-    for family in (4, 6):
-        found.extend(Attachment(service, source, destination) for source, destination in pairs(rule, family))
-    return found
-
-
-def rich_rule(text: str) -> Optional[Attachment]:
-    """Read a rich rule of the runtime; ``None`` for one that we would not write."""
-    match = _RICH.match(text)
-    if not match:
-        return None
-    return _attachment(match.group("service"), match.group("source"), match.group("destination"), match.group("family"))
-
-
-def admission(text: str) -> Optional[Admission]:
-    """Read what a rich rule of the runtime lets in; ``None`` for one that refuses or is narrower."""
-    match = _ADMISSION.match(text)
-    if not match:
-        return None
-    kind = "service" if match.group("service") is not None else "port"
-    return Admission(match.group("source") or "", kind, match.group(kind))
 
 
 def parse_service(text: str) -> Service:
@@ -264,9 +90,17 @@ def parse_service(text: str) -> Service:
     :raises XmlError: it is not one.
     """
     root = _tree(text, "service")
-    ports = tuple((one.get("port", ""), one.get("protocol", "")) for one in root.findall("port"))
-    more = any(one.tag not in _SERVICE_PARTS for one in root)
-    return Service(root.findtext("short") or "", root.findtext("description") or "", ports, more)
+    ports = [(port.get("port", ""), port.get("protocol", "")) for port in root.findall("port")]
+    return Service(
+        short=root.findtext("short") or "",
+        description=root.findtext("description") or "",
+        ports=tuple(item for item in ports if item[0]),
+        protocols=tuple(item.get("value", "") for item in root.findall("protocol"))
+        + tuple(kind for port, kind in ports if not port),
+        source_ports=tuple((port.get("port", ""), port.get("protocol", "")) for port in root.findall("source-port")),
+        includes=tuple(item.get("service", "") for item in root.findall("include")),
+        more=any(part.tag not in _SERVICE_PARTS for part in root),
+    )
 
 
 def parse_policy(text: str) -> Policy:
@@ -277,46 +111,44 @@ def parse_policy(text: str) -> Policy:
     root, elements, _close = _elements(text, "policy")
     attachments: List[Attachment] = []
     texts = _tree(text, "policy")
-    names: Dict[str, List[str]] = {"ingress-zone": [], "egress-zone": []}
     more = False
     for element in elements:
         attachment = _read(element)
         if attachment:
             more = more or attachment in attachments
             attachments.append(attachment)
-        elif element.name in names:
-            names[element.name].append(element.attributes.get("name", ""))
-        elif element.name not in ("short", "description"):
+        elif element.name not in ("short", "description", "ingress-zone", "egress-zone"):
             more = True
-    try:
-        priority = int(root.get("priority", "-1"))
-    except ValueError:
-        priority = 0
+    decides = _filter(root, elements)
     return Policy(
-        texts.findtext("short") or "",
-        texts.findtext("description") or "",
-        root.get("target", "CONTINUE"),
-        priority,
-        tuple(names["ingress-zone"]),
-        tuple(names["egress-zone"]),
-        tuple(attachments),
-        more,
+        short=texts.findtext("short") or "",
+        description=texts.findtext("description") or "",
+        target=root.get("target", "CONTINUE"),
+        priority=decides.priority,
+        ingress=decides.ingress,
+        egress=decides.egress,
+        attachments=tuple(attachments),
+        more=more,
     )
 
 
+def parse_filter(text: str) -> Filter:
+    """What a policy file of anybody's decides.
+
+    :raises XmlError: it is not one.
+    """
+    root, elements, _close = _elements(text, "policy")
+    return _filter(root, elements)
+
+
 def references(text: str) -> Set[str]:
-    """Every service that a zone, policy or service file names anywhere; none when it cannot be read."""
+    """Every service that a policy or service file names anywhere; none when it cannot be read."""
     try:
         tree = ElementTree.fromstring(_bytes(text))
     except (ElementTree.ParseError, ValueError):
         return set()
-    named = {one.get("name", "") for one in tree.iter("service") if one is not tree}
-    return named | {one.get("service", "") for one in tree.iter("include")}
-
-
-def zone_references(text: str) -> Set[str]:
-    """The services that a zone file names otherwise than we would."""
-    return set(parse_zone(text).references)
+    named = {item.get("name", "") for item in tree.iter("service") if item is not tree}
+    return named | {item.get("service", "") for item in tree.iter("include")}
 
 
 def parse_zone(text: str) -> Zone:
@@ -327,31 +159,18 @@ def parse_zone(text: str) -> Zone:
     root, elements, _close = _elements(text, "zone")
     attachments: List[Attachment] = []
     others: List[str] = []
-    admissions: List[Admission] = []
-    single: Dict[str, List[str]] = {"interface": [], "source": []}
-    ports: List[Tuple[str, str]] = []
     for element in elements:
         attachment = _read(element)
         if attachment:
             attachments.append(attachment)
-        elif element.name == "interface":
-            single["interface"].append(element.attributes.get("name", ""))
-        elif element.name == "source":
-            single["source"].append(element.attributes.get("address", ""))
-        elif element.name == "port":
-            ports.append((element.attributes.get("port", ""), element.attributes.get("protocol", "")))
         else:
             others.extend(attributes.get("name", "") for name, attributes in element.children if name == "service")
-            admitted = _admission(element)
-            admissions.extend([admitted] if admitted else [])
     return Zone(
-        root.get("target", "default"),
-        tuple(single["interface"]),
-        tuple(single["source"]),
-        tuple(ports),
-        tuple(attachments),
-        tuple(others),
-        tuple(admissions),
+        interfaces=_values(elements, "interface", "name"),
+        sources=_values(elements, "source", "address"),
+        attachments=tuple(attachments),
+        references=tuple(others),
+        filter=_filter(root, elements),
     )
 
 
@@ -377,14 +196,15 @@ def edit_zone(text: str, owned: Iterable[str], wanted: Sequence[Attachment]) -> 
             found.append(attachment)
         else:
             surplus.append(element)
-    lines = [line for one in dict.fromkeys(wanted) if one not in found for line in one.lines()]
+    missing = [attachment for attachment in dict.fromkeys(wanted) if attachment not in found]
+    lines = [line for attachment in missing for line in attachment_lines(attachment)]
     # From the end to the beginning: what stands before an edit keeps its place.
     if lines:
         data = _with(data, close, lines)
     for element in reversed(surplus):
         data = _without(data, element.start, element.end)
     edited = data.decode("utf-8", "surrogateescape")
-    result = [one for one in parse_zone(edited).attachments if one.service in ours]
+    result = [attachment for attachment in parse_zone(edited).attachments if attachment.service in ours]
     if sorted(result) != sorted(set(wanted)):
         raise XmlError("it cannot be edited: is it written in UTF-8?")
     return edited
@@ -398,7 +218,7 @@ def copy_of(text: str, origin: str) -> str:
 
 
 def is_copy(text: str, origin: str, original: Optional[str]) -> bool:
-    """Say whether a zone file is what L(copy_of) makes of the distribution's file as it is now."""
+    """Say whether a zone file is what ``copy_of`` makes of the distribution's file as it is now."""
     return original is not None and text == copy_of(original, origin)
 
 
@@ -439,7 +259,7 @@ def _elements(text: str, root: str) -> Tuple[Dict[str, str], List[_Element], int
         tag = _tag_end(data, begin)
         last = begin if data[tag - 2 : tag] == b"/>" else parser.CurrentByteIndex
         if stack:
-            found[-1] = found[-1]._replace(end=_tag_end(data, last))
+            found[-1] = replace(found[-1], end=_tag_end(data, last))
         else:
             close.append(last)
 
@@ -473,7 +293,7 @@ def _tag_end(data: bytes, start: int) -> int:
 def _read(element: _Element) -> Optional[Attachment]:
     """The attachment that an element is; ``None`` for anything that we would not write."""
     if element.name == "service" and not element.children:
-        return Attachment(element.attributes.get("name", ""))
+        return Attachment(service=element.attributes.get("name", ""))
     if element.name != "rule" or set(element.attributes) != {"family"}:
         return None
     parts: Dict[str, Dict[str, str]] = {}
@@ -489,30 +309,46 @@ def _read(element: _Element) -> Optional[Attachment]:
         return None
     source = parts["source"]["address"] if "source" in parts else None
     destination = parts["destination"]["address"] if "destination" in parts else None
-    return _attachment(parts["service"]["name"], source, destination, element.attributes["family"])
+    return rich.attachment(parts["service"]["name"], source, destination, element.attributes["family"])
 
 
-def _attachment(service: str, source: Optional[str], destination: Optional[str], family: str) -> Optional[Attachment]:
-    if source is None and destination is None:
-        return None
+def _filter(root: Dict[str, str], elements: Sequence[_Element]) -> Filter:
+    """What the elements of a zone or policy decide."""
     try:
-        one = Attachment(service, network(source) if source else "", network(destination) if destination else "")
-    except RuleError:
-        return None
-    return one if family == "ipv%d" % version(one.source or one.destination) else None
+        priority = int(root.get("priority", "-1"))
+    except ValueError:
+        priority = 0
+    ports = {
+        kind: tuple(
+            (element.attributes.get("port", ""), element.attributes.get("protocol", ""))
+            for element in elements
+            if element.name == kind
+        )
+        for kind in ("port", "source-port", "forward-port")
+    }
+    rules: List[Rich] = []
+    for element in elements:
+        if element.name == "rule":
+            parts: rich.Parts = {"rule": element.attributes}
+            for name, attributes in element.children:
+                parts.setdefault(name, attributes)
+            rules.append(rich.rich(parts))
+    return Filter(
+        target=root.get("target", "default"),
+        priority=priority,
+        ingress=_values(elements, "ingress-zone", "name"),
+        egress=_values(elements, "egress-zone", "name"),
+        services=_values(elements, "service", "name"),
+        ports=ports["port"],
+        protocols=_values(elements, "protocol", "value"),
+        source_ports=ports["source-port"],
+        forward_ports=ports["forward-port"],
+        rules=tuple(rules),
+    )
 
 
-def _admission(element: _Element) -> Optional[Admission]:
-    names = [name for name, _attributes in element.children]
-    parts = dict(element.children)
-    source = parts.get("source", {})
-    if element.name != "rule" or "accept" not in names or "destination" in parts or set(source) - {"address"}:
-        return None
-    if "port" in parts and parts["port"].get("protocol") == "tcp":
-        return Admission(source.get("address", ""), "port", parts["port"].get("port", ""))
-    if "service" in parts:
-        return Admission(source.get("address", ""), "service", parts["service"].get("name", ""))
-    return None
+def _values(elements: Sequence[_Element], name: str, attribute: str) -> Tuple[str, ...]:
+    return tuple(element.attributes.get(attribute, "") for element in elements if element.name == name)
 
 
 def _without(data: bytes, start: int, end: int) -> bytes:
@@ -534,7 +370,7 @@ def _with(data: bytes, close: int, lines: Sequence[str]) -> bytes:
     line = data.rfind(b"\n", 0, close) + 1
     if line and not data[line:close].strip(b" \t"):
         return data[:line] + newline.join(raw) + newline + data[line:]
-    return data[:close] + b"".join(one.strip() for one in raw) + data[close:]
+    return data[:close] + b"".join(line.strip() for line in raw) + data[close:]
 
 
 def _bytes(text: str) -> bytes:

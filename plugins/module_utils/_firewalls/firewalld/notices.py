@@ -1,0 +1,186 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run has to say of a firewalld: a code for programs, a sentence for people."""
+
+from __future__ import annotations
+
+from typing import FrozenSet, Iterable, List, Sequence, Set, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import zones as _zones
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
+    ANY,
+    HOST,
+    PRIORITY,
+    Config,
+    Policy,
+    Port,
+    Reading,
+    Service,
+    some,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.others import Apart
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.xml import XmlError, parse_service
+from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+
+def left_out(wanted: Sequence[Rule]) -> List[Notice]:
+    """The rules that a firewalld without policies cannot have."""
+    found: List[Notice] = []
+    for direction, word in (("out", "outbound"), ("forward", "forwarded")):
+        names = sorted({rule.name for rule in wanted if rule.direction == direction})
+        if names:
+            text = (
+                "this firewalld is older than 0.9 and has no policies, so that it cannot filter %s "
+                "connections: left out the %s rules of %s" % (word, word, ", ".join(names))
+            )
+            found.append(Notice(code="left-out", text=text, rules=tuple(names), direction=direction))
+    return found
+
+
+def switch(reading: Reading, switches: bool) -> List[Notice]:
+    """That firewalld is off, now or at the next boot.
+
+    :param switches: the run switches it on.
+    """
+    if switches:
+        return []
+    if not reading.running:
+        how = "host_firewall_enable: true, or 'systemctl enable --now firewalld'"
+        text = "firewalld is not running: the rules are stored and take effect when it starts (%s)" % how
+        return [Notice(code="off", text=text)]
+    if not reading.enabled:
+        text = "firewalld is running and off at the next boot (systemctl enable firewalld)"
+        return [Notice(code="off-at-boot", text=text)]
+    return []
+
+
+def zones(reading: Reading, target: Config) -> List[Notice]:
+    """Where rules do not do what they seem to, since a zone or a policy of others decides."""
+    found: List[Notice] = []
+    forwarding = [policy for policy in target.policies.values() if policy.ingress != (HOST,)]
+    ends = {zone for policy in forwarding for zone in policy.ingress + policy.egress if zone != ANY}
+    for name in sorted({*target.zones, *ends}):
+        names = tuple(sorted({_rule_name(target, part.service) for part in target.zones.get(name, ())}))
+        empty = not any(reading.bound(name)) and (name in ends or not _zones.catches(reading, name))
+        if name in target.zones and reading.filter(name).target == "ACCEPT":
+            text = "zone %s accepts everything: its rules add nothing" % name
+            found.append(Notice(code="no-effect", text=text, rules=names, direction="in"))
+        elif reading.runtime and empty:
+            text = (
+                "zone %s has no interface and no source: its rules let nothing in (set host_firewall_zone, or "
+                "bind an interface to it)" % name
+            )
+            found.append(Notice(code="no-effect", text=text, rules=names))
+    found += _forwarding(reading, forwarding)
+    for name, policy in sorted(reading.policies.items()):
+        if policy.target not in ("DROP", "REJECT") or policy.priority > PRIORITY:
+            continue
+        words: List[str] = []
+        if len(forwarding) < len(target.policies) and HOST in policy.ingress:
+            words.append("outbound")
+        if any(_meet(policy.ingress, own.ingress) and _meet(policy.egress, own.egress) for own in forwarding):
+            words.append("forwarded")
+        for word in words:
+            text = (
+                "policy %s refuses %s connections before the ruleset's policy is asked: give it a priority "
+                "above %d" % (name, word, PRIORITY)
+            )
+            direction = "out" if word == "outbound" else "forward"
+            found.append(Notice(code="no-effect", text=text, direction=direction))
+    return found
+
+
+def apart(reading: Reading, found: Apart, reload: bool) -> List[Notice]:
+    """What of others differs between runtime and files.
+
+    :param reload: the change needs a reload.
+    :raises FirewallError: a reload is needed and would lose what nothing can bring back.
+    """
+    if found.lost and reload:
+        raise FirewallError(
+            "%s is in firewalld's runtime and no longer in its files; the reload that this change needs would lose "
+            "it: reload firewalld yourself (firewall-cmd --reload), or make it permanent again" % some(found.lost),
+            "runtime-lost",
+        )
+    notices: List[Notice] = []
+    if found.items:
+        kept = ", and stay so over the reload that this change needs" if reload else ""
+        text = "firewalld's runtime and permanent configuration differ in what is not this ruleset's%s: %s" % (
+            kept,
+            some(found.items),
+        )
+        notices.append(Notice(code="other", text=text))
+    if not reload or reading.runtime is None:
+        return notices
+    emptied = sorted(name for name, entries in reading.runtime.loaded.ipsets.items() if entries is None)
+    if emptied:
+        text = (
+            "the reload that this change needs empties ipset %s: the kernel alone knows entries with a timeout"
+            % ", ".join(emptied)
+        )
+        notices.append(Notice(code="runtime-lost", text=text))
+    pending = [*found.pending, *_pending_services(reading)]
+    if pending:
+        text = "the reload that this change needs makes pending changes live: %s" % some(pending)
+        notices.append(Notice(code="other", text=text))
+    return notices
+
+
+def _rule_name(target: Config, service: str) -> str:
+    return target.services[service].short
+
+
+def _forwarding(reading: Reading, policies: Sequence[Policy]) -> List[Notice]:
+    """Where packets pass by the policies for what is forwarded, as measured on firewalld 0.9 to 2.3."""
+    if not reading.runtime or not policies:
+        return []
+    texts: List[str] = []
+    anywhere = any(policy.ingress == policy.egress == (ANY,) for policy in policies)
+    if anywhere and not any(any(reading.bound(name)) for name in reading.zones):
+        texts.append(
+            "no zone has an interface or a source: firewalld 2 asks no policy about packets between interfaces "
+            "that are in the default zone for being in no other, so that the forward rules may let nothing "
+            "through: bind the interfaces to zones"
+        )
+    for name, settings in sorted(reading.runtime.loaded.zones.items()):
+        bound = reading.bound(name)[0] if name in reading.zones else frozenset()
+        interfaces = bound | (reading.unbound if name == reading.default_zone else frozenset())
+        inside = any(_meet((name,), own.ingress) and _meet((name,), own.egress) for own in policies)
+        if inside and bound and len(interfaces) > 1 and settings.get("forward"):
+            texts.append(
+                "zone %s forwards everything between its interfaces (%s) that leaves by %s, so that the forward "
+                "rules add nothing there: give them zones of their own, or take that away (firewall-cmd "
+                "--permanent --zone=%s --remove-forward)"
+                % (name, ", ".join(sorted(interfaces)), " or ".join(sorted(bound)), name)
+            )
+    return [Notice(code="no-effect", text=text, direction="forward") for text in texts]
+
+
+def _meet(zones: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether two ends of policies for forwarded packets have a zone in common."""
+    mine: Set[str] = set(zones) - {HOST}
+    theirs = set(others)
+    return bool(mine and (ANY in mine | theirs or mine & theirs))
+
+
+def _pending_services(reading: Reading) -> List[str]:
+    """Services of others that packets can reach, and that are not loaded as the files have them."""
+    found: List[str] = []
+    for name, service in sorted(reading.runtime.used.items()) if reading.runtime else []:
+        try:
+            permanent = parse_service(reading.definitions[name])
+        except XmlError:
+            found.append("service %s" % name)
+        else:
+            if _opens(permanent) != _opens(service):
+                found.append("service %s" % name)
+    return found
+
+
+def _opens(service: Service) -> Tuple[FrozenSet[Port], FrozenSet[str], FrozenSet[Port], FrozenSet[str], bool]:
+    ports, source_ports = frozenset(service.ports), frozenset(service.source_ports)
+    return ports, frozenset(service.protocols), source_ports, frozenset(service.includes), service.more

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was read of a host: it answers, and it plans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    Exposure,
+    Plan,
+    State,
+    Wanted,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import admission, plan, told
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.daemon import Link
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import Reading
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+
+@dataclass(frozen=True)
+class FirewalldState(State):
+    """The state of firewalld.
+
+    :param reading: all that was read.
+    :param link: for the plan.
+    """
+
+    reading: Reading
+    link: Link
+
+    def refuses_inbound(self) -> bool:
+        # Every zone refuses but those of target ACCEPT, which admits() knows.
+        return self.active or bool(self.asked.enable)
+
+    def admits(self, address: Optional[str], port: int) -> bool:
+        return admission.admits(self.reading, address, port)
+
+    def exposed(self) -> List[Exposure]:
+        return admission.exposures(self.reading) if self.asked.foreign else []
+
+    def foreign(self) -> str:
+        if not self.asked.foreign or self.reading.runtime is None:
+            return ""
+        return told.zones(self.reading)
+
+    def rulesets(self) -> Dict[str, Tuple[Rule, ...]]:
+        return dict(self.reading.rules)
+
+    def plan(self, want: Wanted) -> Plan:
+        return plan.plan(self.host, self.asked, self.reading, self.link, want)
