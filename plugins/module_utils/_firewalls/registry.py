@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Callable, Dict, List, Type
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Firewall, FirewallError, Host
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.legacy import adapted
 
 
 def _ufw() -> Type[Firewall]:
