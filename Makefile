@@ -7,8 +7,11 @@ RUN := .venv/bin
 BUILD := PYTHONPATH=tests $(RUN)/python -m hosts
 # Its tools start one another by name.
 ANSIBLE := PATH="$$PWD/$(RUN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$$PWD/.venv/collections"
-# How many tests run at once, and extra words for pytest: make test PYTEST="-k ufw".
-JOBS ?= 2
+# How many tests or linters run at once, where a number other than that of the cores is wanted. Tests on real hosts wait
+# more than they compute, so make test runs twice as many.
+JOBS ?=
+CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+# Extra words for pytest: make test PYTEST="-k ufw".
 PYTEST ?=
 # yes: make test succeeds also where this machine cannot run a part of it.
 PARTIAL ?=
@@ -52,14 +55,14 @@ apply: ## make the firewall say what PRODUCTS need: plan, question, change
 
 unit: ## the fast tests, without hosts
 	@tools/setup.sh test
-	@$(RUN)/python -m pytest tests/unit -n $(JOBS) $(PYTEST)
+	@$(RUN)/python -m pytest tests/unit -n $(or $(JOBS),$(CORES)) $(PYTEST)
 
 test: ## unit tests, every ansible-core, real hosts (as root, installs podman and its like)
-	@PARTIAL="$(PARTIAL)" tools/test.sh -n $(JOBS) $(PYTEST)
+	@PARTIAL="$(PARTIAL)" tools/test.sh -n $(or $(JOBS),$(shell expr 2 \* $(CORES))) $(PYTEST)
 
 lint: ## linters, ansible-test, galaxy-importer, the documentation; LINTERS="--only ruff", FULL=yes
 	@tools/setup.sh lint
-	@$(RUN)/python tools/lint.py -j $(JOBS) $(if $(filter yes,$(FULL)),--full) $(LINTERS)
+	@$(RUN)/python tools/lint.py -j $(or $(JOBS),$(CORES)) $(if $(filter yes,$(FULL)),--full) $(LINTERS)
 
 check: ## both: make lint and make test
 	@failed=; \

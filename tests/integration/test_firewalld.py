@@ -289,7 +289,7 @@ def test_packets_in_and_out(host: Host, peer: Host) -> None:
     expect([], [], [], [])
 
 
-@pytest.mark.hosts("firewalld")
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_all_products_never_change_twice(host: Host, record_property: Callable[[str, object], None]) -> None:
     listed = "{{ query('netports.apple.products') | map(attribute='id') | list }}"
     products = play(host, [{"name": "List", "ansible.builtin.debug": {"msg": listed}}]).result(host, "debug")["msg"]
@@ -555,7 +555,7 @@ def test_stopped_daemon(host: Host, peer: Host) -> None:
     assert host.files("/etc/firewalld") == files
 
 
-@pytest.mark.hosts("none")
+@pytest.mark.hosts("none", "bullseye", "trixie")
 def test_switching_on_keeps_the_way_in(host: Host) -> None:
     host.sh("printf 'Port 22\\nPort 2222\\n' >> /etc/ssh/sshd_config; systemctl restart ssh")
     port = {"ansible_port": 2222}
@@ -662,7 +662,7 @@ def test_zones_interfaces_and_names(host: Host) -> None:
     assert host.read("/etc/firewalld/services/apple-facetime.xml") == theirs
 
 
-@pytest.mark.hosts("firewalld")
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_removal_by_hand(host: Host) -> None:
     """The commands of docs/backends/firewalld.md."""
     files = host.files("/etc/firewalld")
@@ -689,7 +689,7 @@ def test_a_firewalld_without_policies(host: Host) -> None:
     assert not module(host, *RULES)["changed"]
 
 
-@pytest.mark.hosts("firewalld")
+@pytest.mark.hosts("firewalld", "trixie")
 def test_hostile_files_of_others(host: Host) -> None:
     """What others wrote in ways that firewalld takes and editors forget."""
     host.write(

@@ -107,8 +107,7 @@ def check_life(gateway: Host, row: Row, reload: list[str], **options: Any) -> No
     assert gateway.files("/etc/ufw", "/etc/firewalld") == pristine
 
 
-@pytest.mark.hosts("ufw")
-@pytest.mark.timeout(600)
+@pytest.mark.hosts("ufw", "bullseye", "trixie")
 def test_ufw(host: Host, row: Row) -> None:
     host.run(
         [
@@ -136,13 +135,11 @@ def test_ufw(host: Host, row: Row) -> None:
 
 
 @pytest.mark.hosts("ufw", "bookworm")
-@pytest.mark.timeout(600)
 def test_ufw_between_two_interfaces(host: Host, row: Row) -> None:
     check_life(host, row, ["ufw", "reload"], interface="eth1", out_interface="eth0")
 
 
-@pytest.mark.hosts("ufw", "bookworm", "trixie")
-@pytest.mark.timeout(600)
+@pytest.mark.hosts("ufw", "trixie")
 def test_ufw_shows_and_deletes_the_rules(host: Host, row: Row) -> None:
     """ufw's own tools take them for what they are, and write them anew to the letter."""
     client, server = row
@@ -203,15 +200,13 @@ def bind(host: Host, **zones: str) -> None:
 
 
 @pytest.mark.hosts("firewalld")
-@pytest.mark.timeout(600)
 def test_firewalld(host: Host, row: Row) -> None:
     """The inner interface in a zone of its own, the outer one where all interfaces fall."""
     bind(host, internal="eth1")
     check_life(host, row, ["firewall-cmd", "--reload"])
 
 
-@pytest.mark.hosts("firewalld")
-@pytest.mark.timeout(600)
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_firewalld_between_two_interfaces(host: Host, row: Row) -> None:
     """Each in a zone of its own, with what the distribution has for zones of these names."""
     host.run(["firewall-cmd", "--permanent", "--zone=external", "--remove-masquerade"])
@@ -220,7 +215,6 @@ def test_firewalld_between_two_interfaces(host: Host, row: Row) -> None:
 
 
 @pytest.mark.hosts("firewalld", "trixie")
-@pytest.mark.timeout(300)
 def test_firewalld_where_the_rules_do_not_do_what_they_seem_to(host: Host, row: Row) -> None:
     client, server = row
     client.behind(host, server)

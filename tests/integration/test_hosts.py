@@ -34,11 +34,13 @@ def test_up_with_both_firewalls_off(host: Host, peer: Host) -> None:
         for family, protocol in EVERY
         for port in (80, 81)
     }
+    check_versions(host)
+    check_files(host)
+    check_processes(host)
 
 
-@pytest.mark.hosts("none")
-def test_versions_are_those_of_the_compatibility_table(host: Host) -> None:
-    """Debian's versions without epoch and revision, of Python the first two numbers."""
+def check_versions(host: Host) -> None:
+    """Those of the table of compatibility: Debian's without epoch and revision, of Python the first two numbers."""
     installed = host.run(
         ["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", "ufw", "firewalld", "python3"]
     )
@@ -100,20 +102,20 @@ def test_a_thousand_ports_at_once(host: Host, peer: Host) -> None:
 
 
 @pytest.mark.hosts("ufw")
-@pytest.mark.parametrize("hard", [False, True])
-def test_a_reboot_keeps_files_and_addresses_alone(host: Host, peer: Host, hard: bool) -> None:
+def test_a_reboot_keeps_files_and_addresses_alone(host: Host, peer: Host) -> None:
     host.write("/etc/netports/kept", "kept\n")
-    host.write("/run/gone", "gone\n")
     files, kernel = host.files("/etc/ufw", "/etc/netports"), host.kernel()
-    host.run(["iptables", "-I", "INPUT", "-p", "tcp", "--dport", "4433", "-j", "ACCEPT"])
-    assert host.kernel() != kernel
-    host.reboot(hard=hard)
-    assert host.files("/etc/ufw", "/etc/netports") == files
     assert "/etc/netports/kept" in files
-    assert host.run(["test", "-e", "/run/gone"], check=False).rc == 1
-    assert host.kernel() == kernel
-    assert probe(peer, host, [22, 80]) == {22: "open", 80: "filtered"}
-    assert probe(peer, host, [22, 80], family=6) == {22: "open", 80: "filtered"}
+    for hard in (False, True):
+        host.write("/run/gone", "gone\n")
+        host.run(["iptables", "-I", "INPUT", "-p", "tcp", "--dport", "4433", "-j", "ACCEPT"])
+        assert host.kernel() != kernel
+        host.reboot(hard=hard)
+        assert host.files("/etc/ufw", "/etc/netports") == files
+        assert host.run(["test", "-e", "/run/gone"], check=False).rc == 1
+        assert host.kernel() == kernel
+        assert probe(peer, host, [22, 80]) == {22: "open", 80: "filtered"}
+        assert probe(peer, host, [22, 80], family=6) == {22: "open", 80: "filtered"}
 
 
 @pytest.mark.hosts("firewalld")
@@ -124,8 +126,8 @@ def test_firewalld_is_there_again_after_a_reboot(host: Host) -> None:
     assert host.kernel() == kernel
 
 
-@pytest.mark.hosts("none")
-def test_files_see_every_change(host: Host) -> None:
+def check_files(host: Host) -> None:
+    """Every change is seen."""
     before = host.files("/etc/ufw")
     assert host.files("/etc/ufw") == before
     for change in ("chmod 0600 /etc/ufw/ufw.conf", "printf x >>/etc/ufw/user.rules", "ln -s x /etc/ufw/y"):
@@ -135,8 +137,8 @@ def test_files_see_every_change(host: Host) -> None:
         before = after
 
 
-@pytest.mark.hosts("none")
-def test_processes_are_counted(host: Host) -> None:
+def check_processes(host: Host) -> None:
+    """Each is counted, and what started it is known."""
     with host.processes() as nothing:
         pass
     assert len(nothing) == 0
@@ -149,16 +151,16 @@ def test_processes_are_counted(host: Host) -> None:
 
 
 @pytest.mark.hosts("ufw")
-@pytest.mark.parametrize(("user", "family"), [("root", 4), ("admin", 6)])
-def test_plays_run_over_ssh(host: Host, user: str, family: int) -> None:
+def test_plays_run_over_ssh(host: Host) -> None:
     tasks = [*PING, {"name": "Who", "ansible.builtin.command": {"argv": ["id", "-un"]}}]
-    with host.processes() as seen:
-        done = play(host, tasks, user=user, family=family)
-    assert done.result(host, task="Ping")["ping"] == "pong"
-    assert done.result(action="command")["stdout"] == "root"
-    assert [one.changed for one in done.of(host)] == [False, True]
-    assert done.remote_calls(host) == done.remote_calls() == 2
-    assert [process.name for process in seen.below("python3")] == ["id"]
+    for user, family in (("root", 4), ("admin", 6)):
+        with host.processes() as seen:
+            done = play(host, tasks, user=user, family=family)
+        assert done.result(host, task="Ping")["ping"] == "pong"
+        assert done.result(action="command")["stdout"] == "root"
+        assert [one.changed for one in done.of(host)] == [False, True]
+        assert done.remote_calls(host) == done.remote_calls() == 2
+        assert [process.name for process in seen.below("python3")] == ["id"]
 
 
 @pytest.mark.hosts("none", "bookworm")

@@ -22,7 +22,7 @@ STRIDE = 31
 WAYS: list[dict[str, Any]] = [{}, {"confirm_seconds": 20, "_confirm": STEP}]
 
 
-@pytest.mark.hosts("ufw", "bookworm", "trixie")
+@pytest.mark.hosts("ufw", "bookworm")
 def test_killed_at_chosen_points(host: Host) -> None:
     ends = kill_at_points(host, "ufw", STRIDE)
     assert ends["killed"] > 8 and ends["locked out"] == 0, ends
