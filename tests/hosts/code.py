@@ -65,7 +65,7 @@ def install(host: Host) -> None:
 def module(
     host: Host,
     under: Sequence[str] = (),
-    timeout: float = 120,
+    timeout: float = 600,
     env: Mapping[str, str] | None = None,
     **arguments: Any,
 ) -> tuple[int, dict[str, Any]]:

@@ -14,6 +14,7 @@ import io
 import json
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import tarfile
@@ -182,7 +183,7 @@ class Host:
 
     def _wait(self, degraded: bool = False) -> None:
         self._pid = int(podman("inspect", "--format", "{{.State.Pid}}", self.container))
-        end = time.monotonic() + 60
+        end = time.monotonic() + 600
         state = "not started"
         while time.monotonic() < end:
             done = self.run(["systemctl", "is-system-running"], check=False)
@@ -280,7 +281,7 @@ class Host:
         check: bool = True,
         stdin: str | bytes = b"",
         env: Mapping[str, str] | None = None,
-        timeout: float = 60,
+        timeout: float = 600,
     ) -> Done:
         """Runs `argv` as root on the host. Raises HostsError when check is set and it fails."""
         data = stdin.encode() if isinstance(stdin, str) else stdin
@@ -351,14 +352,21 @@ class Host:
         return [
             *("ssh", "-F", "/dev/null", "-i", str(KEY), "-p", str(port), "-o", "BatchMode=yes"),
             *("-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
-            *("-o", "LogLevel=ERROR", "-o", "ConnectTimeout=3", f"{user}@{self.address(family)}"),
+            *("-o", "LogLevel=ERROR", "-o", "ConnectTimeout=120", f"{user}@{self.address(family)}"),
         ]
 
     def ssh(self, command: str, user: str = "root", family: int = 4, port: int = 22) -> Done:
-        """Runs a shell command over a new ssh connection; rc 255 when none can be made within 3 s."""
+        """Runs a shell command over a new ssh connection; rc 255 when none can be made.
+
+        Whether the firewall lets it in is asked of the kernel first, which answers at once: ssh itself may be slow.
+        """
+        try:
+            socket.create_connection((self.address(family), port), timeout=5).close()
+        except OSError as problem:
+            return Done(255, "", str(problem))
         done = subprocess.run(
             [*self.ssh_argv(user, family, port), command], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-            timeout=60, check=False,
+            timeout=600, check=False,
         )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -25,11 +25,13 @@ class Target(NamedTuple):
     port: int
 
 
-# Both run on the host, so they are Python 3.9 with the standard library alone.
+# Both run on the host, so they are Python 3.9 with the standard library alone; and before all else on this machine, so
+# that an answer that is late is not taken for silence.
 # The listener takes JSON {"tcp": [...], "udp": [...]} as its argument, listens on each over v4 and v6,
 # prints one line and answers until its standard input ends.
 _LISTENER = r"""
-import json, selectors, socket, sys
+import json, os, selectors, socket, sys
+os.nice(-20)
 wanted, selector, problems = json.loads(sys.argv[1]), selectors.DefaultSelector(), []
 for protocol, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
     for port in wanted[protocol]:
@@ -66,7 +68,8 @@ while True:
 # The probe reads JSON {"targets": [[address, protocol, port], ...], "source": address or null, "timeout": seconds}
 # and prints a list of states in the same order. What stays silent is tried once more before it is "filtered".
 _PROBE = r"""
-import errno, json, selectors, socket, sys, time
+import errno, json, os, selectors, socket, sys, time
+os.nice(-20)
 asked = json.load(sys.stdin)
 states = {}
 

@@ -124,7 +124,7 @@ def environment(folder: Path, pipelining: bool = True) -> dict[str, str]:
         "ANSIBLE_NOCOWS": "1",
         "ANSIBLE_PIPELINING": str(pipelining),
         # A host may be slow to answer where many are busy on one machine.
-        "ANSIBLE_TIMEOUT": "30",
+        "ANSIBLE_TIMEOUT": "60",
         "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=10s",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
         "ANSIBLE_SSH_EXECUTABLE": str(_HERE / "bin" / "ssh"),
@@ -162,7 +162,7 @@ def play(
     fails: bool = False,
     env: Mapping[str, str] | None = None,
     argv: Sequence[str] = (),
-    timeout: float = 240,
+    timeout: float = 1800,
 ) -> Play:
     """Runs `tasks`, a `role` or the text of a `playbook` (hosts: all) on the hosts, and returns the results.
 

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -440,25 +440,21 @@ def test_mends_the_runtime_without_a_reload(host: Host) -> None:
     module(host, *RULES)
     cmd(host, "--remove-service=apple-facetime")
     settled = stamps(host)
-    watch = [
-        "timeout",
-        "20",
-        "busctl",
-        "monitor",
-        "--match=type='signal',member='Reloaded'",
-        "org.fedoraproject.FirewallD1",
-    ]
-    with subprocess.Popen(host.argv(watch), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as monitor:
-        time.sleep(1)
+    # A signal of our own says that all before it was seen.
+    last = "org.netports.Test"
+    matches = [f"--match=type='signal',{which}" for which in ("member='Reloaded'", f"interface='{last}'")]
+    watch = ["busctl", "monitor", *matches]
+    with subprocess.Popen(host.argv(watch), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as monitor:
+        assert monitor.stdout and monitor.stderr and "Monitoring" in monitor.stderr.readline()
         with host.processes() as seen:
             assert module(host, *RULES)["changed"]
         assert [one.name for one in seen.below("python3") if one.execed] == []
         assert stamps(host) == settled
         agree(host)
         cmd(host, "--reload")
-        time.sleep(0.5)
+        host.run(["busctl", "emit", "/", last, "End"])
+        text = "".join(itertools.takewhile(lambda line: last not in line, monitor.stdout))
         monitor.terminate()
-        text = monitor.stdout.read() if monitor.stdout else ""
     assert text.count("Member=Reloaded") == 1, "the run reloaded, or the monitor saw nothing"
 
 
@@ -483,11 +479,11 @@ def test_a_change_that_waits(host: Host) -> None:
         waiting: dict[str, Any] = result["confirm"]
         return waiting
 
-    waits(3)
-    time.sleep(8)
+    assert module(host, *RULES, confirm_seconds=1, _confirm=step)["changed"]
+    host.run(["flock", "/var/lib/netports-apple/lock", "true"])
     assert without_ours(dump(host)) == without_ours(before) and ours(dump(host)) == ours(before)
     assert host.files("/etc/firewalld") == files and host.run(["ls", "/etc/firewalld/policies"]).out == ""
-    answer = module(host, _confirm={"step": "confirm", "id": waits(60)["id"]})
+    answer = module(host, _confirm={"step": "confirm", "id": waits(900)["id"]})
     assert answer["confirm"]["state"] == "confirmed"
     agree(host)
     assert not module(host, *RULES)["changed"] and "7001/tcp" in cmd(host, "--list-ports")
@@ -496,11 +492,11 @@ def test_a_change_that_waits(host: Host) -> None:
     # A reload of the administrator's takes back what is not on the disk; a confirmation is too late then.
     module(host, CLASSROOM)
     files = host.files("/etc/firewalld")
-    waiting = waits(60)
+    waiting = waits(900)
     cmd(host, "--reload")
     assert module(host, _confirm={"step": "confirm", "id": waiting["id"]})["confirm"]["state"] == "restored"
     assert host.files("/etc/firewalld") == files and "apple-facetime" not in dump(host)
-    waits(300)
+    waits(900)
     host.reboot()
     assert old() and "apple-facetime" not in dump(host)
     agree(host)
@@ -509,13 +505,12 @@ def test_a_change_that_waits(host: Host) -> None:
 @pytest.mark.hosts("firewalld")
 def test_never_open_and_connections_live_on(host: Host, peer: Host) -> None:
     hammer = f"""
-import socket, time
-keep = socket.create_connection(("{host.address4}", 22), 3)
-keep.settimeout(3)
+import select, socket, sys
+keep = socket.create_connection(("{host.address4}", 22), 60)
 keep.recv(64)
+print("connected", flush=True)
 opened = tried = 0
-end = time.monotonic() + 6
-while time.monotonic() < end:
+while tried < 60 or not select.select([sys.stdin], [], [], 0)[0]:
     one = socket.socket()
     one.settimeout(0.05)
     tried += 1
@@ -525,8 +520,11 @@ keep.sendall(b"SSH-2.0-netports\\r\\n")
 print(tried, opened, len(keep.recv(64)) > 0)
 """
     argv = peer.argv(["python3", "-c", hammer])
-    with listen(host, tcp=[9999]), subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as hammering:
-        time.sleep(0.5)
+    with (
+        listen(host, tcp=[9999]),
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as hammering,
+    ):
+        assert hammering.stdout and hammering.stdout.readline() == "connected\n"
         assert module(host, *RULES)["changed"]
         assert module(host)["changed"]
         tried, opened, alive = hammering.communicate()[0].split()

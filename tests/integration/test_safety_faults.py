@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from torture import STEP, WANTED, kill_at_points, sampler, settle, state
+from torture import PATIENT, STEP, WANTED, give_up, kill_at_points, sampler, settle, state
 
 from hosts import Host
 from hosts.code import install, module
@@ -19,7 +19,7 @@ from hosts.code import install, module
 # What is tried here, of all that `make torture` tries: every so many.
 STRIDE = 31
 # A change that is kept at once, and one that waits.
-WAYS: list[dict[str, Any]] = [{}, {"confirm_seconds": 20, "_confirm": STEP}]
+WAYS: list[dict[str, Any]] = [{}, {"confirm_seconds": PATIENT, "_confirm": STEP}]
 
 
 @pytest.mark.hosts("ufw", "bookworm")
@@ -37,13 +37,13 @@ def test_never_open(host: Host) -> None:
         module(host, rules=WANTED)
         module(host, rules=WANTED)
         module(host, rules=WANTED[:1])
-        waiting = module(host, rules=WANTED, confirm_seconds=30, _confirm=STEP)[1]["confirm"]
+        waiting = module(host, rules=WANTED, confirm_seconds=PATIENT, _confirm=STEP)[1]["confirm"]
         module(host, _confirm={"step": "confirm", "id": waiting["id"]})
         module(host, state="deleted", confirm_seconds=1, _confirm=STEP)
         settle(host)
         module(host, state="deleted")
     (seen,) = found
-    assert seen.samples / seen.seconds > 20, f"{seen.samples} samples in {seen.seconds} s are too few to say anything"
+    assert seen.samples > 100, f"{seen.samples} samples are too few to say anything"
     assert len(seen.states) >= 4
     for text in seen.states:
         assert re.findall(r"hook (input|forward) [^;]*; policy (\w+);", text) == [
@@ -124,11 +124,14 @@ def test_a_lock_of_iptables(host: Host) -> None:
     assert host.run(["systemctl", "is-active", "holder"], check=False).out == "inactive\n"
     wanted = state(host)
     # And who restores tries again.
-    assert module(host, state="deleted", confirm_seconds=1, _confirm=STEP)[0] == 0
-    hold(12)
+    assert module(host, state="deleted", confirm_seconds=PATIENT, _confirm=STEP)[0] == 0
+    hold(600)
+    give_up(host)
+    host.sh("until journalctl | grep 'cannot restore the old rules yet'; do sleep 0.2; done")
     assert state(host) != wanted
+    host.sh("systemctl stop holder")
     settle(host)
-    assert state(host) == wanted and host.run(["systemctl", "is-active", "holder"], check=False).out == "inactive\n"
+    assert state(host) == wanted
 
 
 @pytest.mark.hosts("none", "bookworm")
@@ -168,6 +171,6 @@ def test_five_thousand_rules(host: Host) -> None:
     assert module(host, state="deleted", confirm_seconds=1, _confirm=STEP)[1]["changed"]
     settle(host)
     assert state(host) == wanted
-    waiting = module(host, state="deleted", confirm_seconds=60, _confirm=STEP)[1]["confirm"]
+    waiting = module(host, state="deleted", confirm_seconds=PATIENT, _confirm=STEP)[1]["confirm"]
     assert module(host, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]["state"] == "confirmed"
     assert state(host) == before

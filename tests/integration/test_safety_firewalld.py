@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from torture import STEP, WANTED, sampler, settle, state
+from torture import PATIENT, STEP, WANTED, sampler, settle, state
 
 from hosts import Host
 from hosts.code import install, module
@@ -28,7 +28,7 @@ OWN_RULES = ("dport 9443 ", "dport 8443 ", "192.0.2.7 reject", "dport 22 ")
 
 def confirm(host: Host, **arguments: Any) -> dict[str, Any]:
     """Make a change that waits, and confirm it."""
-    waiting = module(host, confirm_seconds=60, _confirm=STEP, **arguments)[1]["confirm"]
+    waiting = module(host, confirm_seconds=PATIENT, _confirm=STEP, **arguments)[1]["confirm"]
     answer: dict[str, Any] = module(host, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]
     return answer
 
@@ -45,7 +45,7 @@ def test_never_open(host: Host) -> None:
         settle(host)
         module(host, state="deleted")
     (seen,) = found
-    assert seen.samples / seen.seconds > 20, f"{seen.samples} samples in {seen.seconds} s are too few to say anything"
+    assert seen.samples > 100, f"{seen.samples} samples are too few to say anything"
     closed, refusal = 0, "reject with icmpx"
     for text in seen.states:
         # Both refuse every new connection: firewalld's own while it reloads, and ours until all is back.
@@ -67,7 +67,7 @@ def test_firewalld_writes_nothing_of_its_own(host: Host) -> None:
     settle(host)
     time.sleep(7)
     assert state(host) == before
-    waiting = module(host, rules=WANTED, confirm_seconds=60, _confirm=STEP)[1]["confirm"]
+    waiting = module(host, rules=WANTED, confirm_seconds=PATIENT, _confirm=STEP)[1]["confirm"]
     time.sleep(7)
     assert module(host, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]["state"] == "confirmed"
     wanted = state(host).files
@@ -116,7 +116,7 @@ def dies_reloading(host: Host) -> Callable[[], None]:
     return lambda: host.sh("rm /usr/local/sbin/nft /run/fault") and None
 
 
-WAYS: list[dict[str, Any]] = [{}, {"confirm_seconds": 20, "_confirm": STEP}]
+WAYS: list[dict[str, Any]] = [{}, {"confirm_seconds": PATIENT, "_confirm": STEP}]
 KILL = "kill -KILL $(systemctl show -P MainPID firewalld)"
 
 
@@ -132,7 +132,7 @@ def test_faults_of_the_host(host: Host) -> None:
             there = state(host).files
             code, result = module(host, rules=WANTED, **more)
             # Nobody of a run that failed is at work behind its end: what it left is what stays.
-            settle(host, 5)
+            settle(host)
             now = state(host)
             assert code == 1 and "Traceback" not in json.dumps(result), f"{fault.__name__}: {result}"
             assert now == before._replace(files=there), f"{fault.__name__}: {result}"
@@ -151,7 +151,7 @@ def test_faults_while_a_change_waits(host: Host) -> None:
     own = f"{FOLDER}/services/apple-facetime.xml"
     # Told to stop or to start anew it takes its runtime along, as whoever did that wanted; killed it is brought back.
     for fault, expected in (("systemctl restart firewalld", False), (KILL, True)):
-        waiting = module(host, rules=WANTED, confirm_seconds=60, _confirm=STEP)[1]["confirm"]
+        waiting = module(host, rules=WANTED, confirm_seconds=PATIENT, _confirm=STEP)[1]["confirm"]
         host.sh(fault)
         answer = module(host, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]
         assert answer["state"] == "restored" and "firewalld" in answer["why"], answer

@@ -72,7 +72,7 @@ def interpreter(version: str) -> str:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=300,
         )
         if asked.returncode == 0 and asked.stdout.strip() == version:
             return candidate
@@ -121,7 +121,7 @@ def _make(folder: Path, python: str, lock: Path) -> None:
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
     for command in commands:
         done = subprocess.run(
-            command, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=280
+            command, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=1800
         )
         if done.returncode:
             shutil.rmtree(folder, ignore_errors=True)

@@ -54,7 +54,7 @@ def environment(collections: Path, home: Path) -> dict[str, str]:
     }
 
 
-def run(argv: list[str], env: Mapping[str, str], cwd: Path, timeout: int = 120) -> tuple[str, str]:
+def run(argv: list[str], env: Mapping[str, str], cwd: Path, timeout: int = 1200) -> tuple[str, str]:
     """Run a command that has to succeed.
 
     :returns: what it printed, and what it printed as errors and warnings.

@@ -15,7 +15,7 @@ from torture import kill_at_points
 STRIDE = int(os.environ.get("TORTURE_STRIDE", "1"))
 
 
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(36000)
 @pytest.mark.hosts("ufw")
 def test_ufw_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     ends = kill_at_points(host, "ufw", STRIDE)
@@ -26,7 +26,7 @@ def test_ufw_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str
     assert ends["killed"] >= 0.9 * (ends["before"] + ends["wanted"])
 
 
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(36000)
 @pytest.mark.hosts("firewalld")
 def test_firewalld_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     ends = kill_at_points(host, "firewalld", STRIDE)

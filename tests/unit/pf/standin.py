@@ -191,7 +191,7 @@ class Standin:
             threading.Thread(target=self._serve, args=(server,), daemon=True).start()
             paths = [str(self.file(word)) if re.match(r"/(etc|var)/", word) else word for word in words]
             environment = {"PATH": f"{folder}:/usr/bin:/bin"}
-            done = subprocess.run(paths, env=environment, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(paths, env=environment, capture_output=True, text=True, timeout=600, check=False)
             # A listening socket that is closed does not wake who waits on it.
             server.shutdown(socket.SHUT_RDWR)
         assert done.returncode == 0, done.stderr

@@ -44,7 +44,7 @@ def report(folder: Path, arguments: dict[str, Any], *words: str) -> dict[str, An
         },
         cwd=folder,
         capture_output=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     (line,) = results.read_text().splitlines()

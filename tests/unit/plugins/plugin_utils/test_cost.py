@@ -59,7 +59,7 @@ def counted(tmp_path: Path, program: str) -> tuple[list[str], Any]:
         env={**os.environ, "OPENED": str(opened)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -170,7 +170,7 @@ def test_a_playbook_reads_the_catalogue_once_a_task_and_host_at_most(tmp_path: P
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
