@@ -74,8 +74,8 @@ def steps(host: Host, asked: Asked, found: Reading, want: Wanted) -> Steps:
 
 
 def _first(want: Wanted, family: int) -> int:
-    """How many of the rules have to stand before all others in an IP version: the guard, or none."""
-    return int(want.guard is not None and bool(pairs(want.guard, family)))
+    """How many of the rules have to stand before all others in an IP version: the guards."""
+    return len([guard for guard in want.guards if pairs(guard, family)])
 
 
 def _refuse_clash(ruleset: str, named: Collection[str], foreign: Mapping[str, str]) -> None:
