@@ -52,9 +52,9 @@ def _range(host: Host) -> _ports.PortRange:
         where, told = "net.ipv4.ip_local_port_range", _files.read(host.path(_LINUX)) or ""
     else:
         where, told = " and ".join(names), host.run(["sysctl", "-n"] + list(names), None)[1]
-    numbers = told.split()
     try:
-        return _ports.parse("-".join(numbers) if len(numbers) == 2 else told)
+        first, last = told.split()
+        return _ports.parse("%s-%s" % (first, last))
     except ValueError:
         raise RuleError(
             "%s: this host does not tell its range of ports (%s is %s): give the range in numbers"

@@ -55,12 +55,15 @@ options:
         required: true
         choices: [in, out, forward]
       tcp:
-        description: TCP ports and ranges of ports, such as V(443) and V(8000-8999).
+        description:
+          - TCP ports and ranges of ports, such as V(443) and V(8000-8999).
+          - V(host_ephemeral) stands for the range from which the host's kernel takes ports
+            (C(net.ipv4.ip_local_port_range) on Linux). What is planned and returned has the numbers.
         type: list
         elements: str
         default: []
       udp:
-        description: UDP ports and ranges of ports.
+        description: UDP ports and ranges of ports, and V(host_ephemeral).
         type: list
         elements: str
         default: []

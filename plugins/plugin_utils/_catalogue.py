@@ -211,7 +211,9 @@ def select(
         groups = [catalogue.entries]
     else:
         groups = [list(catalogue.of_product(one, members)) for one in catalogue.resolve_all(terms, wording)]
-    gathered = [entry for group in groups for entry in sorted(group, key=_order)]
+    # A product that two terms name has its place by the first.
+    place = {entry["product"]: number for number, group in reversed([*enumerate(groups)]) for entry in group}
+    gathered = [entry for group in groups for entry in group]
     if service is not None:
         gathered = [entry for entry in gathered if _serves(entry, service)]
     _sides.check(side, _sides.of(gathered), [entry["name"][language] for entry in gathered])
@@ -219,8 +221,8 @@ def select(
     if terms is not None:
         gathered = _sides.with_ports(gathered, ports, wording)
     asked = (port, port) if isinstance(port, int) else port
-    found: dict[tuple[str | None, str, str], Entry] = {}
-    for entry in gathered:
+    found: dict[tuple[str | None, str, str, str], Entry] = {}
+    for entry in sorted(gathered, key=lambda entry: (place[entry["product"]], *_order(entry))):
         if (
             (protocol is None or entry["protocol"] == protocol)
             and (
@@ -230,7 +232,7 @@ def select(
             and (direction is None or entry["direction"] in (direction, "both"))
             and (scope is None or entry["scope"] == scope)
         ):
-            found.setdefault((entry["product"], entry["port"], entry["protocol"]), entry)
+            found.setdefault((entry["product"], entry["port"], entry["protocol"], entry["direction"]), entry)
     return [answer(entry, language) for entry in found.values()]
 
 

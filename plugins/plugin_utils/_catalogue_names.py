@@ -80,7 +80,10 @@ def _near(term: str, products: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
     Letters alone would lead astray: "Contacten" has most of those of "Content Caching".
     """
-    owners = {normalise(name): (identifier, name) for identifier, own in products.items() for name in names(own)}
+    owners: dict[str, tuple[str, str]] = {}
+    for identifier, own in products.items():
+        for name in names(own):
+            owners.setdefault(normalise(name), (identifier, name))
     found: dict[str, str] = {}
     wanted = normalise(term)
     swapped = [key for key in owners if sorted(key) == sorted(wanted)]
