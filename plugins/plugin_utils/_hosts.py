@@ -77,35 +77,33 @@ def merge(entries: Iterable[Entry], port: int | None = None) -> list[dict[str, A
     names: dict[str, list[Entry]] = {}
     for entry in entries:
         names.setdefault(entry["host"], []).append(entry)
-    merged = {host: _joined(host, names, port) for host in names}
+    above = {host: _above(host, names) for host in names}
+    merged = {
+        host: _joined(host, own, [entry for wider in above[host] for entry in names[wider]], port)
+        for host, own in names.items()
+    }
     kept = [
         item
         for host, item in merged.items()
-        if all(_ports_of(item) != _ports_of(merged[above]) for above in _above(host, names))
+        if all(_ports_of(item) != _ports_of(merged[wider]) for wider in above[host])
     ]
     return sorted(kept, key=lambda item: (item["domain"].split(".")[::-1], not item["wildcard"]))
 
 
-def _joined(host: str, names: Mapping[str, list[Entry]], port: int | None) -> dict[str, Any]:
-    own = names[host]
-    counted = [*own, *(entry for above in _above(host, names) for entry in names[above])]
-    ports = {
-        protocol: sorted(
-            {
-                number
-                for entry in counted
-                if entry["protocol"] == protocol
-                for number in entry["ports"]
-                if port in (None, number)
-            }
-        )
-        for protocol in _catalogue.PROTOCOLS
-    }
+def _joined(host: str, own: list[Entry], wider: list[Entry], port: int | None) -> dict[str, Any]:
+    """The answer for one name.
+
+    :param own: its entries.
+    :param wider: the entries of the wildcards above it.
+    """
+    ports: dict[str, set[int]] = {protocol: set() for protocol in _catalogue.PROTOCOLS}
+    for entry in (*own, *wider):
+        ports[entry["protocol"]].update(entry["ports"] if port is None else [port])
     return {
         "host": host,
         "domain": host.removeprefix("*."),
         "wildcard": host.startswith("*."),
-        **ports,
+        **{protocol: sorted(own_ports) for protocol, own_ports in ports.items()},
         "inspection_breaks": any(entry["inspection_breaks"] for entry in own),
         "sections": list(dict.fromkeys(entry["section"] for entry in own)),
         "products": list(dict.fromkeys(product for entry in own for product in entry["products"])),

@@ -67,13 +67,13 @@ def expand(destinations: Any, users: Iterable[tuple[str | None, str]]) -> Any:
     """
     if not isinstance(destinations, (list, tuple)):
         return destinations
-    data = _load()
     found: list[Any] = []
     for value in destinations:
         word = _word(value)
         if word is None:
             found.append(value)
             continue
+        data = _load()
         for product, name in users:
             if product not in data["products"][word]:
                 raise CatalogueError(
