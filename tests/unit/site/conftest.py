@@ -121,7 +121,7 @@ def refusal(base: dict[str, Any], write: Callable[..., str]) -> Callable[..., st
         with pytest.raises(CatalogueError) as caught:
             _catalogue_site.merge(base, path)
         message = str(caught.value)
-        assert message.startswith(f"catalogue {path!r}") and len(message) < 1500, message
+        assert message.startswith(f"catalogue {path!r}") and len(message) < 3000, message
         return message.removeprefix(f"catalogue {path!r}").removeprefix(": ").removeprefix(" ")
 
     return refused
