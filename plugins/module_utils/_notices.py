@@ -34,6 +34,8 @@ CODES = {
     "waiting": "Another run's change waits for its confirmation.",
     "ipv6-off": "The firewall does no IPv6.",
     "not-loaded": "A part of the firewall is not loaded; its rules are stored.",
+    "main-ruleset-differs": "The kernel's main ruleset has what its file does not, and a load would drop it.",
+    "name-taken": "Somebody else's rules have the name of ours.",
     "no-effect": "Rules have no effect, since something else decides.",
     "recovered": "An unfinished change of another run was put back, or could not be read.",
     "runtime-lost": "A reload drops what others have at runtime alone.",
@@ -41,7 +43,7 @@ CODES = {
 }
 
 # The codes that an administrator may accept: a run that would refuse, or do something in their place, goes on.
-ACCEPTABLE = ("guard-dropped", "no-way-in")
+ACCEPTABLE = ("guard-dropped", "main-ruleset-differs", "no-way-in")
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,8 @@ def _order(params: Dict[str, Any], host: Host, check: bool, confirms: bool) -> O
         zone=_check_zone(params["zone"]),
         foreign=bool(params.get("foreign")),
         accept=frozenset(params.get("accept") or ()),
+        state=params["state"],
+        rules=tuple(rules),
     )
     return Order(
         state=params["state"],

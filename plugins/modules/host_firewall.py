@@ -150,10 +150,12 @@ options:
         rule admits anybody to the host's ssh daemon, so that the firewall refuses new ssh connections.
       - V(guard-dropped) - who managed the host before loses the rule C(management) that admits them, where no other
         rule does. Otherwise that rule stays, with a notice.
+      - V(main-ruleset-differs) - on pf, the main ruleset in the kernel has rules that its file does not have, and loading
+        the file drops them.
     type: list
     elements: str
     default: []
-    choices: [guard-dropped, no-way-in]
+    choices: [guard-dropped, main-ruleset-differs, no-way-in]
   _confirm:
     description:
       - What a call is to a change that waits for its confirmation. The action plugin of the collection sets it and

@@ -58,13 +58,15 @@ class Host:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run is asked, beside the rules.
+    """What a run is asked.
 
     :param ruleset: the name under which the rules are owned.
     :param enable: true switches the firewall on.
     :param zone: firewalld's zone for inbound rules; empty for its default.
     :param foreign: whether the state is asked what others have (``exposed``, ``foreign``).
     :param accept: codes of refusals that the administrator accepts.
+    :param state: the module's state.
+    :param rules: the rules that the run is given. What they mean is the state's matter: see ``changes.target``.
     """
 
     ruleset: str
@@ -72,6 +74,8 @@ class Asked:
     zone: str = ""
     foreign: bool = False
     accept: FrozenSet[str] = frozenset()
+    state: str = "gathered"
+    rules: Tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ansible_collections.netports.apple.plugins.module_utils import _run as _hos
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml as _firewalld_xml
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import main_ruleset
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import main_ruleset, printed
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, profiles, tuples
 from ansible_collections.netports.apple.plugins.module_utils._rules import RuleError
 
@@ -175,8 +175,9 @@ def test_firewallds_files(name: str, text: str) -> None:
 @CASES
 @given(SOUP)
 def test_pfs_output_and_files(text: str) -> None:
-    _pf_text.printed_rules(text)
-    _pf_text.printed_table(text)
+    for rule in printed.rules(text):
+        printed.parse(rule)
+    printed.table(text)
     main_ruleset.look(text, "apple")
     main_ruleset.own_part(text, "apple")
     parsed = _pf_text.parse(text, "apple")

@@ -51,8 +51,9 @@ port_list: RANGE | "{" RANGE+ "}"
 RANGE: /[0-9]+(:[0-9]+)?/
 flags: ("flags" FLAGS)?
 FLAGS: "any" | "S/SA"
-state: STATE?
+state: (STATE ("(" LOCK ")")?)?
 STATE: "keep" / +/ "state"
+LOCK: "floating" | "if-bound"
 label: ("label" LABEL)?
 LABEL: /"[^"]*"/
 
@@ -93,6 +94,7 @@ class Pass:
     source: Side
     destination: Side
     flags: str
+    lock: str
     label: str
 
 
@@ -122,9 +124,9 @@ class _Build(Transformer[Any, Any]):
         return _name(parts[0]), tuple(_address(str(part)) for part in parts if part.type == "ADDRESS")
 
     def rule(self, parts: list[Any]) -> Pass:
-        direction, quick, interface, family, protocols, sides, flags, _state, label = parts
+        direction, quick, interface, family, protocols, sides, flags, lock, label = parts
         source, destination = sides
-        rule = Pass(direction, bool(quick), interface, family, protocols, source, destination, flags, label)
+        rule = Pass(direction, bool(quick), interface, family, protocols, source, destination, flags, lock, label)
         if (source.ports or destination.ports) and not protocols:
             raise CheckError("port without tcp or udp")
         if flags and "udp" in protocols:
@@ -137,8 +139,8 @@ class _Build(Transformer[Any, Any]):
 
     quick = family = flags = direction
 
-    def state(self, parts: list[Any]) -> bool:
-        return bool(parts)
+    def state(self, parts: list[Any]) -> str:
+        return str(parts[1]) if len(parts) > 1 else ""
 
     def interface(self, parts: list[Any]) -> str:
         return _name(parts[0], 15) if parts else ""
@@ -217,10 +219,12 @@ def parse(text: str) -> Text:
     return found
 
 
-def expand(text: Text, dialect: str, numeric: bool = True) -> list[str]:
+def expand(text: Text, dialect: str, numeric: bool = True, policy: str = "floating") -> list[str]:
     """The rules as `pfctl -o none -nv` prints them on a system.
 
     :param numeric: ports as numbers where FreeBSD would print names.
+    :param policy: `set state-policy` of the ruleset that the text is loaded with. A rule that says its own keeps it;
+        `floating` is never printed, since it is the absence of a flag.
     """
     lines: list[str] = []
     for rule in text.rules:
@@ -243,7 +247,9 @@ def expand(text: Text, dialect: str, numeric: bool = True) -> list[str]:
             plain = (source, destination, source_ports, destination_ports) == ("any", "any", None, None)
             words += ["all"] if plain and not protocol and not families else ["from", *sides]
             words += [f"flags {rule.flags or 'S/SA'}" if protocol != "udp" else ""]
-            words += ["keep state" if dialect != "openbsd" else "", f'label "{rule.label}"' if rule.label else ""]
+            bound = (rule.lock or policy) == "if-bound"
+            words += ["keep state" if bound or dialect != "openbsd" else "", "(if-bound)" if bound else ""]
+            words += [f'label "{rule.label}"' if rule.label else ""]
             lines.append(" ".join(word for word in words if word))
         if len(lines) == before:
             raise CheckError("rule expands to no valid combination")

@@ -13,6 +13,7 @@ import pytest
 from unit.pf.standin import Host
 
 from ansible_collections.netports.apple.plugins.module_utils import _connection as _guard
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import addresses
 
 PLATFORMS = {"macos": "Darwin", "freebsd": "FreeBSD", "openbsd": "OpenBSD"}
 
@@ -32,7 +33,9 @@ def make_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
         monkeypatch.setattr(_guard, "connection", lambda _host: None)
         for variable in ("SSH_CONNECTION", "SUDO_USER", "DOAS_USER"):
             monkeypatch.delenv(variable, raising=False)
-        return Host(tmp_path / "root", system)
+        host = Host(tmp_path / "root", system)
+        monkeypatch.setattr(addresses, "interfaces", lambda: host.interfaces)
+        return host
 
     return make
 

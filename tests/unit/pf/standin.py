@@ -10,6 +10,11 @@ It is no pf: it knows what a run of the backend can meet, and behaves there as t
 - FreeBSD prints names for ports without -P, OpenBSD with it, and macOS does not know the option;
 - `-f` on macOS and OpenBSD clears the skip flags before it parses; no load flushes a state;
 - a main ruleset whose `load anchor` names a missing or broken file does not load at all;
+- `-nv` of a main ruleset shows what its `load anchor` lines load flattened behind its own rules; `-s rules` does not;
+- what a main ruleset loads inherits its `set state-policy`, what `-a` loads by itself does not;
+- a table that one load defines twice, be it by a doubled `load anchor`, fails that load, and no check before it;
+- unless told `-o none`, pfctl drops what the optimizer finds to be said twice;
+- a table shows a negated member with its `!` in the place of the third blank;
 - macOS says "No ALTQ support" and "Use of -f option" on standard error when nothing is wrong.
 
 What must never be run (-d, -F all, service pf restart, a load without a check of the same text) is an error of
@@ -27,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +40,14 @@ from unit.pf import checker
 
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 
-# A pfctl for shell programs: it asks the stand-in, which lives in the process of the test.
+# A pfctl and a logger for shell programs: it asks the stand-in, which lives in the process of the test.
 SHIM = """\
 #!{python} -IS
-import json, socket, sys
+import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as link:
     link.connect("{folder}/socket")
     with link.makefile("rw") as stream:
-        stream.write(json.dumps(sys.argv[1:]) + "\\n")
+        stream.write(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]) + "\\n")
         stream.flush()
         code, out, err = json.loads(stream.read())
 sys.stdout.write(out)
@@ -86,6 +92,19 @@ class PfError(Exception):
     """A text that pfctl refuses, with what it says."""
 
 
+@dataclass
+class Main:
+    """A ruleset that is being read: its rules as they are printed, its `load anchor` lines and the rest."""
+
+    rules: list[str] = field(default_factory=list)
+    loads: list[tuple[str, str]] = field(default_factory=list)
+    skipped: set[str] = field(default_factory=set)
+    tables: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    inline: dict[str, list[str]] = field(default_factory=dict)
+    policy: str = "floating"
+    place: int = 0
+
+
 class Standin:
     """A host of a system: `macos`, `freebsd` or `openbsd`, as it is after its installation."""
 
@@ -95,6 +114,16 @@ class Standin:
         self.enabled = False
         self.main: list[str] = []
         self.anchors: dict[str, checker.Text] = {}
+        # The `set state-policy` with which an anchor was loaded, and the rules of anchors that are not ours.
+        self.policies: dict[str, str] = {}
+        self.foreign: dict[str, list[str]] = {}
+        # Tables of the main ruleset.
+        self.tables: dict[str, tuple[str, ...]] = {}
+        self.interfaces: dict[str, tuple[str, ...]] = {
+            "em0": ("192.0.2.1/24", "2001:db8::1/64"),
+            "lo0": ("127.0.0.1/8",),
+        }
+        self.syslog: list[str] = []
         self.skipped: set[str] = set()
         self.tokens: list[str] = []
         self.last_token = 17179869184000000000
@@ -152,7 +181,7 @@ class Standin:
 
     def boot(self) -> None:
         """Switch the host off and on: rules, tokens and /var/run are gone; then what the system itself does."""
-        self.enabled, self.main, self.anchors, self.tokens = False, [], {}, []
+        self.enabled, self.main, self.anchors, self.foreign, self.tokens = False, [], {}, {}, []
         shutil.rmtree(self.root / "var/run")
         (self.root / "var/run").mkdir()
         if self.system == "macos":
@@ -186,8 +215,9 @@ class Standin:
         with tempfile.TemporaryDirectory(prefix="pf-") as folder, socket.socket(socket.AF_UNIX) as server:
             server.bind(f"{folder}/socket")
             server.listen()
-            (Path(folder) / "pfctl").write_text(SHIM.format(python=sys.executable, folder=folder))
-            (Path(folder) / "pfctl").chmod(0o755)
+            for program in ("pfctl", "logger"):
+                (Path(folder) / program).write_text(SHIM.format(python=sys.executable, folder=folder))
+                (Path(folder) / program).chmod(0o755)
             threading.Thread(target=self._serve, args=(server,), daemon=True).start()
             paths = [str(self.file(word)) if re.match(r"/(etc|var)/", word) else word for word in words]
             environment = {"PATH": f"{folder}:/usr/bin:/bin"}
@@ -203,7 +233,10 @@ class Standin:
             except OSError:
                 return
             with link, link.makefile("rw") as stream:
-                stream.write(json.dumps(self._pfctl(json.loads(stream.readline()), None)))
+                program, *words = json.loads(stream.readline())
+                if program == "logger":
+                    self.syslog.append(" ".join(words))
+                stream.write(json.dumps(self._pfctl(words, None) if program == "pfctl" else (0, "", "")))
 
     # The processes
 
@@ -246,10 +279,11 @@ class Standin:
             out, err = out + shown, err + said
         if "T" in options:
             assert options["T"] == "show" and "n" not in options
-            table = self.anchors.get(anchor, checker.Text()).tables.get(options["t"])
+            known = self.anchors.get(anchor, checker.Text()).tables if anchor else self.tables
+            table = known.get(options["t"])
             if table is None:
                 return 255, out, err + "pfctl: Table does not exist.\n"
-            return code, out + "".join(f"   {one}\n" for one in table), err
+            return code, out + "".join(f"{'  ' if one[0] == '!' else '   '}{one}\n" for one in table), err
         if "f" in options:
             if self.system == "macos" and "n" not in options:
                 err += "pfctl: Use of -f option, could result in flushing of rules\npresent in the main ruleset\n"
@@ -283,7 +317,8 @@ class Standin:
         rest = iter(words)
         for word in rest:
             assert re.fullmatch(r"-[a-zA-Z]", word), words
-            options[word[1]] = next(rest) if word[1] in "aDFfikKopstTxX" else ""
+            value = next(rest) if word[1] in "aDFfikKopstTxX" else ""
+            options[word[1]] = f"{options['D']}\n{value}" if word == "-D" and "D" in options else value
         return options
 
     def _show(self, what: str, anchor: str, names: bool) -> tuple[str, str]:
@@ -295,18 +330,23 @@ class Standin:
             rows = [f"{400 + row}  pfctl                {one}  0 days 00:01:00" for row, one in enumerate(self.tokens)]
             return "TOKENS:\nPID      Process Name                 TOKEN  TIMESTAMP\n" + "\n".join([*rows, ""]), ""
         if what == "Anchors":
-            return "".join(f"  {name}\n" for name in sorted(self.anchors) if name.rpartition("/")[0] == anchor), ""
+            known = sorted({*self.anchors, *self.foreign})
+            return "".join(f"  {name}\n" for name in known if name.rpartition("/")[0] == anchor), ""
         assert what == "rules", what
         if not anchor:
             return "".join(f"{rule}\n" for rule in self.main), ""
+        if anchor in self.foreign:
+            return "".join(f"{rule}\n" for rule in self.foreign[anchor]), ""
         if anchor not in self.anchors:
             return "", f"pfctl: Anchor '{anchor}' not found.\n"
-        return "".join(f"{rule}\n" for rule in self._expanded(self.anchors[anchor], names)), ""
+        rules = self._expanded(self.anchors[anchor], names, self.policies.get(anchor, "floating"))
+        return "".join(f"{rule}\n" for rule in rules), ""
 
-    def _expanded(self, text: checker.Text, option: bool) -> list[str]:
+    def _expanded(self, text: checker.Text, option: bool, policy: str = "floating") -> list[str]:
         """The rules as this system prints them, with or without -P."""
         dialect = {"macos": "macos", "freebsd": "freebsd15", "openbsd": "openbsd"}[self.system]
-        return checker.expand(text, dialect, numeric=self.system == "macos" or option == (self.system == "freebsd"))
+        numeric = self.system == "macos" or option == (self.system == "freebsd")
+        return checker.expand(text, dialect, numeric=numeric, policy=policy)
 
     def _file_option(self, options: dict[str, str], anchor: str, stdin: str | None) -> Answer:
         name = options["f"]
@@ -325,83 +365,163 @@ class Standin:
                 empty = not re.sub(r"#.*|\s", "", text)
                 assert empty or (anchor, text) in self._checked, f"loaded without a check: {options}"
                 self.reloads += not anchor
-            printed = self.load(anchor, text, act)
+            macros = dict(pair.split("=", 1) for pair in options.get("D", "").split("\n") if pair)
+            printed = self.load(anchor, text, act, macros, options.get("o") != "none", "P" in options)
         except PfError as error:
             return 1, "", f"{name}:{error}\npfctl: Syntax error in config file: pf rules not loaded\n"
         if not act:
             self._checked.add((anchor, text))
-        if "v" not in options:
-            return 0, "", ""
-        tables, rules = printed.tables, self._expanded(printed, "P" in options) if anchor else self._rules(text)[0]
-        lines = [f"table <{name}> const {{ {' '.join(members)} }}" for name, members in tables.items()] + rules
-        return 0, "".join(f"{line}\n" for line in lines), ""
+        return 0, "".join(f"{line}\n" for line in printed) if "v" in options else "", ""
 
-    def load(self, anchor: str, text: str, act: bool) -> checker.Text:
-        """Parse a text whole, and only then put it into the kernel."""
+    def load(
+        self,
+        anchor: str,
+        text: str,
+        act: bool,
+        macros: dict[str, str] | None = None,
+        optimize: bool = True,
+        names: bool = False,
+    ) -> list[str]:
+        """Parse a text whole, and only then put it into the kernel.
+
+        :returns: what `-v` prints.
+        """
         if anchor:
-            try:
-                found = checker.parse(text)
-            except checker.CheckError as error:
-                raise PfError(f"3: syntax error ({error})") from error
+            found = self._anchor(anchor, text, "floating")
             if act:
-                self._put(anchor, found)
-            return found
-        main, loads, skipped = self._rules(text)
-        contents = {}
-        for name, path in loads:
+                self._put(anchor, found, "floating")
+            return self._lines(found, names, "floating")
+        main = Main()
+        self._read(text, main, dict(macros or {}))
+        contents = []
+        for name, path in main.loads:
             if not self.file(path).exists():
                 raise PfError(f"1: Loading anchor {name} from {path}\npfctl: {path}: No such file or directory")
-            if name != "com.apple":
-                contents[name] = self.load(name, self.read(path), act=False)
+            contents.append((name, self._anchor(name, self.read(path), main.policy)))
+        if optimize:
+            main.rules = list(dict.fromkeys(main.rules))
         if act:
-            self.main, self.skipped = main, skipped
-            for name, found in contents.items():
-                self._put(name, found)
-        return checker.Text()
+            known = [(name, table) for name, found in contents for table in getattr(found, "tables", ())]
+            if len(known) != len(set(known)):
+                raise PfError(f"1: cannot define table {known[-1][1]}: Resource busy")
+            self.main, self.skipped, self.tables = main.rules, main.skipped, main.tables
+            self.foreign.update(main.inline)
+            for name, found in contents:
+                self._put(name, found, main.policy)
+        return [
+            *(f"table <{name}> {{ {' '.join(members)} }}" for name, members in main.tables.items()),
+            *main.rules,
+            *(line for _name, found in contents for line in self._lines(found, names, main.policy)),
+        ]
 
-    def _put(self, anchor: str, text: checker.Text) -> None:
-        if text.rules:
-            self.anchors[anchor] = text
-        else:
-            self.anchors.pop(anchor, None)
+    def _anchor(self, name: str, text: str, policy: str) -> checker.Text | list[str]:
+        """What an anchor's file holds: ours is held to what all dialects read alike."""
+        if name.startswith("netports."):
+            try:
+                return checker.parse(text)
+            except checker.CheckError as error:
+                raise PfError(f"3: syntax error ({error})") from error
+        main = Main(policy=policy)
+        self._read(text, main, {})
+        return main.rules
 
-    def _rules(self, text: str) -> tuple[list[str], list[tuple[str, str]], set[str]]:
-        """A main ruleset: its filter rules as they are printed, its `load anchor` lines, its skipped interfaces."""
+    def _lines(self, found: checker.Text | list[str], names: bool, policy: str) -> list[str]:
+        if isinstance(found, list):
+            return found
+        tables = [f"table <{name}> const {{ {' '.join(members)} }}" for name, members in found.tables.items()]
+        return tables + self._expanded(found, names, policy)
+
+    def _put(self, anchor: str, found: checker.Text | list[str], policy: str) -> None:
+        self.anchors.pop(anchor, None)
+        self.foreign.pop(anchor, None)
+        self.policies[anchor] = policy
+        if isinstance(found, list):
+            self.foreign[anchor] = found
+        elif found.rules:
+            self.anchors[anchor] = found
+
+    def _read(self, text: str, main: Main, macros: dict[str, str]) -> None:
+        """Read a ruleset: its filter rules as they are printed, and what else a load of it does."""
         if text and not text.endswith("\n") and self.system == "macos":
             raise PfError(f"{text.count(chr(10)) + 1}: syntax error")
         if "\r" in text:
             raise PfError("1: syntax error")
-        main, loads, skipped, place = [], [], set(), 0
+        inline: list[str] | None = None
         for number, line in enumerate(text.replace("\\\n", " ").split("\n"), 1):
             words = line.split("#")[0].split()
-            if not words:
+            macro = re.fullmatch(r'([a-z_]\w*) ?= ?"?([^"]*)"?', " ".join(words))
+            if macro:
+                macros.setdefault(macro.group(1), macro.group(2))
                 continue
-            load = re.fullmatch(r'load anchor "([^"]+)" from "([^"]+)"', " ".join(words))
-            call = re.fullmatch(r'anchor "([^"]+)"', " ".join(words))
-            translated = ORDER.get(words[0])
-            if load:
-                loads.append((load.group(1), load.group(2)))
-            elif words[:3] == ["set", "skip", "on"]:
-                skipped.add(words[3])
-            elif translated and self.system != "openbsd":
-                if place > translated:
-                    raise PfError(f"{number}: Rules must be in order: options, normalization, queueing, translation")
-                place = translated
-            elif words[0] in ("set", "table", "include") or (words[0] == "dummynet-anchor" and self.system == "macos"):
-                continue
-            elif call or words[0] in FILTER[:2]:
-                place = 4
-                main += [f'anchor "{call.group(1)}" all'] if call else self._printed(" ".join(words))
-            else:
-                raise PfError(f"{number}: syntax error")
-        return main, loads, skipped
+            unknown = [name for name in re.findall(r"\$(\w+)", " ".join(words)) if name not in macros]
+            if unknown:
+                raise PfError(f"{number}: macro '{unknown[0]}' not defined")
+            said = re.sub(r"\$(\w+)", lambda found: macros[found.group(1)], " ".join(words))
+            if said == "}" and inline is not None:
+                inline = None
+            elif inline is not None:
+                inline += self._printed(said, main.policy) if said else []
+            elif said.endswith("{") and said.startswith("anchor"):
+                inline = self._inline(said, main)
+            elif said:
+                self._statement(number, said, main, macros)
 
-    def _printed(self, rule: str) -> list[str]:
+    def _inline(self, said: str, main: Main) -> list[str]:
+        """An anchor whose rules stand in the main ruleset: the list that gets them."""
+        name = re.fullmatch(r'anchor "([^"]+)" \{', said)
+        if name:
+            main.rules.append(f'anchor "{name.group(1)}" all')
+            return main.inline.setdefault(name.group(1), [])
+        # Without a name of its own it is printed where it stands.
+        main.rules += ["anchor all {", "}"]
+        return main.inline.setdefault("_1", [])
+
+    def _statement(self, number: int, said: str, main: Main, macros: dict[str, str]) -> None:
+        words = said.split()
+        load = re.fullmatch(r'load anchor "?([^" ]+)"? from "([^"]+)"', said)
+        call = re.fullmatch(r'anchor "?([^" ]+)"?( .*)?', said)
+        table = re.fullmatch(r"table <(\S+)>(?: persist| const)*(?: \{(.*)\})?", said)
+        translated = ORDER.get(words[0])
+        if load:
+            main.loads.append((load.group(1), load.group(2)))
+        elif words[:3] == ["set", "skip", "on"]:
+            main.skipped.add(words[3])
+        elif words[:2] == ["set", "state-policy"]:
+            main.policy = words[2]
+        elif table:
+            main.tables[table.group(1)] = tuple((table.group(2) or "").replace(",", " ").split())
+        elif words[0] == "include":
+            self._read(self.read(words[1].strip('"')), main, macros)
+        elif translated and self.system != "openbsd":
+            if main.place > translated:
+                raise PfError(f"{number}: Rules must be in order: options, normalization, queueing, translation")
+            main.place = translated
+        elif words[0] == "set" or (words[0] == "dummynet-anchor" and self.system == "macos"):
+            return
+        elif call or words[0] in FILTER[:2]:
+            main.place = 4
+            main.rules += (
+                [f'anchor "{call.group(1)}"{call.group(2) or ""} all'] if call else self._printed(said, main.policy)
+            )
+        else:
+            raise PfError(f"{number}: syntax error")
+
+    def _printed(self, rule: str, policy: str) -> list[str]:
         try:
-            return self._expanded(checker.parse(rule + "\n"), self.system == "freebsd")
+            return self._expanded(checker.parse(rule + "\n"), self.system == "freebsd", policy)
         except checker.CheckError:
             shown = re.sub(r"^block(?! (?:drop|return))", "block drop", rule)
-            return [shown if " " in shown.replace("block drop", "b").replace("block return", "b") else f"{shown} all"]
+            if " from " in shown and " to " not in shown:
+                shown = re.sub(r"( from (?:! )?\S+)", r"\1 to any", shown)
+            if " to " in shown and " from " not in shown:
+                shown = shown.replace(" to ", " from any to ", 1)
+            shown = re.sub(r" port ([0-9]+)(?![0-9:])", r" port = \1", shown.replace(" to port ", " to any port "))
+            shown = shown if re.search(r" (?:from|to|all)\b", shown) else f"{shown} all"
+            if shown.startswith("pass") and " state" not in shown:
+                shown += " flags S/SA" if " flags " not in shown and " proto udp" not in shown else ""
+                shown += " keep state" if self.system != "openbsd" or policy == "if-bound" else ""
+                shown += " (if-bound)" if policy == "if-bound" else ""
+            return [shown]
 
     def _kldload(self, words: list[str], _stdin: str | None) -> Answer:
         assert self.system == "freebsd" and words == ["-n", "pf"]

@@ -25,8 +25,9 @@ def shown(host: Host) -> Any:
 
 
 def planned(host: Host, want: tuple[Any, ...], enable: bool | None = None) -> Plan:
-    state = Pf(base.Host(host.run, str(host.root))).read(Asked("apple", enable=enable))
-    return state.plan(Wanted(rules=tuple(normalise(Rule.from_dict(rule) for rule in want))))
+    rules = tuple(normalise(Rule.from_dict(rule) for rule in want))
+    asked = Asked("apple", enable=enable, state="replaced", rules=rules)
+    return Pf(base.Host(host.run, str(host.root))).read(asked).plan(Wanted(rules=rules))
 
 
 @pytest.mark.parametrize("was_on", [True, False])

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import admission as _pf_main
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import admission, printed
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Here
 
 PEER = "192.0.2.9"
+NOTHING_KNOWN = Here(interfaces={}, tables={})
 OPENBSD = [
     "block return all",
     "pass all flags S/SA",
@@ -41,6 +43,8 @@ OPENBSD = [
         (["block drop in inet6 all"], True, True),
         (["block drop in on lo0 all"], True, True),
         (["block drop in on ! lo0 all"], False, False),
+        (["block drop in all", "pass in proto tcp from any to any port > 20 flags any"], True, True),
+        (["block drop in all", "pass in proto tcp from any to any port 20 >< 22 flags any"], False, False),
         # Nobody can tell from here: the answer is no.
         (["block drop in on em1 all"], False, False),
         (["block drop in quick from <bruteforce> to any"], False, False),
@@ -48,17 +52,17 @@ OPENBSD = [
         (["block drop in all", "pass in on em0 proto tcp from any to any port = 22 flags any"], False, False),
         (["block drop in all", "pass in inet proto tcp from any to 198.51.100.1 port = 22 flags any"], False, False),
         (["block drop in all", "pass in proto tcp from any port = 1000 to any port = 22 flags any"], False, False),
-        (["block drop in all", "pass in proto tcp from any to any port > 20 flags any"], False, False),
         (["block drop in all", "pass in proto tcp from any to any flags any user = 0"], False, False),
         (["block drop in something new"], False, False),
         (["block return-icmp(host-unr) in log (all) quick inet proto tcp from any to any port = 22"], False, False),
     ],
 )
 def test_admits(rules: list[str], new: bool, begun: bool) -> None:
-    assert _pf_main.admits(rules, PEER, 22, begun=False) is new
-    assert _pf_main.admits(rules, PEER, 22, begun=True) is begun
+    assert admission.admits(rules, PEER, 22, False, NOTHING_KNOWN) is new
+    assert admission.admits(rules, PEER, 22, True, NOTHING_KNOWN) is begun
 
 
 def test_blocks() -> None:
-    assert _pf_main.blocks(OPENBSD)
-    assert not _pf_main.blocks(["pass all flags S/SA", 'anchor "x" all'])
+    assert printed.blocks(OPENBSD)
+    assert not printed.blocks(["pass all flags S/SA", 'anchor "com.apple/*" all', 'anchor "netports.x" all'])
+    assert printed.blocks(["pass all flags S/SA", 'anchor "com.apples" all'])

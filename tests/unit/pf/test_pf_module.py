@@ -45,6 +45,10 @@ def whats(result: dict[str, Any], action: str = "mend") -> list[str]:
     return [one["what"] for one in result["operations"] if one["action"] == action]
 
 
+def codes(result: dict[str, Any]) -> list[str]:
+    return [notice["code"] for notice in result["notices"]]
+
+
 def kernel(host: Host) -> list[str]:
     return checker.expand(host.anchors["netports.apple"], "macos") if "netports.apple" in host.anchors else []
 
@@ -173,7 +177,7 @@ def test_order_of_writing_and_removing(host: Host) -> None:
     real = host._pfctl
 
     def watch(words: list[str], stdin: str | None) -> Any:
-        if "-f" in words:
+        if "-f" in words and "-v" not in words:
             in_main = "netports.apple" in host.read("/etc/pf.conf")
             seen.append((" ".join(words), str(host.file(FILE).exists()), str(in_main)))
         return real(words, stdin)
@@ -294,12 +298,13 @@ def test_the_running_connection_survives_switching_on(host: Host, monkeypatch: p
     result = host.apply(FACETIME, enable=True)
     assert kernel(host)[:2] == GUARD_LINES
     assert host.enabled
-    # Rules for new connections would do from here on, but nobody can tell whose state is old.
-    host.apply(FACETIME, AIRPLAY, enable=True)
-    assert kernel(host)[:2] == GUARD_LINES
-    monkeypatch.setattr(_guard, "connection", lambda _host: None)
-    assert not host.module(rules=[FACETIME, AIRPLAY], enable=True)["changed"]
     assert result["after"][0]["name"] == "management"
+    # Its packets have met the guard by now, so it has a state. Nobody changes a file for that alone.
+    monkeypatch.setattr(_guard, "connection", lambda _host: None)
+    assert not host.module(rules=[FACETIME], enable=True)["changed"]
+    managed_from(host, "192.0.2.9", monkeypatch)
+    host.apply(FACETIME, AIRPLAY, enable=True)
+    assert not any("management" in rule for rule in kernel(host))
 
 
 @pytest.mark.parametrize("variable", ["SUDO_USER", "DOAS_USER"])
@@ -431,13 +436,16 @@ def test_an_update_replaced_pf_conf(make_host: Callable[[str], Host]) -> None:
     assert host.read("/etc/pf.conf").startswith("# of the new release\n" + MACOS_PF_CONF)
 
 
-def test_the_daemon_loads_what_apples_own_did_not(make_host: Callable[[str], Host]) -> None:
+def test_the_daemon_loads_the_anchor_alone_and_says_when_nothing_calls_it(make_host: Callable[[str], Host]) -> None:
     host = make_host("macos")
     host.apply(*ALL, enable=True)
     rules = kernel(host)
-    host._load_silently = lambda: None  # type: ignore[method-assign]
+    assert host.syslog == []
+    # Another program's ruleset stands in the kernel by the time that the daemon runs.
+    host._load_silently = lambda: host.main.append("block drop in all")  # type: ignore[method-assign]
     host.boot()
-    assert kernel(host) == rules and 'anchor "netports.apple" all' in host.main and host.enabled
+    assert kernel(host) == rules and host.main == ["block drop in all"] and host.enabled
+    assert len(host.syslog) == 1 and "does not call anchor netports.apple" in host.syslog[0]
 
 
 def test_the_daemon_is_put_back(make_host: Callable[[str], Host]) -> None:
@@ -459,14 +467,48 @@ def test_left_over_pieces_are_removed(host: Host) -> None:
     assert host.files() == pristine and kernel(host) == []
 
 
-def test_calls_that_services_inserted_are_named(make_host: Callable[[str], Host]) -> None:
-    host = make_host("macos")
-    host.main.append('anchor "com.vpn.tunnel" all')
-    result = host.apply(FACETIME)
-    assert any("com.vpn.tunnel" in one for one in result["warnings"])
-    host.main.append('anchor "com.vpn.tunnel" all')
-    assert host.apply(AIRPLAY)["warnings"] == [one for one in result["warnings"] if "vpn" not in one]
-    assert 'anchor "com.vpn.tunnel" all' in host.main
+OTHERS = ['anchor "com.vpn.tunnel" all', "block drop in proto tcp from any to any port = 23"]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_the_kernel_has_beside_the_file_is_not_dropped_unasked(host: Host, other: str) -> None:
+    on(host)
+    host.main.append(other)
+    before = host.files(), list(host.main)
+    for check in (True, False):
+        with pytest.raises(FirewallError, match=re.escape(other)) as caught:
+            host.module(check=check, rules=[FACETIME])
+        assert caught.value.code == "main-ruleset-differs"
+        assert "host_firewall_accept: [main-ruleset-differs]" in str(caught.value)
+        assert (host.files(), host.main) == before
+    result = host.apply(FACETIME, accept=["main-ruleset-differs"])
+    assert other not in host.main and "main-ruleset-differs" in codes(result)
+    # A change of the anchor alone loads no main ruleset, so that nothing is lost and nothing to be said.
+    host.main.append(other)
+    assert "main-ruleset-differs" not in codes(host.apply(AIRPLAY)) and other in host.main
+    with pytest.raises(FirewallError, match="would drop"):
+        host.module(state="deleted")
+
+
+def test_the_order_of_the_main_ruleset_counts(host: Host) -> None:
+    on(host)
+    host.write("/etc/pf.conf", "block out all\npass out all\n")
+    host._load_silently()
+    host.main.reverse()
+    with pytest.raises(FirewallError, match="the order of its rules"):
+        host.module(rules=[FACETIME])
+
+
+def test_what_the_optimizer_drops_is_no_difference(host: Host) -> None:
+    on(host)
+    host.write("/etc/pf.conf", "block in all\nblock in all\npass out all\n")
+    host._load_silently()
+    assert len(host.main) == 2
+    host.apply(FACETIME)
+    host.apply(state="deleted")
+    # Loaded by somebody without it.
+    host.main.insert(0, host.main[0])
+    host.apply(FACETIME)
 
 
 # What fails
@@ -568,8 +610,8 @@ def test_the_expansion_of_pfctl_decides_over_our_own(host: Host, monkeypatch: py
     on(host)
     real = checker.expand
 
-    def expand(text: checker.Text, dialect: str, numeric: bool = True) -> list[str]:
-        return [rule.replace(" label", " scrub label") for rule in real(text, dialect, numeric)]
+    def expand(text: checker.Text, dialect: str, numeric: bool = True, policy: str = "") -> list[str]:
+        return [rule.replace(" label", " scrub label") for rule in real(text, dialect, numeric, policy)]
 
     monkeypatch.setattr(checker, "expand", expand)
     host.module(rules=list(ALL))

@@ -17,8 +17,9 @@ from unit.pf.test_pf_module import AIRPLAY, FACETIME, SHARING, on
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import base
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import admission
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import admission, exposures
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Here
 
 OPEN = {"name": "Open", "direction": "in", "tcp": ["5900", "6000-6010"], "udp": ["5900"]}
 
@@ -52,7 +53,7 @@ def test_foreign_rules_that_let_anywhere_in(host: Host) -> None:
         ("rule", "", "main ruleset", "tcp", ("445",))
     ]
     host.main = ["pass out all"]
-    assert read(host).exposed() == [admission.DEFAULT]
+    assert read(host).exposed() == [exposures.DEFAULT]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_foreign_rules_that_let_anywhere_in(host: Host) -> None:
     ],
 )
 def test_ports_of_an_exposure(port: str, expected: tuple[str, ...]) -> None:
-    (found,) = admission.exposed("main ruleset", [f"pass in quick proto tcp from any to any port {port} flags S/SA"])
+    (found,) = exposures.foreign("main ruleset", [f"pass in quick proto tcp from any to any port {port} flags S/SA"])
     assert found.ports == expected
 
 
@@ -86,7 +87,7 @@ def test_ports_of_an_exposure(port: str, expected: tuple[str, ...]) -> None:
     ],
 )
 def test_whether_any_address_may(rules: list[str], expected: bool) -> None:
-    assert admission.may_admit(rules, 22) is expected
+    assert admission.may_admit(rules, 22, Here(interfaces={}, tables={})) is expected
 
 
 def test_the_choice_among_firewalls_loads_one_file_of_pf_and_a_read_loads_them_all(tmp_path: Path) -> None:

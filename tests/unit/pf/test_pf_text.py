@@ -55,22 +55,19 @@ def any_rule(draw: st.DrawFn) -> Rule | None:
 
 
 RULES = st.lists(any_rule(), min_size=1, max_size=6).map(lambda rules: [rule for rule in rules if rule]).filter(bool)
-ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6).filter(lambda address: int(address) >= 2**112))
 GUARDS = st.lists(
     st.builds(
-        lambda address, port: Rule.from_dict(
-            {"name": "management", "direction": "in", "tcp": [str(port)], "sources": [str(address)]}
-        ),
-        ADDRESSES,
+        lambda address, port: Rule("management", "in", ((port, port),), (), (str(address),)),
+        st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6).filter(lambda address: int(address) >= 2**112)),
         st.integers(1, 65535),
     ),
     max_size=3,
-)
+).map(_pf_text.canonical)
 
 
 @given(RULES, GUARDS, st.randoms())
 def test_all_dialects_accept_it_and_expand_it_as_foreseen(
-    rules: list[Rule], guards: list[Rule], order: random.Random
+    rules: list[Rule], guards: tuple[Rule, ...], order: random.Random
 ) -> None:
     rules = normalise(rules)
     text = _pf_text.emit(rules, "apple", guards)
@@ -85,13 +82,15 @@ def test_all_dialects_accept_it_and_expand_it_as_foreseen(
 
 
 @given(RULES, GUARDS)
-def test_it_reads_back_as_itself(rules: list[Rule], guards: list[Rule]) -> None:
+def test_it_reads_back_as_itself(rules: list[Rule], guards: tuple[Rule, ...]) -> None:
     rules = normalise(rules)
     parsed = _pf_text.parse(_pf_text.emit(rules, "apple", guards), "apple")
     assert parsed.whole
     assert parsed.rules == tuple(_pf_text.arrange(rules))
     assert set(parsed.rules) == set(rules)
-    assert list(parsed.guards) == guards
+    assert parsed.guards == guards and not parsed.early
+    early = _pf_text.emit(rules, "apple", guards, frozenset(guards[1:]))
+    assert _pf_text.parse(early, "apple").whole and _pf_text.parse(early, "apple").early == frozenset(guards[1:])
 
 
 def admitted(rule: Rule, direction: str, protocol: str, port: int, source: str, destination: str) -> bool:
@@ -172,7 +171,7 @@ RULESETS = st.text(st.sampled_from('# \\\n"{}ab\t'), max_size=60)
 @given(st.one_of(st.none(), RULESETS))
 def test_the_lines_come_and_go_without_a_trace(text: str | None) -> None:
     called = main_ruleset.with_call(text, "apple")
-    assert main_ruleset.look(called, "apple") == main_ruleset.Mentions(called=True, loaded=True)
+    assert main_ruleset.look(called, "apple") == main_ruleset.Mentions(called=1, loaded=1)
     assert main_ruleset.with_call(called, "apple") == called
     assert called.startswith(text or "")
     assert called.endswith("\n")
@@ -190,13 +189,13 @@ def test_rulesets_take_their_own_lines_alone(text: str, behind: str, order: list
     # A last line without an end gets one for good when somebody writes behind it, be that another ruleset.
     ended = text if text.endswith("\n") or not text else text + "\n"
     assert called in ({ended + behind} if behind else {text, ended})
-    if order == ["app", "office", "apple"] and not behind:
+    if not behind:
         assert called == text
 
 
 def test_a_call_that_a_backslash_swallows_is_no_call() -> None:
     text = f"# \\\n{main_ruleset.call_line('apple')}\n{main_ruleset.load_line('apple')}\n"
-    assert main_ruleset.look(text, "apple") == main_ruleset.Mentions(called=False, loaded=True)
+    assert main_ruleset.look(text, "apple") == main_ruleset.Mentions(called=0, loaded=1)
 
 
 @pytest.mark.parametrize(

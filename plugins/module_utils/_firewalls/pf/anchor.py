@@ -44,6 +44,10 @@ timeout to tos ttl upperlimit urpf-failed user weight yes
 """
 RESERVED = frozenset(_WORDS.split())
 
+# What stands above a guard and says why it is there.
+_REFUSED = "# No rule of the main ruleset admits this connection, which manages the host."
+_EARLY = "# This connection manages the host and began before pf. The next change of the rules takes these lines away."
+
 _LINK_LOCAL = "fe80::/10"
 
 _INTERFACE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,14}\Z")
@@ -52,10 +56,11 @@ _TABLE_LINE = re.compile(r"table <(net-[0-9a-f]{12})> const \{ ([0-9a-f:./ ]+) \
 _RULE_LINE = re.compile(
     r"pass (?P<direction>in|out) quick(?: on (?P<interface>\S+))? proto (?P<protocol>tcp|udp)"
     r" from (?P<source>any|<[^<> ]+>) to (?P<destination>any|<[^<> ]+>)"
-    r" port (?P<ports>[0-9:]+|\{ [0-9: ]+ \}) keep state label \"(?P<name>[^\"]+)\"\Z"
+    r" port (?P<ports>[0-9:]+|\{ [0-9: ]+ \}) keep state(?: \(floating\))? label \"(?P<name>[^\"]+)\"\Z"
 )
 _GUARD_LINE = re.compile(
-    r"pass in quick proto tcp from ([0-9a-f:./]+) to any port ([0-9]+) flags any keep state label \"%s\"\Z" % GUARD_NAME
+    r"pass in quick proto tcp from ([0-9a-f:./]+) to any port ([0-9]+) flags any keep state(?: \(floating\))?"
+    r" label \"%s\"\Z" % GUARD_NAME
 )
 
 
@@ -85,16 +90,17 @@ def arrange(rules: Iterable[Rule]) -> List[Rule]:
 
 
 def canonical(guards: Iterable[Rule]) -> Tuple[Rule, ...]:
-    """Guards as they are written and read back, each once: a guard for a link-local address is for all of these.
+    """Guards as they are written and read back: a link-local address stands for all of these.
 
     The kernels keep the interface inside such an address, so a single one would not match without it.
     """
-    return tuple(dict.fromkeys(map(_canonical, guards)))
-
-
-def _canonical(guard: Rule) -> Rule:
-    network = ipaddress.ip_network(guard.sources[0])
-    return guard._replace(sources=(_LINK_LOCAL,)) if network.version == 6 and network.is_link_local else guard
+    found = [
+        guard._replace(sources=(_LINK_LOCAL,))
+        if _rules.version(guard.sources[0]) == 6 and ipaddress.ip_network(guard.sources[0]).is_link_local
+        else guard
+        for guard in guards
+    ]
+    return tuple(sorted(set(found), key=lambda guard: (_rules.version(guard.sources[0]), guard)))
 
 
 def table(networks: Sequence[str]) -> str:
@@ -111,7 +117,7 @@ def _digest(text: str) -> str:
 
 
 def tables(rules: Iterable[Rule]) -> Dict[str, Tuple[str, ...]]:
-    """All tables that the rules need: name to networks, in the order of the file. Guards need none."""
+    """All tables that the rules need: name to networks, in the order of the file. The guard needs none."""
     found: Dict[str, Tuple[str, ...]] = {}
     for rule in arrange(rules):
         for networks in (rule.sources, rule.destinations):
@@ -120,11 +126,12 @@ def tables(rules: Iterable[Rule]) -> Dict[str, Tuple[str, ...]]:
     return dict(sorted(found.items()))
 
 
-def emit(rules: Iterable[Rule], ruleset: str, guards: Sequence[Rule] = ()) -> str:
+def emit(rules: Iterable[Rule], ruleset: str, guards: Sequence[Rule] = (), early: FrozenSet[Rule] = frozenset()) -> str:
     """Write the anchor's file.
 
     :param rules: the rules, without the guards.
-    :param guards: the rules that keep management connections admitted.
+    :param guards: the rules that keep management connections admitted, as :func:`canonical` gives them.
+    :param early: those of the guards whose connection began while pf was off.
     :returns: ASCII text, lines ended by newlines. The same rules give the same text in whatever order.
     :raises FirewallError: a rule that pf's grammar cannot hold.
     """
@@ -142,8 +149,8 @@ def emit(rules: Iterable[Rule], ruleset: str, guards: Sequence[Rule] = ()) -> st
         "# and remove this file (and on macOS /Library/LaunchDaemons/%s.plist)." % name,
         "",
     ]
-    if guards:
-        lines += _guard_lines(guards)
+    for guard in guards:
+        lines += [_EARLY if guard in early else _REFUSED, *_guard_lines(guard), ""]
     known = tables(arranged)
     for title, networks in known.items():
         # const: pfctl -T cannot alter it. Not persist: the kernel drops it with the last rule that names it.
@@ -161,29 +168,19 @@ def lines_of(rule: Rule) -> List[Tuple[str, Tuple[_ports.PortRange, ...], str]]:
         if ranges:
             ports = [_ports.text(span, ":") for span in ranges]
             port_list = ports[0] if len(ports) == 1 else "{ %s }" % " ".join(ports)
-            text = '%s port %s keep state label "%s"' % (_head(rule, protocol), port_list, rule.name)
+            text = '%s port %s keep state (floating) label "%s"' % (_head(rule, protocol), port_list, rule.name)
             found.append((protocol, ranges, text))
     return found
 
 
-def _guarded(guards: Sequence[Rule]) -> List[Tuple[str, int]]:
-    """The addresses that guards admit, each with its port."""
-    return [(guard.sources[0], guard.tcp[0][0]) for guard in guards]
-
-
-def _guard_lines(guards: Sequence[Rule]) -> List[str]:
-    lines = [
-        "# The connection that manages this host. It may have begun before pf: no SYN is seen of it then, and",
-        "# the next packet can go either way.",
+def _guard_lines(guard: Rule) -> List[str]:
+    # It may have begun before pf: no SYN is seen of it then, and the next packet can go either way.
+    address, port = guard.sources[0], guard.tcp[0][0]
+    tail = 'flags any keep state (floating) label "%s"' % GUARD_NAME
+    return [
+        "pass in quick proto tcp from %s to any port %d %s" % (address, port, tail),
+        "pass out quick proto tcp from any port %d to %s %s" % (port, address, tail),
     ]
-    for address, port in _guarded(guards):
-        lines += [
-            'pass in quick proto tcp from %s to any port %d flags any keep state label "%s"'
-            % (address, port, GUARD_NAME),
-            'pass out quick proto tcp from any port %d to %s flags any keep state label "%s"'
-            % (port, address, GUARD_NAME),
-        ]
-    return [*lines, ""]
 
 
 def _head(rule: Rule, protocol: str) -> str:
@@ -202,6 +199,8 @@ def parse(text: str, ruleset: str) -> Parsed:
     known: Dict[str, List[str]] = {}
     rules: List[Rule] = []
     guards: List[Rule] = []
+    early: List[Rule] = []
+    above = ""
     for line in text.split("\n"):
         try:
             found = _TABLE_LINE.match(line)
@@ -209,20 +208,23 @@ def parse(text: str, ruleset: str) -> Parsed:
                 known[found.group(1)] = found.group(2).split()
             found = _GUARD_LINE.match(line)
             if found:
-                given = {"name": GUARD_NAME, "direction": "in", "tcp": [found.group(2)], "sources": [found.group(1)]}
-                guards.append(Rule.from_dict(given))
+                guard = {"name": GUARD_NAME, "direction": "in", "tcp": [found.group(2)], "sources": [found.group(1)]}
+                guards.append(Rule.from_dict(guard))
+                early += guards[-1:] if above == _EARLY else []
             found = _RULE_LINE.match(line)
             if found:
                 rules.append(_read_rule(found.groupdict(), known))
         except (RuleError, KeyError):
             # A line edited by hand: what is left does not make the same text again.
-            continue
+            pass
+        above = line
+    kept = canonical(guards)
     try:
         rules = arrange(rules)
-        whole = bool(guards or rules) and emit(rules, ruleset, guards) == text
-    except (RuleError, FirewallError):
+        whole = bool(kept or rules) and emit(rules, ruleset, kept, frozenset(early)) == text
+    except FirewallError:
         whole = False
-    return Parsed(rules=tuple(rules), guards=tuple(guards), whole=whole)
+    return Parsed(rules=tuple(rules), guards=kept, early=frozenset(early), whole=whole)
 
 
 def _read_rule(line: Dict[str, Optional[str]], known: Dict[str, List[str]]) -> Rule:
@@ -245,12 +247,15 @@ def _read_rule(line: Dict[str, Optional[str]], known: Dict[str, List[str]]) -> R
 def expand(rules: Iterable[Rule], states: bool, guards: Sequence[Rule] = ()) -> List[str]:
     """The rules as ``pfctl -sr`` prints them with numeric ports: one line for each port or range.
 
+    ``(floating)`` is never printed: it is the absence of a flag, which ``set state-policy if-bound`` would set.
+
     :param states: whether the system prints ``keep state`` (OpenBSD, where it is the default, does not).
     :param guards: the rules that keep management connections admitted.
     """
     tail = " keep state" if states else ""
     lines: List[str] = []
-    for address, port in _guarded(guards):
+    for guard in guards:
+        address, port = guard.sources[0], guard.tcp[0][0]
         family = "inet6" if _rules.version(address) == 6 else "inet"
         for way, sides in (
             ("in", "from %s to any port = %d" % (address, port)),
@@ -266,18 +271,3 @@ def expand(rules: Iterable[Rule], states: bool, guards: Sequence[Rule] = ()) -> 
                 flags = " flags S/SA" if protocol == "tcp" else ""
                 lines.append('%s port %s%s%s label "%s"' % (_head(rule, protocol), ports, flags, tail, rule.name))
     return lines
-
-
-def printed_rules(text: str) -> List[str]:
-    """The rules in what ``pfctl -sr`` or ``pfctl -nv`` printed, white space made single."""
-    return [" ".join(line.split()) for line in text.splitlines() if line.startswith(("pass ", "block ", "anchor "))]
-
-
-def calls(rules: Iterable[str]) -> List[str]:
-    """The anchors that printed rules call by a name."""
-    return [rule.split('"')[1] for rule in rules if rule.startswith('anchor "')]
-
-
-def printed_table(text: str) -> FrozenSet[str]:
-    """The members in what ``pfctl -T show`` printed: lines of three spaces and a network."""
-    return frozenset(re.findall(r"^ {3}(!?[0-9a-fA-F:.]+(?:/[0-9]+)?)$", text, re.MULTILINE))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, main_ruleset, printed
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Kernel, Parsed, Power
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import System
 
@@ -22,23 +22,30 @@ def read(system: System, text: Optional[str], parsed: Parsed) -> Kernel:
 
     :param text: the anchor's file.
     :param parsed: the same, read.
+    :raises FirewallError: pfctl does not tell.
     """
     where = ("-a", system.anchor)
-    question = system.numeric + where + ("-s", "rules")
+    question = (*system.numeric, *where, "-s", "rules")
     first = list(anchor.tables(parsed.rules).items())[:1] if parsed.whole else []
-    code, out = system.pfctl(*(question + _rider(first)))[:2]
-    wrong = [name for name, networks in first if code or not _holds(out, networks)]
-    if code and first:
-        # The table is gone. What was printed before pfctl found that is not relied upon.
-        out = system.pfctl(*question)[1]
-    rules = anchor.printed_rules(out)
+    out = system.shown(*question, *rider(*[name for name, _networks in first]))
+    wrong = [name for name, networks in first if out is None or not _holds(out, networks)]
+    # Where the table is gone, what was printed before pfctl found that is not relied upon.
+    rules = printed.rules((out if out is not None else system.shown(*question)) or "")
     same = not rules
     if text is not None:
         same = parsed.whole and rules == anchor.expand(parsed.rules, system.prints_state, parsed.guards)
-        # Where our own expansion and the kernel differ, pfctl's expansion of the file decides.
-        same = same or (bool(rules) and tuple(rules) == expanded(system, system.anchor_file, *where))
-    main = anchor.printed_rules(system.pfctl(*(system.numeric + ("-s", "rules")))[1])
+        if not same and rules:
+            # Where our own expansion and the kernel differ, pfctl's expansion of the file decides.
+            words = (*system.numeric, "-o", "none", "-n", "-v", *where, "-f", system.anchor_file)
+            code, expansion = system.pfctl(*words)[:2]
+            same = not code and rules == printed.rules(expansion)
+    main = printed.rules(system.shown(*system.numeric, "-s", "rules") or "")
     return Kernel(rules=tuple(rules), same=same, tables=tuple(wrong), main=tuple(main))
+
+
+def rider(*names: str) -> Tuple[str, ...]:
+    """Options that show a table in a process that shows something else first."""
+    return ("-t", names[0], "-T", "show") if names else ()
 
 
 def power(system: System, parsed: Parsed, same: bool) -> Tuple[Power, List[str]]:
@@ -51,18 +58,20 @@ def power(system: System, parsed: Parsed, same: bool) -> Tuple[Power, List[str]]
     :returns: the answer, and the name of the table if it is not as the file says.
     """
     second = list(anchor.tables(parsed.rules).items())[1:2] if parsed.whole and same else []
-    rider = ("-a", system.anchor) + _rider(second) if second else ()
-    answer, out = system.power(*rider)
-    return answer, [name for name, networks in second if not _holds(out, networks)]
+    answer, out = system.power(*(("-a", system.anchor, *rider(second[0][0])) if second else ()))
+    return answer, [name for name, networks in second if out is None or not _holds(out, networks)]
 
 
-def expanded(system: System, file: str, *where: str) -> Optional[Tuple[str, ...]]:
-    """What pfctl expands a file to; ``None`` where it does not parse.
+def expanded(system: System, main: str, *options: str) -> Optional[Tuple[str, ...]]:
+    """What pfctl expands a main ruleset to, without what it loads into anchors.
 
-    :param where: options that name an anchor.
+    :param main: its text.
+    :param options: further options of pfctl.
+    :returns: ``None`` where it does not parse.
     """
-    code, out = system.pfctl(*(system.numeric + ("-o", "none", "-n", "-v") + where + ("-f", file)))[:2]
-    return None if code else tuple(anchor.printed_rules(out))
+    words = (*system.numeric, *system.defines, *options, "-n", "-v", "-f", "-")
+    code, out = system.pfctl(*words, stdin=main_ruleset.alone(main) or anchor.NOTHING)[:2]
+    return None if code else tuple(printed.rules(out))
 
 
 def anchors(system: System, main: Sequence[str]) -> Dict[str, Tuple[str, ...]]:
@@ -71,26 +80,21 @@ def anchors(system: System, main: Sequence[str]) -> Dict[str, Tuple[str, ...]]:
     :param main: the main ruleset, as pfctl prints it.
     """
     found: Dict[str, Tuple[str, ...]] = {}
-    waiting = anchor.calls(main)
+    waiting = printed.calls(main)
     while waiting and len(found) < _MOST:
         path = waiting.pop(0)
         if path.endswith("/*"):
-            out = system.pfctl("-a", path[:-2], "-s", "Anchors")[1]
+            out = system.shown("-a", path[:-2], "-s", "Anchors") or ""
             waiting += [line.strip() for line in out.splitlines() if line.strip()]
         elif path not in found:
-            found[path] = tuple(anchor.printed_rules(system.pfctl(*(system.numeric + ("-a", path, "-s", "rules")))[1]))
-            waiting += ["%s/%s" % (path, inner) for inner in anchor.calls(found[path])]
+            found[path] = tuple(printed.rules(system.pfctl(*(system.numeric + ("-a", path, "-s", "rules")))[1]))
+            waiting += ["%s/%s" % (path, inner) for inner in printed.calls(found[path])]
     return found
 
 
-def _rider(tables: Sequence[Tuple[str, Sequence[str]]]) -> Tuple[str, ...]:
-    """Options that show a table in a process that shows something else first."""
-    return ("-t", tables[0][0], "-T", "show") if tables else ()
-
-
-def _holds(printed: str, networks: Sequence[str]) -> bool:
+def _holds(shown: str, networks: Sequence[str]) -> bool:
     """Whether a printed table holds exactly these networks."""
-    members = anchor.printed_table(printed)
+    members = printed.table(shown)
     try:
         return {ipaddress.ip_network(member) for member in members} == {ipaddress.ip_network(own) for own in networks}
     except ValueError:

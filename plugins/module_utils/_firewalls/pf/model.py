@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, FrozenSet, Mapping, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
@@ -31,11 +31,6 @@ def anchor_file(ruleset: str) -> str:
     return "%s/%s" % (FOLDER, anchor(ruleset))
 
 
-def call_of(name: str) -> str:
-    """The call of an anchor as pfctl prints it."""
-    return 'anchor "%s" all' % name
-
-
 @dataclass(frozen=True)
 class Power:
     """Whether pf filters now.
@@ -53,12 +48,14 @@ class Parsed:
     """What an anchor file holds.
 
     :param rules: its rules in their order, without the guards.
-    :param guards: the rules that keep management connections admitted, each of a single source and port.
+    :param guards: the rules that keep management connections admitted.
+    :param early: those of the guards whose connection began while pf was off.
     :param whole: the file is, byte for byte, what ``anchor.emit`` writes for these rules.
     """
 
     rules: Tuple[Rule, ...]
     guards: Tuple[Rule, ...]
+    early: FrozenSet[Rule]
     whole: bool
 
     @property
@@ -82,9 +79,25 @@ class Kernel:
     tables: Tuple[str, ...]
     main: Tuple[str, ...]
 
-    def calls(self, name: str) -> bool:
-        """Whether the main ruleset calls an anchor for every packet."""
-        return call_of(name) in self.main
+    def calls(self, name: str) -> int:
+        """How often the main ruleset calls an anchor for every packet."""
+        return self.main.count('anchor "%s" all' % name)
+
+
+@dataclass(frozen=True)
+class Here:
+    """What this host knows of itself, to decide conditions of rules.
+
+    :param interfaces: the addresses of each interface that has any, with their prefix lengths.
+    :param tables: the members of tables of the main ruleset, as far as they were read.
+    :param peer: the other side of the connection that manages this host.
+    :param address: this host's address in it.
+    """
+
+    interfaces: Mapping[str, Tuple[str, ...]]
+    tables: Mapping[str, Tuple[str, ...]]
+    peer: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,9 +112,11 @@ class Reading:
     :param boots: pf is on after the next boot.
     :param power: pf is on now.
     :param kernel: ``None`` where the kernel has no pf.
-    :param coming: the rules of the main ruleset's file, as pfctl expands them. Read where pf is to be switched
-        on, since they may not be in the kernel yet.
+    :param coming: the rules of the main ruleset's file, as pfctl expands them, without what it loads into anchors.
+        Read where they are to be loaded, or pf is to be switched on; else ``None``.
+    :param here: what the host knows of itself.
     :param files: the files of the switch at boot, by their path on the host.
+    :param obstacles: what of others keeps the ruleset from being managed, in sentences.
     :param blind: the environment does not say over which connection this host is managed, and there may be one.
     :param foreign: the rules of anchors that the main ruleset calls, by the anchor's name. Read where asked for.
     :param rulesets: the rules of all rulesets by name. Read where asked for.
@@ -115,8 +130,10 @@ class Reading:
     boots: bool
     power: Power
     kernel: Optional[Kernel]
-    coming: Tuple[str, ...]
+    coming: Optional[Tuple[str, ...]]
+    here: Here
     files: Mapping[str, Optional[str]]
+    obstacles: Tuple[str, ...]
     blind: bool
     foreign: Mapping[str, Tuple[str, ...]]
     rulesets: Dict[str, Tuple[Rule, ...]]

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import FrozenSet, List, Optional
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
@@ -18,34 +18,39 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     Operation,
     Wanted,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, main_ruleset
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, main_ruleset, notices
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Reading, Steps
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import SYSTEMS
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.write import PfPlan
-from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+_DIFFERS = "main-ruleset-differs"
 
 
-def make(host: Host, asked: Asked, reading: Reading, want: Wanted, refuses: bool) -> PfPlan:
+def make(host: Host, asked: Asked, reading: Reading, want: Wanted, early: FrozenSet[Rule], refuses: bool) -> PfPlan:
     """Plan.
 
+    :param early: the guards whose connection began while pf was off.
     :param refuses: pf refuses inbound packets, now or once it is on.
     :raises FirewallError: the wanted rules cannot be had on this host.
     """
-    return _Planner(host, asked, reading, want).plan(refuses)
+    return _Planner(host, asked, reading, want, early).plan(refuses)
 
 
 class _Planner:
     """Works out one plan.
 
-    ``guards`` and ``rules`` are what the anchor is to hold.
+    ``guards`` and ``rules`` are what the anchor is to hold; ``wanted``: anything at all.
     """
 
-    def __init__(self, host: Host, asked: Asked, reading: Reading, want: Wanted) -> None:
+    def __init__(self, host: Host, asked: Asked, reading: Reading, want: Wanted, early: FrozenSet[Rule]) -> None:
         self.host = host
         self.asked = asked
         self.reading = reading
         self.system = SYSTEMS[reading.system](host, asked.ruleset)
         self.guards = anchor.canonical(want.guards)
+        self.early = early
+        self.want = want
         self.rules = want.rules
         self.wanted = bool(want.all)
         enable = bool(asked.enable and self.wanted)
@@ -61,18 +66,25 @@ class _Planner:
                 " what connection to keep: log in as root, let it through (sudoers: Defaults env_keep +="
                 ' "SSH_CONNECTION"; doas.conf: setenv { SSH_CONNECTION }), or switch pf on yourself first'
             )
+        if reading.obstacles:
+            raise FirewallError(
+                "%s: take that out there, or choose another ruleset name than %s (host_firewall_ruleset)"
+                % ("; ".join(reading.obstacles), self.asked.ruleset),
+                "name-taken",
+            )
         text, main = self._text(), self._main()
-        load = self._load(text, main)
+        load = self._load(text)
+        lost = self._lost() if load == "main" else []
         kernel = reading.kernel
         operations = changes.operations(reading.parsed.all, self.guards + self.rules) + self._mends()
         loaded = bool(
-            kernel and kernel.calls(self.system.anchor) and kernel.rules and kernel.same and not kernel.tables
+            kernel and kernel.calls(self.system.anchor) == 1 and kernel.rules and kernel.same and not kernel.tables
         )
         return PfPlan(
             host=self.host,
             ruleset=self.asked.ruleset,
             operations=tuple(operations),
-            notices=tuple(self._notices(main, load)),
+            notices=tuple(notices.all_of(self.asked, self.system, reading, self.want, load, lost)),
             before=self._view(reading.text, reading.main, loaded, reading.power.on, reading.boots),
             after=self._view(
                 text, main, bool(kernel) or self.now, reading.power.on or self.now, reading.boots or self.boot
@@ -90,7 +102,7 @@ class _Planner:
 
     def _text(self) -> Optional[str]:
         """The anchor's new file."""
-        return anchor.emit(self.rules, self.asked.ruleset, self.guards) if self.wanted else None
+        return anchor.emit(self.rules, self.asked.ruleset, self.guards, self.early) if self.wanted else None
 
     def _main(self) -> Optional[str]:
         """The new text of the main ruleset."""
@@ -115,16 +127,34 @@ class _Planner:
                 found.append(FileChange(self.system.path(file), reading.files[file], content))
         return [change for change in found if change.before != change.after]
 
-    def _load(self, text: Optional[str], main: Optional[str]) -> str:
-        """What is to be loaded, as in :class:`Steps`."""
+    def _load(self, text: Optional[str]) -> str:
+        """What is to be loaded, as in :class:`Steps`. The main ruleset is where it calls the anchor wrongly alone."""
         kernel = self.reading.kernel
         if kernel is None:
             return "main" if self.now else ""
-        if main != self.reading.main or kernel.calls(self.system.anchor) != self.wanted:
+        if kernel.calls(self.system.anchor) != int(self.wanted):
             return "main"
         if self.wanted and (text != self.reading.text or not kernel.same or kernel.tables):
             return "anchor"
         return ""
+
+    def _lost(self) -> List[str]:
+        """What others have in the kernel's main ruleset, and a load of its file would drop.
+
+        :raises FirewallError: there is such a thing, and nobody accepted its loss.
+        """
+        reading = self.reading
+        if not reading.kernel or reading.coming is None:
+            return []
+        lost = main_ruleset.lost(reading.kernel.main, reading.coming)
+        if lost and _DIFFERS not in self.asked.accept:
+            raise FirewallError(
+                "the main ruleset in the kernel is not that of %s, which this change has to load: that would drop %s."
+                " Write what is to stay into that file, or accept it: host_firewall_accept: [%s]"
+                % (reading.main_file, notices.listed(lost), _DIFFERS),
+                _DIFFERS,
+            )
+        return lost
 
     def _mends(self) -> List[Operation]:
         """What is not as a run of the role left it, each by its name."""
@@ -153,14 +183,17 @@ class _Planner:
                 % self.system.anchor_file
             )
         mentions = main_ruleset.look(reading.main, self.asked.ruleset)
-        if not mentions.called:
-            found.append("%s does not call anchor %s" % (reading.main_file, name))
-        if not mentions.loaded:
-            found.append("%s does not load anchor %s" % (reading.main_file, name))
+        for verb, count in (("call", mentions.called), ("load", mentions.loaded)):
+            if not count:
+                found.append("%s does not %s anchor %s" % (reading.main_file, verb, name))
+            elif count > 1:
+                found.append("%s %ss anchor %s %d times" % (reading.main_file, verb, name, count))
         kernel = reading.kernel
         if kernel:
             if not kernel.calls(name):
                 found.append("the main ruleset in the kernel does not call anchor %s" % name)
+            elif kernel.calls(name) > 1:
+                found.append("the main ruleset in the kernel calls anchor %s %d times" % (name, kernel.calls(name)))
             if not kernel.rules:
                 found.append("anchor %s is empty in the kernel" % name)
             elif not kernel.same:
@@ -181,34 +214,6 @@ class _Planner:
             if reading.files[file] is not None:
                 found.append("%s is still there" % file)
         return found
-
-    def _notices(self, main: Optional[str], load: str) -> List[Notice]:
-        reading = self.reading
-        found: List[Tuple[str, str]] = []
-        if self.wanted and not self.asked.enable:
-            if not reading.power.on:
-                text = (
-                    "pf is off on this host: the rules are written%s, and nothing is filtered until it is switched on"
-                    " (enable: true does)" % (" and loaded" if reading.kernel else "")
-                )
-                found.append(("off", text))
-            elif not reading.boots and self.system.name != "macos":
-                text = "pf is on now, but off after the next boot (enable: true switches it on for good)"
-                found.append(("off-at-boot", text))
-        if load == "main" and reading.kernel:
-            # Reloading the main ruleset drops what others put into it at run time, and not into the file.
-            called = anchor.calls(reading.kernel.main)
-            lost = [name for name in called if name != self.system.anchor and name not in (main or "")]
-            if lost and "include" not in (main or ""):
-                text = (
-                    "%s has to be reloaded, which drops anchor calls that services put into the kernel alone: %s."
-                    " Restart those services after it" % (reading.main_file, ", ".join(lost))
-                )
-                found.append(("runtime-lost", text))
-        if not self.wanted and self.system.name == "macos" and reading.power.held:
-            text = "the role gives up its hold on pf: pf goes off unless something else holds it on"
-            found.append(("off", text))
-        return [Notice(code=code, text=text) for code, text in found]
 
     def _view(self, text: Optional[str], main: Optional[str], loaded: bool, on: bool, boots: bool) -> str:
         own = main_ruleset.own_part(main, self.asked.ruleset)

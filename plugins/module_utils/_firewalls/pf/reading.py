@@ -7,14 +7,23 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Optional, Tuple
+from dataclasses import replace
+from typing import Dict, List, Optional, Tuple
 
-from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils import _connection, _files
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, kernel
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import (
+    admission,
+    anchor,
+    kernel,
+    main_ruleset,
+    printed,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import (
     FOLDER,
     PREFIX,
+    Here,
     Kernel,
     Parsed,
     Power,
@@ -22,6 +31,9 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import System
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+# A file that is included may include others; pfctl itself stops at some depth.
+_DEEPEST = 16
 
 
 def read(system: System, asked: Asked) -> Reading:
@@ -32,13 +44,8 @@ def read(system: System, asked: Asked) -> Reading:
     text = _files.read(system.path(system.anchor_file))
     parsed = anchor.parse(text or "", asked.ruleset)
     main = _files.read(system.path(system.main_file()))
-    power = Power(on=False, held=False)
-    found: Optional[Kernel] = None
-    if system.loaded():
-        found, power = _kernel(system, text, parsed)
-    coming: Tuple[str, ...] = ()
-    if asked.enable and not power.on and main is not None:
-        coming = kernel.expanded(system, system.main_file()) or ()
+    found = kernel.read(system, text, parsed) if system.loaded() else None
+    power, here, wrong = _power(system, asked, parsed, found)
     return Reading(
         system=system.name,
         main_file=system.main_file(),
@@ -47,19 +54,97 @@ def read(system: System, asked: Asked) -> Reading:
         main=main,
         boots=system.boots(),
         power=power,
-        kernel=found,
-        coming=coming,
+        kernel=replace(found, tables=(*found.tables, *wrong)) if found else None,
+        coming=_coming(system, asked, parsed, main, found, power),
+        here=here,
         files={file: _files.read(system.path(file)) for file in (*system.boot_files(False), *system.switch_files)},
+        obstacles=tuple(_obstacles(system, asked.ruleset, main)),
         blind=_blind(),
         foreign=kernel.anchors(system, found.main) if found and asked.foreign else {},
         rulesets=_rulesets(system) if asked.foreign else {},
     )
 
 
-def _kernel(system: System, text: Optional[str], parsed: Parsed) -> Tuple[Kernel, Power]:
-    found = kernel.read(system, text, parsed)
+def _power(system: System, asked: Asked, parsed: Parsed, found: Optional[Kernel]) -> Tuple[Power, Here, List[str]]:
+    """Whether pf is on, what the host knows of itself, and which further table of the anchor is wrong.
+
+    A table rides along with the question for the switch: one that decides whether the connection that manages this
+    host is admitted, else the anchor's second.
+    """
+    connection = _connection.connection(system.host)
+    here = Here(
+        interfaces=_interfaces(),
+        tables={},
+        peer=connection.address if connection else "",
+        address=connection.local if connection else "",
+    )
+    if found is None:
+        return Power(on=False, held=False), here, []
+    names: List[str] = []
+    if connection and not admission.admits(found.main, connection.address, connection.port, False, here):
+        names = printed.tables(found.main)
+    tables: Dict[str, Tuple[str, ...]] = {}
+    if names:
+        power, out = system.power(*kernel.rider(names[0]))
+        tables = {names[0]: tuple(printed.table(out))} if out is not None else {}
+        for name in names[1:]:
+            members = system.shown(*kernel.rider(name))
+            if members is not None:
+                tables[name] = tuple(printed.table(members))
+        return power, replace(here, tables=tables), []
     power, wrong = kernel.power(system, parsed, found.same)
-    return Kernel(rules=found.rules, same=found.same, tables=(*found.tables, *wrong), main=found.main), power
+    return power, here, wrong
+
+
+def _coming(
+    system: System, asked: Asked, parsed: Parsed, main: Optional[str], found: Optional[Kernel], power: Power
+) -> Optional[Tuple[str, ...]]:
+    """The rules of the main ruleset's file, where they are to be loaded or pf is to be switched on."""
+    wanted = bool(target(asked, parsed))
+    loads = found is not None and bool(found.calls(system.anchor)) != wanted
+    if main is None or not (loads or (asked.enable and wanted and not power.on)):
+        return None
+    expansion = kernel.expanded(system, main)
+    if found and expansion is not None and main_ruleset.lost(found.main, expansion):
+        # It may have been loaded without the optimizer.
+        plain = kernel.expanded(system, main, "-o", "none")
+        if plain is not None and not main_ruleset.lost(found.main, plain):
+            return plain
+    return expansion
+
+
+def target(asked: Asked, parsed: Parsed) -> Tuple[Rule, ...]:
+    """The rules that the ruleset is to hold in the end, without guards."""
+    if asked.state not in ("replaced", "merged", "deleted"):
+        return parsed.rules
+    return tuple(anchor.arrange(changes.target(asked.state, parsed.rules, asked.rules)))
+
+
+def _interfaces() -> Dict[str, Tuple[str, ...]]:
+    try:
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import addresses
+    except ImportError:
+        # A Python without ctypes.
+        return {}
+    return addresses.interfaces()
+
+
+def _obstacles(system: System, ruleset: str, main: Optional[str]) -> List[str]:
+    """Lines about our anchor that are not ours to change."""
+    found = []
+    name, main_file = system.anchor, system.main_file()
+    if main_ruleset.taken(main, ruleset):
+        found.append("%s has rules of its own, in braces, in an anchor %s" % (main_file, name))
+    waiting, seen = main_ruleset.includes(main), {main_file}
+    while waiting and len(seen) < _DEEPEST:
+        file = waiting.pop(0)
+        if file not in seen:
+            seen.add(file)
+            text = _files.read(system.path(file))
+            if main_ruleset.own_part(text, ruleset):
+                found.append("%s, which %s includes, has lines of anchor %s" % (file, main_file, name))
+            waiting += main_ruleset.includes(text)
+    return found
 
 
 def _blind() -> bool:

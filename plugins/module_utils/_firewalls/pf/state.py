@@ -6,17 +6,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, FrozenSet, List, Optional, Tuple
 
-from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.module_utils._connection import GUARD_NAME
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Exposure, Plan, State, Wanted
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import admission, anchor, plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import (
+    admission,
+    anchor,
+    exposures,
+    plan,
+    printed,
+    reading,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import PREFIX, Reading
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
-
-_ANYWHERE = frozenset(("0.0.0.0/0", "::/0"))
 
 
 @dataclass(frozen=True)
@@ -29,45 +33,36 @@ class PfState(State):
     reading: Reading
 
     def refuses_inbound(self) -> bool:
-        return any(admission.blocks(rules) for rules in self._rulesets())
+        """See :meth:`State.refuses_inbound`. False where the run takes the whole ruleset away: no guard outlives it.
+
+        A load touches no state, so that the present connection lives on.
+        """
+        return bool(self._target) and any(printed.blocks(rules) for rules in self._rulesets())
 
     def admits(self, address: Optional[str], port: int) -> bool:
-        """See :meth:`State.admits`. A guard for just this connection stays: it may be what the connection lives by.
+        """See :meth:`State.admits`.
 
-        What began while pf was off has no state, and rules for new connections do not fit it.
+        A connection that began while pf was off has no state, and rules for new connections do not fit it. Its guard
+        stays until the rules change: from then on it has a state, since packets of it have met the guard.
         """
+        here = self.reading.here
         if address is None:
-            return all(admission.may_admit(rules, port) for rules in self._rulesets())
-        own = (guard for guard in self.reading.parsed.guards if guard.tcp == ((port, port),))
-        if any(ipaddress.ip_address(address) in ipaddress.ip_network(guard.sources[0]) for guard in own):
+            return all(admission.may_admit(rules, port, here) for rules in self._rulesets())
+        if self._target == self.reading.parsed.rules and self._guard(address, port) in self.reading.parsed.early:
             return False
-        begun = not self.reading.power.on
-        return all(admission.admits(rules, address, port, begun) for rules in self._rulesets())
+        return self._admits(address, port, begun=not self.reading.power.on)
 
     def exposed(self) -> List[Exposure]:
         if not self.asked.foreign:
             return []
-        found = [
-            Exposure(
-                kind="rule",
-                ruleset=ruleset,
-                name=rule.name,
-                protocol=protocol,
-                ports=tuple(_ports.text(span) for span in ranges),
-                text=line,
-            )
-            for ruleset, rules in self.reading.rulesets.items()
-            for rule in rules
-            if rule.direction == "in" and (not rule.sources or _ANYWHERE.intersection(rule.sources))
-            for protocol, ranges, line in anchor.lines_of(rule)
-        ]
         main = self.reading.kernel.main if self.reading.kernel else ()
-        found += admission.exposed("main ruleset", main)
-        for name, rules in self._foreign_anchors().items():
-            found += admission.exposed("anchor %s" % name, rules)
-        everything = [*main, *(rule for rules in self._foreign_anchors().values() for rule in rules)]
-        if self.active and not admission.blocks(everything):
-            found.append(admission.DEFAULT)
+        found = exposures.own(self.reading.rulesets) + exposures.foreign("main ruleset", main)
+        anchors = self._foreign_anchors()
+        for name, rules in anchors.items():
+            found += exposures.foreign("anchor %s" % name, rules)
+        everything = [*main, *(rule for rules in anchors.values() for rule in rules)]
+        if self.active and not any(rule.startswith("block") for rule in everything):
+            found.append(exposures.DEFAULT)
         return found
 
     def foreign(self) -> str:
@@ -81,11 +76,34 @@ class PfState(State):
         return {**self.reading.rulesets, self.asked.ruleset: self.rules}
 
     def plan(self, want: Wanted) -> Plan:
-        return plan.make(self.host, self.asked, self.reading, want, self.refuses_inbound())
+        return plan.make(self.host, self.asked, self.reading, want, self._early(want), self.refuses_inbound())
+
+    @property
+    def _target(self) -> Tuple[Rule, ...]:
+        return reading.target(self.asked, self.reading.parsed)
 
     def _rulesets(self) -> List[Tuple[str, ...]]:
         """The main rulesets that decide: the kernel's, and the file's where that is to be loaded."""
-        return [self.reading.kernel.main if self.reading.kernel else (), self.reading.coming]
+        found = [self.reading.kernel.main] if self.reading.kernel else []
+        return found + ([self.reading.coming] if self.reading.coming is not None else [])
 
     def _foreign_anchors(self) -> Dict[str, Tuple[str, ...]]:
         return {name: rules for name, rules in self.reading.foreign.items() if not name.startswith(PREFIX)}
+
+    @staticmethod
+    def _guard(address: str, port: int) -> Rule:
+        guard = Rule(name=GUARD_NAME, direction="in", tcp=((port, port),), udp=(), sources=(address,))
+        return anchor.canonical([guard])[0]
+
+    def _admits(self, address: str, port: int, begun: bool) -> bool:
+        return all(admission.admits(rules, address, port, begun, self.reading.here) for rules in self._rulesets())
+
+    def _early(self, want: Wanted) -> FrozenSet[Rule]:
+        """The guards of connections that only need them for having begun before pf."""
+        begins = not self.reading.power.on
+        return frozenset(
+            guard
+            for guard in anchor.canonical(want.guards)
+            if guard in self.reading.parsed.early
+            or (begins and self._admits(guard.sources[0], guard.tcp[0][0], begun=False))
+        )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from contextlib import ExitStack
 from typing import Dict, List, Optional, Tuple
 from xml.sax.saxutils import escape
@@ -72,6 +73,26 @@ class System:
             )
         return code, out, err
 
+    def shown(self, *words: str) -> Optional[str]:
+        """What a listing prints. While others load rules, pfctl finds the device busy and has to be asked again.
+
+        :returns: ``None`` where a table that is asked for along with it does not exist.
+        :raises FirewallError: it cannot be had. Nothing printed is not taken for nothing there.
+        """
+        for pause in (0.1, 0.5, 2.0, None):
+            code, out, err = self.pfctl(*words)
+            if not code:
+                return out
+            if "Table does not exist" in err:
+                return None
+            if pause is None or "busy" not in err.lower():
+                break
+            time.sleep(pause)
+        raise FirewallError(
+            "pf cannot be asked for what it has (pfctl %s): %s"
+            % (" ".join(words), _said(out + err) or "exit %d" % code)
+        )
+
     def must(self, argv: List[str], purpose: str, stdin: Optional[str] = None) -> str:
         """Run a process that has to succeed; both its outputs as one text.
 
@@ -81,6 +102,11 @@ class System:
         if code:
             raise FirewallError("%s failed (%s): %s" % (purpose, " ".join(argv), _said(out + err) or "exit %d" % code))
         return out + err
+
+    @property
+    def defines(self) -> Tuple[str, ...]:
+        """Options that define macros of the main ruleset for pfctl, as at boot."""
+        return ()
 
     def main_file(self) -> str:
         """The host's path of the main ruleset."""
@@ -112,15 +138,15 @@ class System:
             return self.switched_by_default
         return value.lower() in ("yes", "true", "on", "1")
 
-    def power(self, *rider: str) -> Tuple[Power, str]:
+    def power(self, *rider: str) -> Tuple[Power, Optional[str]]:
         """Ask whether pf is on.
 
         :param rider: a table command for the same process.
-        :returns: the answer, and what was printed.
+        :returns: the answer, and what was printed; ``None`` where that table does not exist.
         """
-        out = self.pfctl(*(rider + ("-s", "info")))[1]
-        on = re.search(r"^Status: Enabled", out, re.MULTILINE) is not None
-        return Power(on, on), out
+        out = self.shown(*rider, "-s", "info")
+        on = re.search(r"^Status: Enabled", out or self.shown("-s", "info") or "", re.MULTILINE) is not None
+        return Power(on=on, held=on), out
 
     def prepare(self, undo: ExitStack) -> None:
         """See that the kernel has pf, without switching it on."""
@@ -169,19 +195,15 @@ class MacOS(System):
     name = "macos"
     title = "macOS"
 
-    # What launchd runs at boot: names and paths are its arguments, nothing is pasted into it. Apple's own
-    # daemon has loaded the main ruleset by then, or loads it later; a reload drops what services inserted, so
-    # it is reloaded here only where it should call the anchor and does not.
+    # What launchd runs at boot: names and paths are its arguments, nothing is pasted into it. It loads the anchor
+    # alone: the main ruleset in the kernel may be another program's, and a load of the file would replace it.
     SCRIPT = """\
 umask 077
-anchor=$1 file=$2 main=$3 token=$4
+anchor=$1 file=$2 token=$3
 [ -f "$file" ] || exit 0
-if grep -q -x -F "anchor \\"$anchor\\"" "$main" &&
-  ! pfctl -s rules 2>/dev/null | grep -q -F "anchor \\"$anchor\\" all"
-then
-  pfctl -n -f "$main" && pfctl -f "$main"
-fi
 pfctl -n -a "$anchor" -f "$file" && pfctl -a "$anchor" -f "$file"
+pfctl -s rules 2>/dev/null | grep -q -F "anchor \\"$anchor\\" all" ||
+  logger -t "$anchor" -p daemon.err "pf's main ruleset does not call anchor $anchor: its rules have no effect"
 if [ ! -s "$token" ] || ! pfctl -s References 2>/dev/null | grep -q -w -F "$(cat "$token")"
 then
   pfctl -E 2>&1 | sed -n 's/^Token : \\([0-9][0-9]*\\).*/\\1/p' >"$token"
@@ -208,7 +230,7 @@ fi
         if not on:
             return {self.plist: None}
         words = ["/bin/sh", "-c", self.SCRIPT, self.anchor, self.anchor, self.anchor_file]
-        words += ["/etc/pf.conf", "/var/run/%s.token" % self.anchor]
+        words += ["/var/run/%s.token" % self.anchor]
         return {
             self.plist: '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">\n'
@@ -226,14 +248,14 @@ fi
         found = re.match(r"([0-9]+)\s*\Z", _files.read(self.token_file) or "")
         return found.group(1) if found else None
 
-    def power(self, *rider: str) -> Tuple[Power, str]:
+    def power(self, *rider: str) -> Tuple[Power, Optional[str]]:
         token = self.token()
         if token:
-            out = self.pfctl(*(rider + ("-s", "References")))[1]
-            if token in re.findall(r"[0-9]+", out):
-                return Power(True, True), out
+            out = self.shown(*rider, "-s", "References")
+            if token in re.findall(r"[0-9]+", out or self.shown("-s", "References") or ""):
+                return Power(on=True, held=True), out
         answer, out = super().power(*rider)
-        return Power(answer.on, False), out
+        return Power(on=answer.on, held=False), out
 
     def start(self, now: bool, boot: bool, undo: ExitStack) -> None:
         # The hold comes first: the daemon runs as soon as it is made known, and finds that there is one.
@@ -281,6 +303,13 @@ class FreeBSD(System):
     numeric = ("-P",)
     switch_files = ("etc/rc.conf", "etc/rc.conf.local", "etc/rc.conf.d/pf", "usr/local/etc/rc.conf.d/pf")
     switch = "pf_enable"
+
+    @property
+    def defines(self) -> Tuple[str, ...]:
+        # rc.d/pf leaves it to the shell to split them at blanks.
+        words = (self.setting("pf_flags") or "").split()
+        found = [word[2:] or after for word, after in zip(words, [*words[1:], ""]) if word.startswith("-D")]
+        return tuple(word for definition in found if definition for word in ("-D", definition))
 
     def in_use(self) -> bool:
         return self.loaded() or self.boots()

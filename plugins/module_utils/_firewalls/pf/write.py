@@ -59,7 +59,7 @@ class PfPlan(Plan):
             if _files.read(change.path) != change.before:
                 raise FirewallError("%s was changed by somebody else before the change was confirmed" % change.path)
         found = kernel.read(system, None, anchor.parse(steps.text or "", self.ruleset))
-        if found.calls(system.anchor) != bool(steps.text) or bool(found.rules) != bool(steps.text):
+        if found.calls(system.anchor) != int(bool(steps.text)) or bool(found.rules) != bool(steps.text):
             raise FirewallError("the rules of anchor %s are no longer loaded" % system.anchor)
         os.makedirs(system.path(FOLDER), 0o755, exist_ok=True)
         with changes.undoing() as undo:
@@ -114,6 +114,8 @@ class PfPlan(Plan):
     def _start(self, text: str, undo: ExitStack) -> None:
         """Everything behind the files: load, see that it took, switch on."""
         system, steps = self._system, self.steps
+        if steps.load != "main" and self._writes_main():
+            self._check_main()
         if steps.load:
             if steps.now:
                 system.prepare(undo)
@@ -123,7 +125,7 @@ class PfPlan(Plan):
                 undo.callback(self._restore)
                 system.must([PFCTL, "-a", system.anchor, "-f", system.anchor_file], "Loading the anchor")
             found = kernel.read(system, text, anchor.parse(text, self.ruleset))
-            if not (found.calls(system.anchor) and found.same) or found.tables:
+            if found.calls(system.anchor) != 1 or not found.same or found.tables:
                 raise FirewallError(
                     "pf took the rules of anchor %s without an error and yet has others (%d): see pfctl -a %s -sr"
                     % (system.anchor, len(found.rules), system.anchor)
@@ -151,6 +153,8 @@ class PfPlan(Plan):
         if steps.load and with_main:
             self._load_main(undo)
         else:
+            if with_main and self._writes_main():
+                self._check_main()
             undo.callback(self._restore)
             if steps.load:
                 self._load_nothing()
@@ -160,6 +164,10 @@ class PfPlan(Plan):
             found = kernel.read(system, None, anchor.parse("", self.ruleset))
             if found.calls(system.anchor) or found.rules:
                 raise FirewallError("anchor %s is still in the kernel after its removal" % system.anchor)
+
+    def _writes_main(self) -> bool:
+        main = self._system.path(self.steps.reading.main_file)
+        return any(change.path == main for change in self.files)
 
     def _tidy(self) -> None:
         """Remove the anchors folder if empty; macOS ships it, elsewhere we made it."""
@@ -178,10 +186,14 @@ class PfPlan(Plan):
         :param undo: gets what takes the load back.
         """
         system, file = self._system, self.steps.reading.main_file
-        system.must([PFCTL, "-n", "-f", file], "Checking the main ruleset")
+        self._check_main()
         if undo:
             undo.callback(self._restore)
-        system.must([PFCTL, "-f", file], "Loading the main ruleset")
+        system.must([PFCTL, *system.defines, "-f", file], "Loading the main ruleset")
+
+    def _check_main(self) -> None:
+        system, file = self._system, self.steps.reading.main_file
+        system.must([PFCTL, *system.defines, "-n", "-f", file], "Checking the main ruleset")
 
     def _load_nothing(self, *where: str) -> None:
         """Load an empty ruleset: one transaction, which touches no state and nothing beside that ruleset."""
@@ -198,6 +210,6 @@ class PfPlan(Plan):
                 self._load_main()
         if text is None or then is None or not then.rules:
             self._load_nothing("-a", system.anchor)
-        elif steps.load != "main" or not main_ruleset.look(main, self.ruleset).loaded:
+        elif steps.load != "main" or main_ruleset.look(main, self.ruleset).loaded != 1:
             self._check(text)
             system.must([PFCTL, "-a", system.anchor, "-f", system.anchor_file], "Loading the anchor as it was")
