@@ -131,7 +131,7 @@ def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
         for name in (
             "_firewalls/ufw/plan.py",
             "_firewalls/firewalld/notices.py",
-            "_firewalls/pf/plan.py",
+            "_firewalls/pf/notices.py",
             "_firewalls/registry.py",
         )
     }
@@ -140,7 +140,7 @@ def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
         and "firewalld is not running" in said["_firewalls/firewalld/notices.py"]
     )
     assert (
-        "pf is off on this host" in said["_firewalls/pf/plan.py"]
+        "pf is off on this host" in said["_firewalls/pf/notices.py"]
         and "left out the %s rules of %s" in said["_firewalls/firewalld/notices.py"]
     )
     assert '("out", "outbound"), ("forward", "forwarded")' in said["_firewalls/firewalld/notices.py"]
