@@ -114,5 +114,6 @@ def test_page_lists_the_whole_supplement() -> None:
 
 def test_page_names_the_editions() -> None:
     assert set(re.findall(r"^\| `([a-z0-9-]+)` \|", CATALOGUE, re.MULTILINE)) == {
-        entry["edition"] for entry in _catalogue.load(supplement=True).entries
+        *(entry["edition"] for entry in _catalogue.load(supplement=True).entries),
+        _catalogue.load().everyday()["edition"]["id"],
     }
