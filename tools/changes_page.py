@@ -30,6 +30,7 @@ GALAXY = build_catalogue.ROOT / "galaxy.yml"
 # The data by the name of their file, and what the page calls them.
 PARTS = {
     "catalogue": "Ports",
+    "practice": "Ports of everyday names",
     "supplement": "Ports of the supplement",
     "networks": "Networks",
     "hosts": "Host names",

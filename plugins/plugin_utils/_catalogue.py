@@ -210,7 +210,9 @@ def select(
     if terms is None:
         groups = [catalogue.entries]
     else:
-        groups = [list(catalogue.of_product(one, members)) for one in catalogue.resolve_all(terms, wording)]
+        groups = [
+            list(catalogue.of_product(identifier, members)) for identifier in catalogue.resolve_all(terms, wording)
+        ]
     # A product that two terms name has its place by the first.
     place = {entry["product"]: number for number, group in reversed([*enumerate(groups)]) for entry in group}
     gathered = [entry for group in groups for entry in group]

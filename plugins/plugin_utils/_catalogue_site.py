@@ -124,7 +124,9 @@ def _strange_keys(error: Any, ids: Mapping[str, str]) -> str:
     known = error.schema.get("properties", {})
     patterns = error.schema.get("patternProperties", {})
     strange = [
-        str(key) for key in error.instance if key not in known and not any(re.search(one, str(key)) for one in patterns)
+        str(key)
+        for key in error.instance
+        if key not in known and not any(re.search(pattern, str(key)) for pattern in patterns)
     ]
     shown = ", ".join(_short(repr(key)) for key in strange[:5])
     if patterns:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,24 @@ _CHOICES = {
     "direction": (*_catalogue.DIRECTIONS, "both"),
     "scope": _catalogue.SCOPES,
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reach:
+    """Where packets of a set's rules may come from and go to.
+
+    :param sources: networks that may reach the host; empty for anywhere, ``None`` where the scope decides.
+    :param local: what counts as local.
+    :param destinations: where packets may go; empty for anywhere.
+    :param interface: the interface; empty for every one.
+    :param out_interface: the interface that forwarded packets leave by; empty for every one.
+    """
+
+    sources: tuple[str, ...] | None
+    local: tuple[str, ...]
+    destinations: tuple[str, ...]
+    interface: str
+    out_interface: str
 
 
 def rules(
@@ -62,40 +81,25 @@ def rules(
     """
     wanted = check_directions(directions, f"{prefix}directions")
     dead = _options.check_bool(f"{prefix}obsolete", False if obsolete is None else obsolete)
-    given = None if sources is None else _network_list(sources, f"{prefix}sources")
     groups = _grouped(entries)
     users = [(entry.get("product"), str(entry["name"])) for own in groups.values() for entry in own]
-    destinations = _networks.expand(destinations, users)
-    local = _network_list(LOCAL_NETWORKS if local_networks is None else local_networks, f"{prefix}local_networks")
-    shared = {
-        "destinations": () if destinations is None else _network_list(destinations, f"{prefix}destinations"),
-        "interface": _rules.check_interface(interface),
-    }
-    leaving = {**shared, "out_interface": _rules.check_interface(out_interface)}
+    to = _networks.expand(destinations, users)
+    reach = _Reach(
+        sources=None if sources is None else _network_list(sources, f"{prefix}sources"),
+        local=_network_list(LOCAL_NETWORKS if local_networks is None else local_networks, f"{prefix}local_networks"),
+        destinations=() if to is None else _network_list(to, f"{prefix}destinations"),
+        interface=_rules.check_interface(interface),
+        out_interface=_rules.check_interface(out_interface),
+    )
     made: list[Rule] = []
     silent: dict[str, str] = {}
     for name, group in groups.items():
-        before = len(made)
-        kept = False
         own = _sides.without_obsolete(group, dead)
-        for direction in wanted:
-            used = [entry for entry in own if entry["direction"] in (use_of(direction), "both")]
-            if direction == "out":
-                made.extend(_rule(name, direction, used, (), shared))
-            elif direction == "forward":
-                passed = [entry for entry in used if forwarded(entry, leaving["destinations"])]
-                kept = bool(used)
-                made.extend(_rule(name, direction, passed, local if given is None else given, leaving))
-            elif given is not None:
-                made.extend(_rule(name, direction, used, given, shared))
-            else:
-                near = [entry for entry in used if entry["scope"] == "local"]
-                far = [entry for entry in used if entry["scope"] != "local"]
-                made.extend(_rule(name, direction, far, (), shared))
-                # Two rules of one direction need two names in the firewall; ports decide which is which.
-                made.extend(_rule(f"{name} local" if far else name, direction, near, local, shared))
-        if len(made) == before:
-            silent[name] = "local" if kept else "unused" if own else "obsolete"
+        found = [rule for direction in wanted for rule in _of_product(name, own, direction, reach)]
+        made += found
+        if not found:
+            outward = "forward" in wanted and any(entry["direction"] != "in" for entry in own)
+            silent[name] = "obsolete" if not own else "local" if outward else "unused"
     # The same checks as on the host, before anything travels.
     return [Rule.from_dict(rule.to_dict()).to_dict() for rule in _rules.normalise(made)], silent
 
@@ -201,9 +205,24 @@ def _grouped(entries: Any) -> dict[str, list[Entry]]:
     return groups
 
 
-def _rule(
-    name: str, direction: str, entries: Sequence[Entry], sources: tuple[str, ...], shared: Mapping[str, Any]
-) -> list[Rule]:
+def _of_product(name: str, entries: Sequence[Entry], direction: str, reach: _Reach) -> list[Rule]:
+    """The rules of a product in one direction."""
+    used = [entry for entry in entries if entry["direction"] in (use_of(direction), "both")]
+    if direction == "out":
+        return _rule(name, direction, used, (), reach)
+    if direction == "forward":
+        passed = [entry for entry in used if forwarded(entry, reach.destinations)]
+        return _rule(name, direction, passed, reach.local if reach.sources is None else reach.sources, reach)
+    if reach.sources is not None:
+        return _rule(name, direction, used, reach.sources, reach)
+    near = [entry for entry in used if entry["scope"] == "local"]
+    far = [entry for entry in used if entry["scope"] != "local"]
+    # Two rules of one direction need two names in the firewall; ports decide which is which.
+    local = _rule(f"{name} local" if far else name, direction, near, reach.local, reach)
+    return [*_rule(name, direction, far, (), reach), *local]
+
+
+def _rule(name: str, direction: str, entries: Sequence[Entry], sources: tuple[str, ...], reach: _Reach) -> list[Rule]:
     """One rule of some entries; none of no entries."""
     if not entries:
         return []
@@ -211,7 +230,18 @@ def _rule(
         protocol: tuple(_ports.merge(_port_range(entry) for entry in entries if entry["protocol"] == protocol))
         for protocol in _catalogue.PROTOCOLS
     }
-    return [Rule(name, direction, ports["tcp"], ports["udp"], sources, **shared)]
+    return [
+        Rule(
+            name=name,
+            direction=direction,
+            tcp=ports["tcp"],
+            udp=ports["udp"],
+            sources=sources,
+            destinations=reach.destinations,
+            interface=reach.interface,
+            out_interface=reach.out_interface if direction == "forward" else "",
+        )
+    ]
 
 
 def _port_range(entry: Entry) -> _ports.PortRange:

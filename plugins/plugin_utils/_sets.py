@@ -83,20 +83,20 @@ def compile_sets(
     _check_shared(chosen, shared, wordings[0])
     made: list[Rule] = []
     silent: dict[str, str] = {}
-    for one, wording in zip(chosen, wordings, strict=True):
-        options = {key: one.options.get(key) for key in _OF_RULES}
-        answers = [_catalogue.answer(entry, "en") for entry in one.entries]
+    for own, wording in zip(chosen, wordings, strict=True):
+        options = {key: own.options.get(key) for key in _OF_RULES}
+        answers = [_catalogue.answer(entry, "en") for entry in own.entries]
         found, without = _ruleset.rules(answers, **options, prefix=wording.prefix)
         made += [Rule.from_dict(rule) for rule in found]
         for name, why in without.items():
             silent[name] = "local" if silent.get(name) == "local" else why
-    surprises = _surprises.warnings(catalogue, [one.wish for one in chosen], wordings[0], decided)
+    surprises = _surprises.warnings(catalogue, [own.wish for own in chosen], wordings[0], decided)
     rules = [rule.to_dict() for rule in _rules.normalise(made)]
     return Compiled(
         rules=rules,
         warnings=[*_ruleset.silence(silent), *surprises],
-        entries=[entry for one in chosen for entry in one.entries],
-        destinations=[one.options.get("destinations") for one in chosen],
+        entries=[entry for own in chosen for entry in own.entries],
+        destinations=[own.options.get("destinations") for own in chosen],
     )
 
 
@@ -155,10 +155,10 @@ def _chosen(catalogue: Catalogue, given: Any, shared: Mapping[str, Any], wording
 
 def _check_shared(chosen: Sequence[_Chosen], shared: Mapping[str, Any], wording: Wording) -> None:
     """Refuse a side or ports in the defaults that no set has a use for."""
-    known = [entry for one in chosen for entry in one.known]
+    known = [entry for own in chosen for entry in own.known]
     with _about("side", wording):
         side = _options.check_side(shared.get("side"))
-        if any(one.options.get("side") is shared.get("side") for one in chosen):
+        if any(own.options.get("side") is shared.get("side") for own in chosen):
             _sides.check(side, _sides.of(known), [entry["name"]["en"] for entry in known])
     if shared.get("ports") is not None and all(entry["port"] != SITE_PORT for entry in known):
         _sides.with_ports([], shared["ports"], wording)
@@ -166,7 +166,7 @@ def _check_shared(chosen: Sequence[_Chosen], shared: Mapping[str, Any], wording:
 
 @contextlib.contextmanager
 def _about(option: str, wording: Wording) -> Iterator[None]:
-    """Name the variable that a refusal is about, where there is one."""
+    """Name the variable that a refusal is about, where there is a prefix for it."""
     try:
         yield
     except CatalogueError as error:

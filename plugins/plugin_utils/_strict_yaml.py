@@ -125,12 +125,8 @@ def _check_events(text: str) -> None:
     anchors: set[str] = set()
     for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
         where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        elif isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        documents += isinstance(event, yaml.DocumentStartEvent)
         if depth > _DEEPEST:
             raise ReadError(where + "nested too deeply")
         if number > _MOST_NODES:
