@@ -104,7 +104,7 @@ _list:
       type: str
       sample: device-management
     products:
-      description: Ids of the catalogue's products that need the host, as we judge it. Of many sections there is none.
+      description: Ids of the products that need the host, as we judge it, also of everyday names. Some hosts have none.
       type: list
       elements: str
       sample: [push-notifications]
@@ -179,5 +179,5 @@ class LookupModule(LookupBase):
                 proxies=None if proxies is None else _options.check_bool("proxies", proxies),
             )
         except ValueError as error:
-            raise AnsibleError(str(error)) from error
+            raise AnsibleError(str(error)) from None
         return _hosts.merge(entries, port) if merged else entries

@@ -99,4 +99,4 @@ class LookupModule(LookupBase):
             family = _options.check_choice("family", kwargs.get("family"))
             return _networks.select(_options.check_terms(terms), family)
         except ValueError as error:
-            raise AnsibleError(str(error)) from error
+            raise AnsibleError(str(error)) from None

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
@@ -49,7 +50,7 @@ def select(
     :raises CatalogueError: a term that finds nothing.
     """
     entries: list[Entry] = _load()["entries"]
-    groups = [entries] if terms is None else [_of_term(term, entries) for term in terms]
+    groups = [entries] if terms is None else [_of_term(term, entries) for term in _each(terms)]
     found = {
         (entry["section"], entry["host"], entry["protocol"]): entry
         for group in groups
@@ -122,18 +123,30 @@ def _above(host: str, names: Iterable[str]) -> list[str]:
     return [name for name in wider if name in names and name != host]
 
 
+def _each(terms: Iterable[object]) -> Iterator[object]:
+    """The terms one by one: a text may list several, separated by commas, as elsewhere; no name of a section has one."""
+    for term in terms:
+        parts = re.split(r"\s*,\s*", term) if isinstance(term, str) and len(term) <= _LONGEST_TERM else [term]
+        if len(parts) > 1 and normalise(str(term)) not in _catalogue_with_everyday_names().index:
+            yield from (part for part in parts if part)
+        else:
+            yield term
+
+
+def _catalogue_with_everyday_names() -> _catalogue.Catalogue:
+    catalogue = _catalogue.load(supplement=True)
+    catalogue.everyday()
+    return catalogue
+
+
 def _of_term(term: object, entries: list[Entry]) -> list[Entry]:
     wanted = normalise(term) if isinstance(term, str) and len(term) <= _LONGEST_TERM else ""
     found = _of_host(str(term).strip().lower().removesuffix("."), entries) if wanted else []
     if found:
         return found
-    catalogue = _catalogue.load(supplement=True)
+    catalogue = _catalogue_with_everyday_names()
     section = _load()["index"].get(wanted)
-    if section is None:
-        _refuse_near(str(term), wanted)
-        product = catalogue.resolve(term)
-    else:
-        product = catalogue.index.get(wanted, "")
+    product = catalogue.index.get(wanted, "") if section else _product(catalogue, term, wanted)
     found = [entry for entry in entries if entry["section"] == section or product in entry["products"]]
     if not found:
         # Names for a family are names for each member that has none of its own.
@@ -154,21 +167,24 @@ def _of_host(name: str, entries: list[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry["host"] in wanted]
 
 
-def _refuse_near(term: str, wanted: str) -> None:
-    """Refuse a term that looks like a host, or like the name of a section that no product has.
+def _product(catalogue: _catalogue.Catalogue, term: object, wanted: str) -> str:
+    """The product of a term that is no host and no section.
 
-    :raises CatalogueError: with the nearest names.
+    :raises CatalogueError: there is none; the nearest hosts or sections, or what the catalogue says of it.
     """
     data = _load()
-    if "." in term:
-        near = nearest(term.lower(), dict.fromkeys(entry["host"] for entry in data["entries"]), cutoff=0.8)
+    if isinstance(term, str) and "." in term:
+        hosts = dict.fromkeys(entry["host"] for entry in data["entries"])
+        near = nearest(term[:_LONGEST_TERM].lower(), hosts, cutoff=0.8)
         hint = f"did you mean {' or '.join(near)}?" if near else "query('netports.apple.hosts') lists them all"
         raise CatalogueError(
             f"{_ports.shown(term)} is not a host name of Apple's article on enterprise networks: {hint}"
         )
-    if wanted in _catalogue.load(supplement=True).index:
-        return
-    near = [data["sections"][data["index"][match]] for match in nearest(wanted, data["index"], cutoff=0.8)]
-    if near:
-        listed = " or ".join(repr(name) for name in dict.fromkeys(near))
-        raise CatalogueError(f"{_ports.shown(term)} is no product, section or host name: did you mean {listed}?")
+    try:
+        return catalogue.resolve(term)
+    except CatalogueError:
+        near = [data["sections"][data["index"][match]] for match in nearest(wanted, data["index"], cutoff=0.8)]
+        if not near:
+            raise
+    listed = " or ".join(repr(name) for name in dict.fromkeys(near))
+    raise CatalogueError(f"{_ports.shown(term)} is no product, section or host name: did you mean {listed}?")

@@ -48,7 +48,7 @@ def select(terms: Iterable[object] | None, family: str | None = None) -> list[di
     :raises CatalogueError: an unknown product, or a product for which Apple publishes no networks.
     """
     data = _load()
-    chosen = list(words()) if terms is None else [_resolve(term) for term in terms]
+    chosen = list(words()) if terms is None else [word for term in terms for word in _resolve(term)]
     return [
         {**entry, "products": list(entry["products"])}
         for word in dict.fromkeys(chosen)
@@ -118,16 +118,19 @@ def _word(value: object) -> str | None:
     return wanted
 
 
-def _resolve(term: object) -> str:
+def _resolve(term: object) -> list[str]:
+    """The words of a term: a word itself, or the narrowest networks of each product that it names."""
     data = _load()
     if isinstance(term, str) and normalise(term) in data["names"]:
-        return normalise(term)
+        return [normalise(term)]
     catalogue = _catalogue.load(supplement=True)
-    product = catalogue.resolve(term)
-    for word, users in data["products"].items():
-        if product in users:
-            return str(word)
-    raise CatalogueError(_none_for(catalogue.products[product]["name"]["en"]))
+    found = []
+    for product in catalogue.resolve_all([term]):
+        fitting = [word for word, users in data["products"].items() if product in users]
+        if not fitting:
+            raise CatalogueError(_none_for(catalogue.products[product]["name"]["en"]))
+        found.append(fitting[0])
+    return found
 
 
 def _none_for(name: str) -> str:

@@ -31,7 +31,7 @@ def test_words(ask: Ask, plain: Callable[[Any], bool]) -> None:
             "network": "apple",
             "family": "ipv4",
             "cidr": "17.0.0.0/8",
-            "products": ["push-notifications"],
+            "products": ["push-notifications", "push-provider"],
             "source": "https://support.apple.com/102266",
             "edition": "networks-2026",
         }
@@ -45,7 +45,9 @@ def test_families(ask: Ask) -> None:
 
 
 def test_a_product_has_its_narrowest_networks_once(ask: Ask) -> None:
-    assert cidrs(ask("networks", "Push Notifications", "Pushmeldingen", ["apns"])) == APNS_IPV4 + APNS_IPV6
+    assert (
+        cidrs(ask("networks", "Push Notifications, Push provider", "Pushmeldingen", ["apns"])) == APNS_IPV4 + APNS_IPV6
+    )
 
 
 def test_an_answer_can_be_spoilt(ask: Ask) -> None:
