@@ -116,7 +116,7 @@ def terms(rules: Iterable[Rule]) -> list[Term]:
 def _headers(target: object, ruleset: str, from_zone: object, to_zone: object) -> list[str]:
     if target in _OF_HOSTS:
         raise CatalogueError(
-            f"target {target!r} is the firewall of a host: use the role, or the filters to_ufw, to_firewalld and to_pf"
+            f"target {target!r} is the firewall of a host: use the role, or the filters that write its text"
         )
     if not isinstance(target, str) or target not in TARGETS:
         raise CatalogueError(f"target {_ports.shown(target)} is not one of {', '.join(TARGETS)}")

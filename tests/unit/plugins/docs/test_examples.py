@@ -201,7 +201,7 @@ def test_every_example_of_the_lookups_and_filters_is_played(
     assert parts.keys() == SHOWN.keys()
     for name, shown in SHOWN.items():
         assert all(text in parts[name] for text in shown), parts[name]
-    assert len(written) == 3
+    assert len(written) == 4
     for path in written:
         assert "5900" in path.read_text()
 
