@@ -42,7 +42,9 @@ def listening(host: Host, ports: list[tuple[str, int]]) -> Iterator[None]:
 def role(host: Host, **options: Any) -> dict[str, Any]:
     """Apply the role inbound, and return what the module returned."""
     check = options.pop("check", False)
-    variables = {f"host_firewall_{key}": value for key, value in {"directions": ["in"], **options}.items()}
+    # A busy machine is slow to come back, which is not what is tested here.
+    asked = {"directions": ["in"], "confirm_seconds": 600, **options}
+    variables = {f"host_firewall_{key}": value for key, value in asked.items()}
     return play(host, role=ROLE, variables=variables, check=check).result(host, MODULE)
 
 
