@@ -69,7 +69,7 @@ _list:
       description: Ids of the products for which Apple names it.
       type: list
       elements: str
-      sample: [push-notifications]
+      sample: [push-notifications, push-provider]
     source:
       description: The address of Apple's page.
       type: str
