@@ -11,6 +11,7 @@ re-written by the C(ipaddress) module, ports are numbers.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
@@ -198,6 +199,15 @@ def networks(values: Any, what: str) -> Tuple[str, ...]:
         if len(values) > 1:
             raise RuleError("%s names 'any' beside other networks: give ['any'] alone or the networks" % what)
         return ()
+    if not all(isinstance(value, str) for value in values):
+        # What has no hash is not remembered, and is refused anyhow.
+        return tuple(map(network, values))
+    return _sorted_networks(tuple(values))
+
+
+# All rules of a ruleset have the same few lists, and there can be thousands of networks in each.
+@functools.lru_cache(maxsize=32)
+def _sorted_networks(values: Tuple[str, ...]) -> Tuple[str, ...]:
     found = {network(value) for value in values}
     return tuple(sorted(found, key=lambda one: (version(one), ipaddress.ip_network(one))))
 
@@ -209,11 +219,9 @@ def version(address: str) -> int:
 
 def families(rule: Rule) -> Tuple[int, ...]:
     """The IP versions, out of ``(4, 6)``, in which a rule can match anything."""
-    return tuple(
-        family
-        for family in (4, 6)
-        if all(not side or any(version(one) == family for one in side) for side in (rule.sources, rule.destinations))
-    )
+    # IPv4 comes first, so the ends of a list say which versions it has.
+    sides = [(version(side[0]), version(side[-1])) for side in (rule.sources, rule.destinations) if side]
+    return tuple(family for family in (4, 6) if all(family in side for side in sides))
 
 
 def pairs(rule: Rule, family: int) -> List[Tuple[str, str]]:

@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from unit.pf import checker
 from unit.pf.standin import MACOS_PF_CONF, Host
 
 from ansible_collections.netports.apple.plugins.module_utils import _connection as _guard
-from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils import _files, _rules
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 
 FACETIME = {"name": "FaceTime", "direction": "out", "tcp": ["80", "443", "5223"], "udp": ["3478-3497", "16384-16387"]}
@@ -100,6 +101,22 @@ def test_processes(host: Host) -> None:
     assert host.apply(*ALL, enable=True)["processes"] <= 15
     assert host.apply(AIRPLAY, enable=True)["processes"] <= 8
     assert host.apply(state="deleted", enable=True)["processes"] <= 15
+
+
+def test_a_list_of_networks_is_checked_once_and_not_for_every_rule(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = [f"10.{number}.0.0/16" for number in range(100)]
+    rules = [
+        {"name": f"P{number}", "direction": "in", "tcp": [str(1000 + number)], "sources": list(networks)}
+        for number in range(50)
+    ]
+    on(host)
+    host.module(rules=rules)
+    check = Mock(wraps=_rules.network)
+    monkeypatch.setattr(_rules, "network", check)
+    _rules._sorted_networks.cache_clear()
+    assert not host.module(rules=rules)["changed"]
+    # Once as the rules have it. The file has it sorted, which may be another list.
+    assert check.call_count <= 2 * len(networks)
 
 
 def test_foreign_are_the_rules_of_the_main_ruleset(host: Host) -> None:
