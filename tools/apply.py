@@ -34,8 +34,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LISTS = ("PRODUCTS", "SERVICES", "SOURCES", "DESTINATIONS", "DIRECTIONS")
 WORDS = ("INTERFACE", "OUT_INTERFACE", "ZONE", "STATE", "BACKEND", "RULESET", "ENABLE")
 BACKENDS = ("ufw", "firewalld", "nftables", "pf")
-# How the module's message for a host without a firewall begins: module_utils/_run.py, choose().
-NO_FIREWALL = "no firewall that this collection manages"
+# The module's code for a host without a firewall that is in use: module_utils/_notices.py.
+NO_FIREWALL = "no-firewall"
 
 Result = dict[str, Any]
 
@@ -107,6 +107,11 @@ def unsafe(value: Any) -> Any:
     if isinstance(value, list):
         return [unsafe(item) for item in value]
     return {"__ansible_unsafe": value} if isinstance(value, str) else value
+
+
+def codes(result: Result) -> list[str]:
+    """The codes of what the module noticed."""
+    return [notice["code"] for notice in result.get("notices", [])]
 
 
 def sentences(results: list[Result]) -> dict[str, list[str]]:
@@ -185,7 +190,7 @@ def main() -> int:
     status, results, printed = play(variables, "netports.apple.preview")
     words = sentences(results)
     firewalls = [one for one in results if one["action"] == "netports.apple.host_firewall"]
-    if any(NO_FIREWALL in str(one["result"].get("msg")) for one in firewalls) and not os.environ.get("HOSTS"):
+    if any(NO_FIREWALL in codes(one["result"]) for one in firewalls) and not os.environ.get("HOSTS"):
         print(
             "This machine has no firewall that netports.apple manages (ufw, firewalld or pf), so nothing was changed.\n"
             "Install one (for example: apt-get install ufw) and run this again. The rules would be:"

@@ -12,11 +12,16 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _audit_collect, _audit_write
+from ansible_collections.netports.apple.plugins.plugin_utils import (
+    _audit_answer,
+    _audit_collect,
+    _audit_words,
+    _audit_write,
+)
 
 
 def audit(hosts: Any, variables: Any, folder: Any = "", generated: Any = None) -> Any:
-    """The filter C(audit): see C(_audit_collect.report)."""
+    """The filter ``audit``: see ``_audit_collect.report``."""
     if isinstance(hosts, (str, Mapping)) or not hasattr(variables, "__getitem__"):
         raise AnsibleFilterError("netports.apple.audit: give a list of hosts, and hostvars")
     try:
@@ -28,10 +33,17 @@ def audit(hosts: Any, variables: Any, folder: Any = "", generated: Any = None) -
 
 
 def audit_changes(operations: Any) -> Any:
-    """The filter C(audit_changes): a sentence for each operation."""
+    """The filter ``audit_changes``: a sentence for each operation."""
     if isinstance(operations, (str, Mapping)):
         raise AnsibleFilterError("netports.apple.audit_changes: give the operations that the module returns")
-    return wrap_var([_audit.sentence(_audit_collect.plain(one)) for one in operations])
+    return wrap_var([_sentence(_audit_collect.plain(step)) for step in operations])
+
+
+def _sentence(step: Any) -> str:
+    try:
+        return _audit_words.sentence(_audit_answer.operation(step))
+    except ValueError as error:
+        return _audit_answer.text(f"no operation: {error}")
 
 
 def _writer(name: str, write: Callable[[Mapping[str, Any]], str]) -> Callable[[Any], Any]:

@@ -271,7 +271,8 @@ confirmed:
 operations:
   description:
     - What was done; in check mode, what a real run would do.
-    - C(action) is V(add), V(change) or V(remove) of a C(rule), V(mend) of C(what) had drifted, or V(enable).
+    - C(action) is V(add), V(change) or V(remove) of a C(rule), V(mend) of C(what) had drifted, or V(enable). C(rules) of a
+      mend are the names of the rules that it is about, as far as it is about some.
   returned: when O(state) is V(replaced), V(merged) or V(deleted)
   type: list
   elements: dict

@@ -17,17 +17,20 @@ from ansible.plugins.loader import lookup_loader
 from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _options
 
 # What is read of the module's result; the rest may be long.
-_RESULT = ("unreachable", "failed", "msg", "module_stderr", "backend", "before", "operations", "warnings", "foreign")
+_RESULT = (
+    *("unreachable", "failed", "msg", "module_stderr", "backend", "before", "operations", "warnings"),
+    *("notices", "exposed", "rulesets"),
+)
 
 
 def report(hosts: Iterable[Any], variables: Any, folder: str, generated: str = "") -> dict[str, Any]:
-    """Audit hosts by the variables that the playbook C(netports.apple.audit) registers.
+    """Audit hosts by the variables that the playbook ``netports.apple.audit`` registers.
 
     :param hosts: names of hosts.
-    :param variables: Ansible's C(hostvars), or a mapping with each host's variables.
+    :param variables: Ansible's ``hostvars``, or a mapping with each host's variables.
     :param folder: where relative paths of catalogues start.
     :param generated: when the audit was, in ISO 8601; now, when empty.
-    :returns: as C(_audit.Auditor.report).
+    :returns: as ``_audit.Auditor.report``.
     :raises ValueError: a host that is not known, or a setting of ansible.cfg or the environment that cannot be.
     """
     names = [str(host) for host in hosts]
@@ -54,7 +57,7 @@ def _settings() -> dict[str, Any]:
 
 
 def _record(host: str, variables: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """One host's record, as C(_audit.Auditor.report) wants it."""
+    """One host's record, as ``_audit.Auditor.report`` wants it."""
     found = variables.get("host_firewall_result") or {}
     result = {key: plain(found[key]) for key in _RESULT if key in found}
     declared = plain(_options.decrypted(variables.get("netports_declared") or {}))

@@ -58,7 +58,7 @@ def test_a_fleet(make_host: Any, tmp_path: Path) -> None:
     assert found[ufw.name]["backend"] == "ufw" and found[firewalld.name]["backend"] == "firewalld"
 
     shown = run("preview", up)
-    assert f'"{ufw.name}": [' in shown.text and "+ Screen Sharing, inbound 5900/tcp from" in shown.text
+    assert f'"{ufw.name}": [' in shown.text and "+ Screen Sharing, inbound 5900/tcp and 5900/udp from" in shown.text
     assert [state(host) for host in up] == pristine, "audit or preview changed a host"
 
     # One host at a time, each reached anew before the next.

@@ -115,7 +115,9 @@ def audit(playbook: str, collections: Path, folder: Path) -> None:
         "before": [],
         "operations": [{"action": "mend", "what": evil}],
         "warnings": [evil],
-        "foreign": f"### tuple ### allow tcp 5900 0.0.0.0/0 any 0.0.0.0/0 {evil.replace(' ', '%20')} - in\n",
+        "notices": [{"code": evil, "text": evil, "rules": [evil], "direction": evil}],
+        "exposed": [{"kind": evil, "ruleset": "", "name": evil, "protocol": "tcp", "ports": ["5900"], "text": evil}],
+        "rulesets": {evil: []},
     }
     (folder / "standin.py").write_text(CONNECTION)
     (folder / "answer.json").write_text(json.dumps(answer))

@@ -104,20 +104,25 @@ class Operation:
     :param rule: the rule after the step; for ``remove``, the rule that goes.
     :param was: the rule before, for ``change``.
     :param what: a sentence, where no rule is meant.
+    :param rules: for ``mend``, the names of the rules that are not as they were written; empty where it is about the
+        ruleset as a whole.
     """
 
     action: str
     rule: Optional[Rule] = None
     was: Optional[Rule] = None
     what: str = ""
+    rules: Tuple[str, ...] = ()
 
     def to_dict(self) -> Dict[str, Any]:
-        """The plain form: ``action``, and ``rule`` and ``was`` as dictionaries or ``what``."""
+        """The plain form: ``action``, and ``rule`` and ``was`` as dictionaries, or ``what`` and ``rules``."""
         found: Dict[str, Any] = {"action": self.action}
         if self.rule is not None:
             found["rule"] = self.rule.to_dict()
         else:
             found["what"] = self.what
+        if self.action == "mend":
+            found["rules"] = list(self.rules)
         if self.was is not None:
             found["was"] = self.was.to_dict()
         return found

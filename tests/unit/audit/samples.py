@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Exposure
+from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _catalogue, _ruleset
 
 POLICIES = {
@@ -45,6 +47,17 @@ def record(name: str, *products: str, **result: Any) -> dict[str, Any]:
     }
 
 
+def notice(code: str, text: str = "a sentence", **more: Any) -> dict[str, Any]:
+    """What the module noticed."""
+    return Notice(code=code, text=text, **more).to_dict()
+
+
+def exposed(protocol: str, *ports: str, **more: Any) -> dict[str, Any]:
+    """What lets anywhere in, as the module returns it."""
+    given = {"kind": "rule", "ruleset": "", "name": "chain", "text": f"allow {','.join(ports)}/{protocol}", **more}
+    return Exposure(protocol=protocol, ports=ports, **given).to_dict()
+
+
 def fleet(count: int) -> list[dict[str, Any]]:
     """So many hosts of all kinds, the same ones each time."""
     made = []
@@ -63,15 +76,14 @@ def fleet(count: int) -> list[dict[str, Any]]:
         elif kind == 7:
             one = record(name, *products, operations=[{"action": "add", "rule": missing}])
         elif kind == 10:
-            what = "iptables: rule missing in the kernel"
-            rule = "-A ufw-user-input -m comment --comment dapp_Apple%20Bonjour -j ACCEPT"
-            one = record(name, *products, operations=[{"action": "mend", "what": what, "rule": rule}])
+            what = "iptables: rule missing in the kernel: -A ufw-user-input --comment dapp_Apple%20Bonjour -j ACCEPT"
+            one = record(name, *products, operations=[{"action": "mend", "what": what, "rules": ["Bonjour"]}])
         elif kind == 13:
-            one = record(
-                name, *products, warnings=["ufw is inactive: the rules are stored and take effect when it is on"]
-            )
+            text = "ufw is inactive: the rules are stored and take effect when it is on"
+            one = record(name, *products, warnings=[text], notices=[notice("off", text)])
         elif kind == 16:
-            one = record(name, *products, failed=True, msg="no firewall that this collection manages is installed here")
+            text = "no firewall that this collection manages is in use on this host"
+            one = record(name, *products, failed=True, msg=text, notices=[notice("no-firewall", text)])
         elif kind == 19:
             one = record(name, *products, failed=True, msg="ufw: permission denied " + HOSTILE)
         else:
@@ -79,6 +91,7 @@ def fleet(count: int) -> list[dict[str, Any]]:
         if kind == 22:
             one["declared"]["sets"][0]["sources"] = ["any"]
             one["result"]["before"] = rules(*products, sources=["any"])
+            one["result"]["exposed"] = [exposed("tcp", "5900", name="Screen Sharing", ruleset="apple")]
         one["groups"] = [group]
         made.append(one)
     return made

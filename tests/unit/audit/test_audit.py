@@ -14,15 +14,27 @@ import jsonschema
 import pytest
 from ansible.errors import AnsibleFilterError
 from unit.audit import samples
-from unit.audit.samples import declared, record, rules
+from unit.audit.samples import declared, notice, record, rules
 
 from ansible_collections.netports.apple.plugins.filter import audit as filters
-from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
-from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _audit_exposure
+from ansible_collections.netports.apple.plugins.module_utils._notices import CODES
+from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _audit_answer, _audit_kinds, _audit_policy
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "data" / "audit.schema.json").read_text())
+SITE = """
+edition: {id: "example-2026", title: "Example"}
+products: [{id: example-sync, name: {en: "Example Sync"}}]
+rows: [{port: "8443", protocols: [tcp], label: "example-sync", used_by: [{product: example-sync}]}]
+traffic:
+  products:
+    example-sync: [{ports: ["8443/tcp"], direction: in, scope: local, reason: "The Macs of the office synchronise with each other."}]
+"""
 CLASSROOM, FACETIME_IN, FACETIME_OUT = rules("Classroom")[0], *rules("FaceTime")
+
+
+def mend(*names: str) -> dict[str, Any]:
+    return {"action": "mend", "what": "something is not as its file says", "rules": list(names)}
 
 
 def audited(*records: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +56,7 @@ def statuses(one: dict[str, Any]) -> dict[str, str]:
 
 FEWER = {**FACETIME_OUT, "tcp": ["80", "443"]}
 MORE = {**FACETIME_OUT, "tcp": ["80", "443", "5223", "9999"]}
-KERNEL = "-A ufw-user-output -p udp -m comment --comment dapp_Apple%20FaceTime%20out -j ACCEPT"
+LEFT_OUT = notice("left-out", "this firewalld is older than 0.9", rules=("FaceTime",), direction="out")
 
 
 @pytest.mark.parametrize(
@@ -63,59 +75,17 @@ KERNEL = "-A ufw-user-output -p udp -m comment --comment dapp_Apple%20FaceTime%2
             "missing",
         ),
         ({"operations": [{"action": "change", "rule": FACETIME_OUT, "was": MORE}]}, {"facetime": "stale"}, "stale"),
-        (
-            {"operations": [{"action": "mend", "what": "iptables: rule missing", "rule": KERNEL}]},
-            {"facetime": "drifted"},
-            "drifted",
-        ),
-        (
-            {"operations": [{"action": "mend", "what": "service apple-facetime missing at runtime"}]},
-            {"facetime": "drifted"},
-            "drifted",
-        ),
-        ({"operations": [{"action": "mend", "what": "policy differs"}]}, {"facetime": "compliant"}, "drifted"),
+        ({"operations": [mend("FaceTime")]}, {"facetime": "drifted"}, "drifted"),
+        ({"operations": [mend("FaceTime local")]}, {"facetime": "drifted"}, "drifted"),
+        ({"operations": [mend()]}, {"facetime": "compliant"}, "drifted"),
         ({"operations": [{"action": "enable", "what": "ufw"}]}, {"facetime": "off"}, "off"),
-        ({"warnings": ["ufw is inactive: the rules are stored and wait"]}, {"facetime": "off"}, "off"),
+        ({"notices": [notice("off")]}, {"facetime": "off"}, "off"),
+        ({"notices": [notice("off-at-boot")]}, {"facetime": "off"}, "off"),
+        ({"notices": [LEFT_OUT]}, {"facetime": "unsupported"}, "unsupported"),
+        ({"notices": [notice("no-effect", rules=("FaceTime",))]}, {"facetime": "off"}, "off"),
+        ({"notices": [notice("no-effect", rules=("Maps",)), notice("other")]}, {"facetime": "compliant"}, "compliant"),
         ({"unreachable": True, "msg": "timed out"}, {"facetime": "unreachable"}, "unreachable"),
-        (
-            {"failed": True, "msg": "no firewall that this collection manages is"},
-            {"facetime": "unsupported"},
-            "unsupported",
-        ),
-        (
-            {"failed": True, "msg": "rule 'FaceTime' is a forward rule, which pf cannot have without opening the host"},
-            {"facetime": "unsupported"},
-            "unsupported",
-        ),
-        (
-            {
-                "warnings": [
-                    "…, so that it cannot filter forwarded connections: left out the forwarded rules of FaceTime"
-                ]
-            },
-            {"facetime": "unsupported"},
-            "unsupported",
-        ),
-        (
-            {"failed": True, "msg": "ufw and pf are both in use on this host"},
-            {"facetime": "unsupported"},
-            "unsupported",
-        ),
-        (
-            {"failed": True, "msg": "ufw and firewalld are both installed and neither is in use"},
-            {"facetime": "off"},
-            "off",
-        ),
         ({"failed": True, "msg": "sudo: a password is required"}, {"facetime": "error"}, "error"),
-        (
-            {
-                "warnings": [
-                    "this firewalld is older than 0.9 and has no policies, so: left out the outbound rules of FaceTime"
-                ]
-            },
-            {"facetime": "unsupported"},
-            "unsupported",
-        ),
     ],
 )
 def test_status(result: dict[str, Any], expected: dict[str, str], of_host: str) -> None:
@@ -124,50 +94,91 @@ def test_status(result: dict[str, Any], expected: dict[str, str], of_host: str) 
     assert host(one)["status"] == of_host
 
 
-def test_the_words_that_are_read_are_the_words_that_are_said() -> None:
-    utils = ROOT / "plugins" / "module_utils"
-    said = {
-        name: (utils / name).read_text()
-        for name in (
-            "_firewalls/ufw/plan.py",
-            "_firewalls/firewalld/notices.py",
-            "_firewalls/pf/notices.py",
-            "_firewalls/registry.py",
-        )
+@pytest.mark.parametrize("code", CODES)
+def test_status_of_a_failure(code: str) -> None:
+    expected = {"none-in-use": "off", "off": "off"}.get(code, "error")
+    if code in ("no-firewall", "several-firewalls", "not-installed", "unsupported"):
+        expected = "unsupported"
+    assert host(record("a", "FaceTime", failed=True, msg="no", notices=[notice(code)]))["status"] == expected
+
+
+def test_the_codes_that_are_read_are_the_codes_that_there_are() -> None:
+    assert {*_audit_answer.FAILURES, *_audit.OFF, *_audit.OF_RULES} <= set(CODES)
+
+
+def test_sentences_decide_nothing() -> None:
+    """Whatever the words of a notice, its code says what it is."""
+    said = "ufw is inactive; left out the outbound rules of FaceTime; pf is off on this host"
+    one = record("a", "FaceTime", warnings=[said], notices=[notice("other", said)])
+    assert host(one)["status"] == "compliant" and host(one)["warnings"] == [said]
+
+
+@pytest.mark.parametrize("ruleset", ["apple", "office"])
+def test_drift_and_own_rules_whatever_the_ruleset_is_called(ruleset: str) -> None:
+    """Every firewall names its objects after the ruleset in its own way. The audit does not read these names."""
+    what = f"service {ruleset}-facetime differs at runtime"
+    one = record(
+        "a",
+        "FaceTime",
+        "Screen Sharing",
+        operations=[{"action": "mend", "what": what, "rules": ["FaceTime"]}],
+        exposed=[samples.exposed("tcp", "5900", ruleset=ruleset, name="Screen Sharing")],
+        rulesets={ruleset: rules("FaceTime", "Screen Sharing")},
+    )
+    one["declared"]["ruleset"] = ruleset
+    found = host(one)
+    assert {cell["id"]: cell["status"] for cell in found["products"]} == {
+        "facetime": "drifted",
+        "screen-sharing": "compliant",
     }
-    assert (
-        "ufw is inactive" in said["_firewalls/ufw/plan.py"]
-        and "firewalld is not running" in said["_firewalls/firewalld/notices.py"]
+    exposure = found["exposures"][0]
+    assert (exposure["owner"], exposure["ruleset"], exposure["rule"]) == ("own", ruleset, "Screen Sharing")
+    assert found["rulesets"] == [] and found["status"] == "drifted"
+
+
+def test_drift_of_a_product_whose_name_no_firewall_takes(tmp_path: Path) -> None:
+    site = SITE.replace("Example Sync", "Apple TV+").replace("example-sync", "apple-tv-plus")
+    (tmp_path / "site.yml").write_text(site)
+    policy = declared("Apple TV+", catalogues=["site.yml"])
+    (wanted,) = _audit_policy.Policy(policy, str(tmp_path)).wanted.values()
+    one = record("a", before=[wanted.to_dict()], operations=[mend(wanted.name)])
+    report = _audit.Auditor(str(tmp_path)).report([{**one, "declared": policy}], samples.NOW)
+    (cell,) = report["hosts"][0]["products"]
+    assert (cell["id"], cell["status"], wanted.name) == ("apple-tv-plus", "drifted", "Apple TV")
+
+
+def test_products_that_share_their_rules_have_columns_of_their_own(tmp_path: Path) -> None:
+    """'Apple TV+' and 'Apple TV' are the same letters to a firewall."""
+    one_site, other = SITE.replace("Example Sync", "Apple TV+"), SITE.replace("Example Sync", "Apple TV")
+    (tmp_path / "one.yml").write_text(one_site.replace("example-sync", "tv-plus"))
+    (tmp_path / "other.yml").write_text(
+        other.replace("example-sync", "tv").replace("8443", "8444").replace("2026", "2027")
     )
-    assert (
-        "pf is off on this host" in said["_firewalls/pf/notices.py"]
-        and "left out the %s rules of %s" in said["_firewalls/firewalld/notices.py"]
-    )
-    assert '("out", "outbound"), ("forward", "forwarded")' in said["_firewalls/firewalld/notices.py"]
-    assert "is a forward rule, which pf cannot have" in (utils / "_firewalls/pf/anchor.py").read_text()
-    for words in (
-        "no firewall that this collection manages",
-        "installed and neither is in use",
-        "are both %s on this host",
-    ):
-        assert words in said["_firewalls/registry.py"]
+    policy = declared("Apple TV+", "Apple TV", catalogues=["one.yml", "other.yml"])
+    before = [rule.to_dict() for rule in _audit_policy.Policy(policy, str(tmp_path)).wanted.values()]
+    one = record("a", before=before, operations=[{"action": "add", "rule": before[0]}])
+    report = _audit.Auditor(str(tmp_path)).report([{**one, "declared": policy}], samples.NOW)
+    cells = {cell["id"]: (cell["status"], cell["declared_as"]) for cell in report["hosts"][0]["products"]}
+    assert cells == {"tv-plus": ("missing", ["Apple TV+"]), "tv": ("missing", ["Apple TV"])}
+    (rule,) = report["rules"].values()
+    assert {report["entries"][entry]["product"] for entry in rule["entries"]} == {"tv-plus", "tv"}
+
+
+# --- Other rulesets ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("what", "named"),
-    [
-        ("comment dapp_Apple%20iCloud%20Mail%20out -j", ["iCloud Mail"]),
-        ("comment dapp_Apple%20iCloud -j", ["iCloud"]),
-        ("comment dapp_Apple%20iCloud%20forward -j", ["iCloud"]),
-        ("service apple-icloud-mail missing", ["iCloud Mail"]),
-        ("service apple-icloud-mail-forward missing", ["iCloud Mail"]),
-        ("service apple-icloud-out differs at runtime", ["iCloud"]),
-        ("zone public: service apple-icloud left over", ["iCloud"]),
-        ("pineapple-icloud", []),
-    ],
+    ("expected", "status", "of_host"),
+    [([], "stale", "stale"), (["apple", "web"], "declared", "compliant"), ("all", "declared", "compliant")],
 )
-def test_drift_is_of_the_product_that_it_names(what: str, named: list[str]) -> None:
-    assert [name for name in ("iCloud", "iCloud Mail", "Mail") if _audit._names(what, name)] == named
+def test_other_rulesets(expected: Any, status: str, of_host: str) -> None:
+    one = record("a", "FaceTime", rulesets={"apple": rules("FaceTime"), "web": [CLASSROOM]})
+    one["declared"]["rulesets"] = expected
+    report = audited(one)
+    (found,) = report["hosts"][0]["rulesets"]
+    assert (found["ruleset"], found["status"]) == ("web", status) and report["hosts"][0]["status"] == of_host
+    assert [report["rules"][rule]["name"] for rule in found["rules"]] == ["Classroom"]
+    assert ("netports_rulesets" in report["hosts"][0]["message"]) == (status == "stale")
 
 
 # --- What is behind a rule --------------------------------------------------------------------------------------------
@@ -218,32 +229,14 @@ def test_forward_rules_that_are_missing_stale_and_changed() -> None:
         one = {**record("a", before=[other], operations=[operation]), "declared": policy}
         cells = {cell["id"]: cell for cell in audited(one)["hosts"][0]["products"]}
         assert cells["facetime"]["status"] == status and finding in cells["facetime"]["findings"][0]
-    assert _audit.sentence({"action": "remove", "rule": wanted}).endswith(" on eth1 out on eth0")
-    assert _audit.sentence({"action": "remove", "rule": wanted}).startswith("- FaceTime, forwarded 80,443")
-
-
-def test_a_forward_rule_is_no_exposure() -> None:
-    anywhere = {"name": "X", "direction": "forward", "tcp": ["1-65535"], "udp": [], "sources": []}
-    assert _audit_exposure.own([Rule.from_dict(anywhere)]) == []
-    assert _audit_exposure.own([Rule.from_dict({**anywhere, "direction": "in"})]) != []
-    text = "### tuple ### route:allow any any 0.0.0.0/0 any 0.0.0.0/0 in_eth1!out_eth0\n"
-    assert _audit_exposure.foreign("ufw", text, str) == []
+    (words,) = filters.audit_changes([{"action": "remove", "rule": wanted}])
+    assert words.startswith("- FaceTime, forwarded 80,443") and words.endswith(" on eth1 out on eth0")
 
 
 def test_editions_of_supplement_and_site(tmp_path: Path) -> None:
-    site = tmp_path / "site.yml"
-    site.write_text(
-        """
-edition: {id: "example-2026", title: "Example"}
-products: [{id: example-sync, name: {en: "Example Sync"}}]
-rows: [{port: "8443", protocols: [tcp], label: "example-sync", used_by: [{product: example-sync}]}]
-traffic:
-  products:
-    example-sync: [{ports: ["8443/tcp"], direction: in, scope: local, reason: "The Macs of the office synchronise with each other."}]
-"""
-    )
+    (tmp_path / "site.yml").write_text(SITE)
     policy = declared("AirPlay", "Example Sync", catalogues=["site.yml"], supplement=True)
-    plan = _audit.Policy(policy, str(tmp_path))
+    plan = _audit_policy.Policy(policy, str(tmp_path))
     before = [rule.to_dict() for rule in plan.wanted.values()]
     one = {**record("a", before=before), "declared": policy}
     report = _audit.Auditor(str(tmp_path)).report([one], samples.NOW)
@@ -283,99 +276,40 @@ def test_a_host_without_python_says_so() -> None:
 # --- Exposure ---------------------------------------------------------------------------------------------------------
 
 
-def tuples(*lines: str) -> str:
-    """Both rules files of ufw, one after the other."""
-    return 2 * "".join(f"### tuple ### {line}\n-A ufw-user-input -j ACCEPT\n\n" for line in lines)
-
-
-ANY = "0.0.0.0/0"
-ZONES = """block
-  target: %%REJECT%%
-  services: samba
-
-public (default, active)
-  target: default
-  interfaces: eth0
-  sources:
-  services: ssh vnc-server
-  ports: 1000-3000/udp 8080/tcp
-  rich rules:
-\trule family="ipv4" source address="10.0.0.0/8" service name="samba" accept
-\trule family="ipv4" port port="3389" protocol="tcp" accept
-\trule family="ipv4" port port="548" protocol="tcp" drop
-
-office (active)
-  target: ACCEPT
-  interfaces:
-  sources: 10.0.0.0/8
-"""
-
-
 @pytest.mark.parametrize(
-    ("lines", "expected"),
+    ("exposed", "expected"),
     [
-        ([f"allow tcp 5900 {ANY} any {ANY} in"], [("remote control", "5900/tcp")]),
-        ([f"limit tcp 5900 {ANY} any {ANY} in"], [("remote control", "5900/tcp")]),
-        (["allow tcp 5900 ::/0 any ::/0 in_eth0 comment=6d"], [("remote control", "5900/tcp")]),
-        ([f"allow_log udp 137,138 {ANY} any {ANY} in"], [("file sharing", "137-138/udp")]),
-        ([f"allow tcp 139,445 {ANY} any {ANY} Samba - in"], [("file sharing", "139/tcp, 445/tcp")]),
-        ([f"allow udp 10000:20000 {ANY} any {ANY} in"], [("wide", "10001 ports")]),
-        ([f"allow tcp 5900 {ANY} any 10.0.0.0/8 in"], []),
-        ([f"deny tcp 5900 {ANY} any {ANY} in", f"allow tcp 5900 {ANY} any {ANY} out"], []),
-        ([f"route:allow tcp 5900 {ANY} any {ANY} in"], []),
-        ([f"allow tcp 22 {ANY} any {ANY} in", f"allow tcp 5900 {ANY} any {ANY} Apple%20Screen%20Sharing - in"], []),
-        (["allow tcp nonsense"], []),
+        ([samples.exposed("tcp", "5900")], [("remote control", "5900/tcp")]),
+        ([samples.exposed("udp", "137-140")], [("file sharing", "137-138/udp")]),
+        ([samples.exposed("any", "5900")], [("remote control", "5900/tcp, 5900/udp")]),
+        ([samples.exposed("udp", "10000-20000")], [("wide", "10001 ports")]),
+        ([samples.exposed("tcp", "22", "2300", "8080"), samples.exposed("udp", "5353")], []),
+        # A rule of both protocols, or of both IP versions, is told once.
+        (
+            [samples.exposed("tcp", "139", "445", text="samba"), samples.exposed("udp", "137", text="samba")],
+            [("file sharing", "139/tcp, 445/tcp, 137/udp")],
+        ),
+        ([samples.exposed("tcp", "5900"), samples.exposed("tcp", "5900")], [("remote control", "5900/tcp")]),
+        (
+            [samples.exposed("any", "0-65535", kind="default")],
+            [("remote control", ...), ("file sharing", ...), ("wide", ...)],
+        ),
     ],
 )
-def test_foreign_rules_of_ufw(lines: list[str], expected: list[tuple[str, str]]) -> None:
-    found = _audit_exposure.foreign("ufw", tuples(*lines), _audit.text)
-    assert [(one["kind"], one["ports"]) for one in found] == expected
-
-
-def test_foreign_rules_of_firewalld() -> None:
-    found = _audit_exposure.foreign("firewalld", ZONES, _audit.text)
-    assert [(one["kind"], one["rule"].split(": ", 1)[1]) for one in found] == [
-        ("remote control", "service vnc-server"),
-        ("file sharing", "port 1000-3000/udp"),
-        ("wide", "port 1000-3000/udp"),
-        ("remote control", 'rule family="ipv4" port port="3389" protocol="tcp" accept'),
-    ]
-
-
-def test_a_default_of_ufw_that_lets_everything_in() -> None:
-    for policy, kinds in (("ACCEPT", {"remote control", "file sharing", "wide"}), ("DROP", set()), ("REJECT", set())):
-        found = _audit_exposure.foreign("ufw", f'IPV6=yes\nDEFAULT_INPUT_POLICY="{policy}"\n', _audit.text)
-        assert {one["kind"] for one in found} == kinds
-        assert {one["rule"] for one in found} <= {"default: allow incoming"}
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("pass in proto tcp from any to any port = 5900 flags S/SA keep state", [("remote control", "5900/tcp")]),
-        ("pass in log (all) quick on en0 inet proto tcp from any to 192.0.2.1 port = rfb flags S/SA",
-         [("remote control", "5900/tcp")]),
-        ("pass inet6 proto udp from any to any port 136:140", [("file sharing", "137-138/udp")]),
-        ("pass in proto udp from any to any port >= 60000", [("wide", "5536 ports")]),
-        ("pass all flags S/SA", [("remote control", ...), ("file sharing", ...), ("wide", ...)]),
-        ("pass in proto tcp from any to any port = 2300 flags S/SA", []),
-        ("pass in proto tcp from 10.0.0.0/8 to any port = 5900 flags S/SA", []),
-        ("pass in proto tcp from any port = 53 to any flags S/SA", []),
-        ("pass out all flags S/SA\nblock drop in all\npass in proto esp all", []),
-        ("pass in proto tcp from any to any port = nosuch", []),
-        ("pass in proto tcp from any to any port = 99999", []),
-    ],
-)  # fmt: skip
-def test_foreign_rules_of_pf(line: str, expected: list[tuple[str, Any]]) -> None:
-    found = _audit_exposure.foreign("pf", f"scrub in all\n{line}\n", _audit.text)
+def test_exposures(exposed: list[dict[str, Any]], expected: list[tuple[str, Any]]) -> None:
+    found = host(record("a", exposed=exposed))["exposures"]
     assert [one["kind"] for one in found] == [kind for kind, _ports in expected]
-    assert all(ports in (..., one["ports"]) and one["rule"] in line for one, (_kind, ports) in zip(found, expected))
+    assert all(ports in (..., one["ports"]) for one, (_kind, ports) in zip(found, expected, strict=True))
 
 
-def test_own_rules() -> None:
-    one = record("a", "Screen Sharing", before=rules("Screen Sharing", sources=["any"]))
-    assert [(found["kind"], found["owner"]) for found in host(one)["exposures"]] == [("remote control", "own")]
-    assert host(record("a", "Screen Sharing"))["exposures"] == []
+def test_whose_exposure_it_is() -> None:
+    own = samples.exposed("tcp", "5900", ruleset="apple", name="Screen Sharing", text="Apple Screen Sharing")
+    foreign = samples.exposed("tcp", "5900", name="Apple Store", text="Apple Store")
+    found = host(record("a", "Screen Sharing", exposed=[own, foreign]))["exposures"]
+    assert [(one["owner"], one["ruleset"], one["rule"]) for one in found] == [
+        ("own", "apple", "Screen Sharing"),
+        ("foreign", "", "Apple Store"),
+    ]
 
 
 # --- Hostile hosts ----------------------------------------------------------------------------------------------------
@@ -392,11 +326,37 @@ def test_own_rules() -> None:
         {"operations": [{"action": "reboot"}]},
         {"operations": [{"action": "add", "rule": {"name": "a"}}]},
         {"operations": [{"action": "change", "rule": CLASSROOM}]},
+        {"notices": ["off"]},
+        {"exposed": [{"protocol": "tcp", "ports": ["9" * 5000]}]},
+        {"exposed": [{"protocol": "sctp", "ports": ["1"]}]},
+        {"exposed": [7]},
+        {"rulesets": {"apple": [7]}},
+        {"backend": None, "before": [CLASSROOM], "operations": [{"action": "add", "rule": None}]},
     ],
 )
 def test_an_answer_that_is_none_is_an_error_of_that_host_alone(result: dict[str, Any]) -> None:
     report = audited(record("bad", "FaceTime", **result), record("good", "FaceTime"))
     assert [one["status"] for one in report["hosts"]] == ["error", "compliant"]
+
+
+@pytest.mark.parametrize("missing", ["backend", "before", "operations"])
+def test_an_answer_without_a_part_is_an_error_of_that_host_alone(missing: str) -> None:
+    bad = record("bad", "FaceTime")
+    del bad["result"][missing]
+    report = audited(bad, record("good", "FaceTime"))
+    assert [one["status"] for one in report["hosts"]] == ["error", "compliant"]
+
+
+def test_what_nobody_thought_of_is_an_error_of_that_host_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = _audit_kinds.findings
+
+    def fails(exposed: Any) -> Any:
+        return judge(exposed) if not exposed else 1 / 0
+
+    monkeypatch.setattr(_audit_kinds, "findings", fails)
+    report = audited(record("bad", "FaceTime", exposed=[samples.exposed("tcp", "1")]), record("good", "FaceTime"))
+    assert [one["status"] for one in report["hosts"]] == ["error", "compliant"]
+    assert "ZeroDivisionError" in report["hosts"][0]["message"]
 
 
 def test_texts_of_hosts_are_held_to_what_formats_can_hold() -> None:
@@ -416,7 +376,7 @@ def test_from_the_variables_of_a_run() -> None:
         "up": {
             "group_names": ["macs"],
             "host_firewall_result": {
-                **record("up", "FaceTime", foreign=tuples(f"allow tcp 548 {ANY} any {ANY} in"))["result"],
+                **record("up", "FaceTime", exposed=[samples.exposed("tcp", "548")])["result"],
                 "diff": {"before": "long"},
             },
             "netports_declared": {**declared("FaceTime"), "supplement": ""},

@@ -14,7 +14,8 @@ import compatibility_page
 import pytest
 from matrix.plays import ROOT
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue
+from ansible_collections.netports.apple.plugins.module_utils._notices import CODES
+from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _audit_answer, _catalogue
 from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
 from hosts import images
 
@@ -91,7 +92,8 @@ def warnings() -> set[str]:
     return found
 
 
-QUOTED = re.findall(r"^\| `(.+?)` \| (.+) \|$", TROUBLES, re.MULTILINE)
+MESSAGES, CODED = TROUBLES.split("## Codes of notices")
+QUOTED = re.findall(r"^\| `(.+?)` \| (.+) \|$", MESSAGES, re.MULTILINE)
 
 
 def bare(message: str) -> str:
@@ -110,7 +112,7 @@ def test_quoted_message_is_the_codes_own(message: str, known: list[str]) -> None
 
 
 def test_every_row_says_what_to_do() -> None:
-    rows = [line for line in TROUBLES.splitlines() if line.startswith("| `")]
+    rows = [line for line in MESSAGES.splitlines() if line.startswith("| `")]
     assert len(rows) == len(QUOTED) == len({message for message, _what in QUOTED})
     assert all(what.strip() for _message, what in QUOTED)
 
@@ -120,6 +122,24 @@ def test_every_warning_is_explained() -> None:
     assert len(found) >= 18
     unexplained = [one for one in found if not any(bare(message) in one for message, _what in QUOTED)]
     assert unexplained == []
+
+
+def test_the_page_has_every_code_with_what_the_audit_makes_of_it() -> None:
+    statuses = {**dict.fromkeys(_audit.OFF, "off"), **_audit.OF_RULES, **_audit_answer.FAILURES}
+    rows = re.findall(r"^\| `(\S+)` \| (.+?) \| ?(\S*) \|$", CODED, re.MULTILINE)
+    assert rows == [(code, meaning, statuses.get(code, "")) for code, meaning in CODES.items()]
+
+
+def test_every_notice_of_the_code_has_a_known_code() -> None:
+    used = {
+        keyword.value.value
+        for tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Notice"
+        for keyword in node.keywords
+        if keyword.arg == "code" and isinstance(keyword.value, ast.Constant)
+    }
+    assert len(used) > 8 and used <= set(CODES)
 
 
 # --- docs/choosing.md -------------------------------------------------------------------------------------------------

@@ -441,7 +441,9 @@ def test_a_definition_that_is_wide_at_runtime_only(box: Box) -> None:
     box.apply(*RULES)
     daemon.services["apple-airplay"]["ports"].append(("99", "tcp"))
     change = box.apply(*RULES)
-    assert steps(change) == [{"action": "mend", "what": "service apple-airplay differs at runtime"}]
+    assert steps(change) == [
+        {"action": "mend", "what": "service apple-airplay differs at runtime", "rules": ["AirPlay"]}
+    ]
     assert change.files == () and daemon.reloads == 2 and "99/tcp" in change.before
     assert ("99", "tcp") not in daemon.services["apple-airplay"]["ports"]
 

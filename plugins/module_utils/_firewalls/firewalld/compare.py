@@ -60,11 +60,12 @@ def compare(have: Config, want: Config, where: str = "") -> List[Difference]:
 
 def unmentioned(
     differences: Iterable[Difference], operations: Iterable[Operation], names: Sequence[Mapping[Key, str]]
-) -> List[str]:
-    """The differences that no operation on a rule is about, as sentences.
+) -> List[Operation]:
+    """A step for each difference that no operation on a rule is about.
 
     :param names: the services of rules, as they are and as they are to be.
     """
+    titles = {service: key[0] for known in names for key, service in known.items()}
     services: Set[str] = set()
     kinds: Set[str] = set()
     for operation in operations:
@@ -73,7 +74,11 @@ def unmentioned(
                 services.update(known[rule.key] for known in names if rule.key in known)
                 kinds.add(rule.direction)
     return [
-        difference.what
+        Operation(
+            action="mend",
+            what=difference.what,
+            rules=(titles[difference.service],) if difference.service in titles else (),
+        )
         for difference in differences
         if difference.service not in services
         and not (difference.policy and naming.kind_of_policy(difference.policy) in kinds)

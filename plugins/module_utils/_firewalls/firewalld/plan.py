@@ -74,7 +74,7 @@ def plan(host: Host, asked: Asked, reading: Reading, link: Link, want: Wanted) -
     start = bool(asked.enable) and not reading.running
     enable = bool(asked.enable) and not reading.enabled
     operations = changes.operations(reading.rules.get(reading.ruleset, ()), wanted)
-    operations += changes.mends(*compare.unmentioned([*differences, *loaded], operations, (names, reading.places)))
+    operations += compare.unmentioned([*differences, *loaded], operations, (names, reading.places))
     if not operations:
         operations = changes.mends(*(change.path for change in written))
     if start or enable:

@@ -10,7 +10,7 @@ import re
 from typing import Collection, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import order
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import CHAINS, Load
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import CHAINS, Drift, Load
 
 _TOKEN = re.compile(r'"((?:\\.|[^"\\])*)"|\'([^\']*)\'|(\S+)')
 _PROFILE = re.compile(r"dapp_([^'\"\\\s,]+)")
@@ -143,21 +143,23 @@ def _commands(chain: str, have: Sequence[str], want: Sequence[str], kept: Dict[i
     return commands
 
 
-def drift(family: int, kernel: Sequence[str], text: str, owned: Collection[str], first: int = 0) -> List[str]:
+def drift(family: int, kernel: Sequence[str], text: str, owned: Collection[str], first: int = 0) -> List[Drift]:
     """How the kernel differs from the file that it was loaded from, as far as the ruleset is concerned."""
     load = bring(family, kernel, text, owned, first)
     if load is None:
         return []
+    profiles = {canonical(line): profile_of(line) for line in [*kernel, *load.after] if profile_of(line) in owned}
     loaded, wanted = (
         [canonical(line) for line in lines if profile_of(line) in owned] for lines in (kernel, load.after)
     )
     found = []
-    for shape in sorted(set(loaded) | set(wanted)):
+    for shape, profile in sorted(profiles.items()):
         more = wanted.count(shape) - loaded.count(shape)
         if more:
             how = "missing" if more > 0 else "left over"
-            found.append("%s: rule %s in the kernel: %s" % (program(family, ""), how, " ".join(shape)))
-    return found or ["%s: rules out of order in the kernel" % program(family, "")]
+            what = "%s: rule %s in the kernel: %s" % (program(family, ""), how, " ".join(shape))
+            found.append(Drift(what=what, profile=profile))
+    return found or [Drift(what="%s: rules out of order in the kernel" % program(family, ""), profile="")]
 
 
 def cleared(before: str, now: str) -> str:

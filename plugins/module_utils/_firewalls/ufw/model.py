@@ -122,6 +122,18 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """A rule of the ruleset that the kernel has otherwise than ufw's file.
+
+    :param what: a sentence.
+    :param profile: the rule's profile; empty where it is about the order of several.
+    """
+
+    what: str
+    profile: str
+
+
+@dataclass(frozen=True)
 class Load:
     """A change of the user chains of an IP version.
 

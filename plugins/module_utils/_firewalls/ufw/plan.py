@@ -107,12 +107,13 @@ def operations(
     files = [change.path for change in work.files if change.path != switch]
     told: List[Operation] = []
     if files or work.loads:
+        titles = found.rulesets.get(asked.ruleset, {})
         drift = [
-            line
+            Operation(action="mend", what=item.what, rules=(titles[item.profile],) if item.profile in titles else ())
             for family, rules in found.kernel.items()
-            for line in kernel.drift(family, rules, found.texts[host.path(RULES_FILES[family])] or "", work.owned)
+            for item in kernel.drift(family, rules, found.texts[host.path(RULES_FILES[family])] or "", work.owned)
         ]
-        told = changes.operations(have, want.all) + changes.mends(*drift)
+        told = changes.operations(have, want.all) + drift
         told = told or changes.mends(*files) or changes.mends("the order of the rules in the kernel")
     if work.start or len(files) < len(work.files):
         told.append(Operation(action="enable", what="ufw"))
