@@ -295,7 +295,8 @@ def _planned_for(order: Order, have: State, connection: Optional[Connection]) ->
     """
     kept = [rule for rule in have.rules if rule.name != _connection.GUARD_NAME]
     rules = tuple(changes.target(order.state, kept, order.rules))
-    protection = _guard.protect(have, connection)
+    goes = not rules and have.goes_with_rules()
+    protection = _guard.Protection() if goes else _guard.protect(have, connection)
     want = Wanted(rules=rules, guards=protection.guards)
     plan = have.plan(want)
     notices = [*_notices.wide(rules), *_notices.forwarding(rules, have.host.root), *protection.notices]

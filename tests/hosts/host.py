@@ -30,7 +30,31 @@ from .machine import BRIDGE, CACHE, KEY, NETWORK, SHORT, HostsError, podman, pre
 
 # The beginning of the hosts' and the bridge's own addresses on the network.
 _MAC = f"02:{SHORT[0:2]}:{SHORT[2:4]}:{SHORT[4:6]}"
-FIREWALLS = ("none", "ufw", "firewalld")
+FIREWALLS = ("none", "ufw", "firewalld", "nftables")
+# An administrator's file as guides teach it: it refuses by default, by policy and by a last rule.
+NFTABLES = """#!/usr/sbin/nft -f
+
+flush ruleset
+
+table inet filter {
+\tchain input {
+\t\ttype filter hook input priority filter; policy drop;
+\t\tct state established,related accept
+\t\tct state invalid drop
+\t\tiif lo accept
+\t\tmeta l4proto { icmp, ipv6-icmp } accept
+\t\ttcp dport 22 accept
+\t\tcounter log prefix "refused: " drop
+\t}
+\tchain forward {
+\t\ttype filter hook forward priority filter; policy drop;
+\t\tct state established,related accept
+\t}
+\tchain output {
+\t\ttype filter hook output priority filter;
+\t}
+}
+"""
 # The hosts' numbers, which are the last of their addresses: one host each at a time.
 SLOTS = range(10, 250)
 # What the file of a slot says whose host outlives the process that started it.
@@ -170,6 +194,9 @@ class Host:
         elif self.firewall == "firewalld":
             self.run(["systemctl", "enable", "--now", "firewalld"])
             self._settle()
+        elif self.firewall == "nftables":
+            self.write("/etc/nftables.conf", NFTABLES, "0755")
+            self.run(["systemctl", "enable", "--now", "nftables"])
 
     @staticmethod
     def _steady() -> None:
@@ -449,8 +476,8 @@ class Lab:
         return self._sweep(kept=numbers)
 
     def start(self, suite: str = "bookworm", firewall: str = "none") -> Host:
-        """A fresh host of a Debian suite. firewall: none (both are installed and off), ufw or firewalld (on, with
-        the distribution's defaults, and ssh admitted)."""
+        """A fresh host of a Debian suite. firewall: none (all are installed and off), ufw or firewalld (on, with
+        the distribution's defaults, and ssh admitted), or nftables (on, with a file that refuses by default)."""
         if firewall not in FIREWALLS:
             raise HostsError(f"no firewall {firewall!r} on test hosts: there are {', '.join(FIREWALLS)}")
         for number in SLOTS:

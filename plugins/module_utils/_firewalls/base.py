@@ -240,6 +240,10 @@ class State(ABC):
     def refuses_inbound(self) -> bool:
         """Whether inbound packets are refused unless a rule allows them, now or by what the files say."""
 
+    def goes_with_rules(self) -> bool:
+        """Whether what refuses inbound packets goes when the ruleset becomes empty, so that nobody needs a guard."""
+        return False
+
     @abstractmethod
     def admits(self, address: Optional[str], port: int) -> bool:
         """Whether a rule that is not the ruleset's lets an address reach a TCP port.

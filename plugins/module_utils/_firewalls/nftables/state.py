@@ -49,6 +49,9 @@ class NftablesState(State):
     def refuses_inbound(self) -> bool:
         return bool(self._refusing("input")) or self.files.own is not None or bool(self.asked.enable)
 
+    def goes_with_rules(self) -> bool:
+        return bool(self.files.own is not None and not self.files.others and not self._refusing_others())
+
     def admits(self, address: Optional[str], port: int) -> bool:
         if not checks.admits(self.listing, address, port, self._own_names()):
             return False
@@ -129,6 +132,10 @@ class NftablesState(State):
     def _refusing(self, hook: str) -> List[Chain]:
         return [chain for chain in checks.bases(self.listing, hook) if kernel.refuses(self.listing, chain)]
 
+    def _refusing_others(self) -> List[Chain]:
+        """What refuses inbound packets beside the own table."""
+        return [chain for chain in self._refusing("input") if chain.id[:2] != OWN_TABLE]
+
     def _joined(self) -> List[Target]:
         """The administrators' base chains that refuse, and that may be edited."""
         return [
@@ -144,8 +151,7 @@ class NftablesState(State):
             return False
         if self.files.own is not None:
             return True
-        foreign = [chain for chain in self._refusing("input") if chain.id[:2] != OWN_TABLE]
-        return bool(self.asked.enable and wanted and not foreign)
+        return bool(self.asked.enable and wanted and not self._refusing_others())
 
     def _all_rules(self, want: Wanted) -> List[Rule]:
         return [*want.all, *(rule for rules in self.files.others.values() for rule in rules)]

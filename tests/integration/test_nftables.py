@@ -1,0 +1,263 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nftables without a front end, on real hosts: the own table, and chains of an administrator that refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from hosts import Host, code, listen, play, probe
+from hosts.host import NFTABLES
+
+ROLE = MODULE = "netports.apple.host_firewall"
+FACETIME_UDP = [3478, 3497, 16384, 16387, 16393, 16402]
+FACETIME_NEIGHBOURS = [3477, 3498, 16383, 16388, 16392, 16403]
+KEPT = ("/etc/nftables.conf", "/etc/nftables.d")
+
+
+def role(host: Host, products: Iterable[str] = (), **options: Any) -> dict[str, Any]:
+    """Apply the role, and return what the module returned."""
+    settings = {key: options.pop(key) for key in ("check", "fails") if key in options}
+    variables = {f"host_firewall_{key}": value for key, value in options.items()}
+    variables["host_firewall_products"] = list(products)
+    return play(host, role=ROLE, variables=variables, **settings).result(host, MODULE)
+
+
+def module(host: Host, *rules: dict[str, Any], fails: bool = False, **more: Any) -> dict[str, Any]:
+    """Run the module's own code on the host, past ssh and ansible-playbook."""
+    # Past ssh there is no connection that the run would keep.
+    arguments = {"backend": "nftables", "accept": ["no-way-in"], "rules": list(rules), **more}
+    rc, result = code.module(host, **arguments)
+    assert (rc != 0) == fails, result
+    return result
+
+
+def rule(name: str, direction: str = "in", **more: Any) -> dict[str, Any]:
+    """A rule as the module takes it."""
+    return {"name": name, "direction": direction, **more}
+
+
+def ruleset(host: Host) -> list[str]:
+    """The kernel's ruleset as nft prints it, without counters."""
+    return [
+        line.strip() for line in host.run(["nft", "--stateless", "list", "ruleset"]).out.splitlines() if line.strip()
+    ]
+
+
+def codes(result: dict[str, Any]) -> list[str]:
+    return [notice["code"] for notice in result["notices"]]
+
+
+VNC = rule("Screen Sharing", tcp=["5900"], sources=["10.0.0.0/8", "fc00::/7"])
+WEB = rule("Web", tcp=["8080"])
+
+
+@pytest.mark.hosts("none")
+@pytest.mark.hosts("nftables")
+def test_life_of_a_ruleset(host: Host, peer: Host) -> None:
+    """Both ways: on a plain Debian the own table comes, beside an administrator's chains a jump."""
+    own = host.firewall == "none"
+    enable = {"enable": True, "backend": "nftables"} if own else {}
+    files, kernel = host.files(*KEPT), ruleset(host)
+    products = ["FaceTime", "AirPlay", "Classroom"]
+    checked = role(host, products, check=True, **enable)
+    assert (host.files(*KEPT), ruleset(host)) == (files, kernel), "check mode changed the host"
+    first = role(host, products, **enable)
+    assert first["changed"] and first["backend"] == "nftables" and first["confirmed"]
+    assert {key: checked[key] for key in ("diff", "operations", "before", "after")} == {
+        key: first[key] for key in ("diff", "operations", "before", "after")
+    }
+    assert 'comment "Apple FaceTime"' in host.run(["nft", "list", "ruleset"]).out
+    table = "netports" if own else "filter"
+    jump = f"nft list chain inet {table} input"
+    assert 'jump netports-apple-in comment "netports.apple, ruleset apple"' in host.sh(jump).out
+
+    with listen(host, tcp=[3283, 3284, 5223, 5224], udp=FACETIME_UDP + FACETIME_NEIGHBOURS):
+        for family in (4, 6):
+            assert probe(peer, host, [3284, 5223, 5224], "tcp", family=family) == {
+                3284: "open", 5223: "filtered", 5224: "filtered",
+            }  # fmt: skip
+            found = probe(peer, host, FACETIME_UDP + FACETIME_NEIGHBOURS, "udp", family=family)
+            assert found == {**dict.fromkeys(FACETIME_UDP, "open"), **dict.fromkeys(FACETIME_NEIGHBOURS, "filtered")}
+    with host.processes() as seen:
+        again = role(host, products, **enable)
+    assert not again["changed"] and again["operations"] == []
+    assert [process.name for process in seen.below("python3") if process.execed] == ["nft"]
+
+    # On a plain Debian nobody has loaded the administrator's file so far.
+    host.run(["nft", "-f", "/etc/nftables.conf"])
+    settled = ruleset(host)
+    assert not role(host, products, **enable)["changed"], "after the administrator's reload"
+    host.reboot()
+    assert not role(host, products, **enable)["changed"], "after a reboot"
+    assert sorted(ruleset(host)) == sorted(settled)
+
+    less = role(host, ["Classroom"], **enable)
+    assert {step["action"] for step in less["operations"]} == {"remove"}
+    with listen(host, udp=[3478], tcp=[3284]):
+        assert probe(peer, host, [3478], "udp") == {3478: "filtered"}
+        assert probe(peer, host, [3284], "tcp") == {3284: "open"}
+    gone = role(host, state="absent", **{key: value for key, value in enable.items() if key == "backend"})
+    assert gone["changed"] and gone["after"] == []
+    assert host.files(*KEPT) == files
+    assert own or ruleset(host) == kernel
+    assert ("enabled" in host.run(["systemctl", "is-enabled", "nftables"], check=False).out.split()) != own
+
+
+@pytest.mark.hosts("nftables", "bookworm")
+def test_everything_that_drifts_is_mended(host: Host) -> None:
+    module(host, VNC, WEB)
+    settled = sorted(ruleset(host))
+    for script in (
+        "nft flush chain inet filter netports-apple-in",
+        "nft add rule inet filter netports-apple-in tcp dport 23 accept",
+        "nft insert rule inet filter input drop",
+        "nft flush chain inet filter input",
+        "nft flush ruleset; sed -i '/netports/d' /etc/nftables.conf; nft -f /etc/nftables.conf",
+        "echo '# mine' >>/etc/nftables.d/netports-apple.nft",
+        "rm /etc/nftables.d/netports-apple.nft",
+        "nft insert rule inet filter input jump netports-apple-in",
+    ):
+        host.sh(script)
+        checked = module(host, VNC, WEB, check=True)
+        mended = module(host, VNC, WEB)
+        assert mended["changed"] and mended["operations"] == checked["operations"], script
+        assert not module(host, VNC, WEB)["changed"], script
+        host.run(["nft", "-f", "/etc/nftables.conf"])
+        assert sorted(ruleset(host)) == settled, script
+
+
+@pytest.mark.hosts("nftables", "bookworm")
+def test_what_others_make_is_never_touched_and_named_where_it_decides(host: Host, peer: Host) -> None:
+    """Several chains that refuse are all joined, but for those of programs, which the run names."""
+    module(host, VNC)
+    host.sh("""
+        nft add table ip mine
+        nft add chain ip mine late '{ type filter hook input priority 10; }'
+        nft add rule ip mine late tcp dport 22 accept
+        nft add rule ip mine late meta l4proto icmp accept
+        nft add rule ip mine late ct state established accept
+        nft add chain ip mine end
+        nft add rule ip mine end reject
+        nft add rule ip mine late goto end
+    """)
+    with listen(host, tcp=[5900]):
+        assert probe(peer, host, [5900], "tcp") == {5900: "closed"} or probe(peer, host, [5900], "tcp") == {
+            5900: "filtered"
+        }
+        joined = module(host, VNC)
+        assert joined["changed"] and any("ip mine" in step["what"] for step in joined["operations"])
+        assert probe(peer, host, [5900], "tcp") == {5900: "open"}
+    assert "no-effect" not in codes(module(host, VNC))
+    host.sh(
+        "iptables -P INPUT DROP; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -A INPUT -p icmp -j ACCEPT"
+    )
+    before = host.run(["iptables", "-S"]).out
+    told = module(host, VNC)
+    assert not told["changed"] and "no-effect" in codes(told)
+    assert host.run(["iptables", "-S"]).out == before
+    assert any("INPUT of table ip filter" in text for text in told["warnings"])
+    module(host, state="deleted")
+    assert "netports" not in "\n".join(ruleset(host)) and "goto end" in "\n".join(ruleset(host))
+
+
+@pytest.mark.hosts("none", "bookworm")
+def test_off_is_said_and_a_plain_debian_is_left_to_its_owner(host: Host) -> None:
+    stored = module(host, VNC)
+    assert stored["changed"] and "off" in codes(stored)
+    assert "netports" not in "\n".join(ruleset(host)), "there is nothing to allow where nothing refuses"
+    assert not module(host, VNC)["changed"]
+    audit = module(host, state="gathered", foreign=True)
+    assert [found["kind"] for found in audit["exposed"]] == ["default"] and list(audit["rulesets"]) == ["apple"]
+    failed = play(
+        host, [{"name": "Run", MODULE: {"rules": [VNC]}}], fails=True
+    ).result(host, MODULE)  # fmt: skip
+    assert failed["notices"][0]["code"] in ("none-in-use", "no-firewall")
+
+
+@pytest.mark.hosts("none", "bookworm")
+def test_several_rulesets_share_the_own_table(host: Host, peer: Host) -> None:
+    module(host, VNC, enable=True)
+    module(host, WEB, ruleset="office")
+    with listen(host, tcp=[5900, 8080]):
+        assert probe(peer, host, [5900, 8080], "tcp") == {5900: "open", 8080: "open"}
+        module(host, state="deleted")
+        assert probe(peer, host, [5900, 8080], "tcp") == {5900: "filtered", 8080: "open"}
+        audit = module(host, state="gathered", foreign=True)
+        assert audit["gathered"] == [] and list(audit["rulesets"]) == ["office"]
+        assert [(found["ruleset"], found["ports"]) for found in audit["exposed"]] == [("office", ["8080"])]
+        module(host, state="deleted", ruleset="office")
+        assert probe(peer, host, [5900, 8080], "tcp") == {5900: "open", 8080: "open"}
+    assert "netports" not in "\n".join(ruleset(host))
+
+
+@pytest.mark.hosts("none", "bookworm")
+def test_the_forward_hook_stays_open_unless_a_ruleset_forwards(host: Host) -> None:
+    """A host of containers keeps its network."""
+    host.sh("""
+        ip link add br0 type bridge && ip link set br0 up && ip address add 10.99.0.1/24 dev br0
+        ip netns add box && ip link add v0 type veth peer name v1 netns box
+        ip link set v0 master br0 up && ip -n box link set v1 up && ip -n box link set lo up
+        ip -n box address add 10.99.0.2/24 dev v1 && ip -n box route add default via 10.99.0.1
+        ip netns add wan
+        ip link add w0 type veth peer name w1 netns wan && ip link set w0 up && ip address add 10.98.0.1/24 dev w0
+        ip -n wan link set w1 up && ip -n wan address add 10.98.0.2/24 dev w1
+        ip -n wan route add default via 10.98.0.1 && sysctl -q net.ipv4.ip_forward=1
+    """)
+    ping = "ip netns exec box ping -c1 -W2 10.98.0.2"
+    if host.run(["sh", "-c", "command -v ping"], check=False).rc:
+        ping = (
+            "ip netns exec wan python3 -c 'import socket; s=socket.create_server((\"\", 7)); s.accept()' & sleep 1; "
+            "ip netns exec box python3 -c 'import socket; socket.create_connection((\"10.98.0.2\", 7), 5)'"
+        )
+    host.sh(ping)
+    module(host, VNC, enable=True)
+    host.sh(ping)
+    module(host, VNC, rule("Through", "forward", tcp=["443"]), enable=True)
+    assert host.run(["sh", "-c", ping], check=False).rc != 0
+    module(host, VNC, enable=True)
+    host.sh(ping)
+
+
+@pytest.mark.hosts("nftables", "bookworm")
+def test_a_failing_load_leaves_everything_as_it_was(host: Host) -> None:
+    module(host, VNC)
+    files, kernel = host.files(*KEPT), ruleset(host)
+    host.sh("printf 'table inet broken {\\n' >>/etc/nftables.conf")
+    broken = host.files(*KEPT)
+    failed = module(host, VNC, WEB, fails=True)
+    assert "nft refuses /etc/nftables.conf" in failed["msg"]
+    assert (host.files(*KEPT), ruleset(host)) == (broken, kernel)
+    host.write("/etc/nftables.conf", files["/etc/nftables.conf"][1].decode(), "0755")
+    host.sh("""
+        mv /usr/sbin/nft /usr/sbin/nft.real
+        printf '#!/bin/sh\\ncase "$*" in "-j -f -") exit 1;; esac\\nexec nft.real "$@"\\n' >/usr/sbin/nft
+        chmod 755 /usr/sbin/nft
+    """)
+    failed = module(host, VNC, WEB, fails=True)
+    assert "could not load" in failed["msg"]
+    assert (host.files(*KEPT), ruleset(host)) == (files, kernel)
+
+
+@pytest.mark.hosts("nftables", "bookworm")
+def test_the_administrators_edits_never_keep_his_file_from_loading(host: Host) -> None:
+    """Where his chain or his table goes, the ruleset's file still loads, and refuses nothing by itself."""
+    module(host, VNC)
+    include = host.read("/etc/nftables.conf").splitlines()[-1]
+    for text in ("flush ruleset\n", "flush ruleset\ntable inet filter {\n}\n"):
+        host.write("/etc/nftables.conf", f"{text}{include}\n")
+        host.run(["nft", "-f", "/etc/nftables.conf"])
+        assert "policy drop" not in "\n".join(ruleset(host))
+        assert "off" in codes(module(host, VNC))
+    host.write("/etc/nftables.conf", NFTABLES.replace("filter {", "mine {") + include + "\n")
+    host.run(["nft", "-f", "/etc/nftables.conf"])
+    module(host, VNC)
+    assert "inet mine" in host.read("/etc/nftables.d/netports-apple.nft")
+    assert json.loads(host.run(["nft", "-j", "list", "chain", "inet", "mine", "input"]).out)["nftables"][2]["rule"][
+        "expr"
+    ][0] == {"jump": {"target": "netports-apple-in"}}
