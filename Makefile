@@ -43,7 +43,7 @@ help: ## show this list
 
 ##@ Use it
 
-try: ## PRODUCTS on a throwaway host with a real FIREWALL=ufw or firewalld; KEEP=yes leaves it; as root
+try: ## PRODUCTS on a throwaway host with a real FIREWALL=ufw, firewalld or nftables; KEEP=yes leaves it; as root
 	@started=$$(date +%s) && tools/setup.sh run && \
 	STARTED=$$started PYTHONPATH=tests:.venv/collections $(RUN)/python tools/trial.py
 

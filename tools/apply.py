@@ -10,7 +10,7 @@ Everything comes by the environment, so that no shell ever reads a user's words:
     DIRECTIONS="in, out"  INTERFACE=  ZONE=        as the role's variables of these names
     DIRECTIONS=forward  OUT_INTERFACE=             on a gateway
     STATE=absent                                   remove all of it again
-    BACKEND=ufw|firewalld|pf  ENABLE=yes           which firewall; switch it on
+    BACKEND=ufw|firewalld|nftables|pf  ENABLE=yes  which firewall; switch it on
     HOSTS=inventory.yml                            other machines than this one
     CHECK=yes                                      only show
     CONFIRM=yes                                    do not ask

@@ -119,7 +119,7 @@ def _systems(jobs: dict[str, Any], ran: bool, pf: dict[str, Any], pf_ran: bool) 
     lines = []
     for suite in images.SUITES:
         has = images.VERSIONS[suite]
-        for firewall in ("ufw", "firewalld"):
+        for firewall in ("ufw", "firewalld", "nftables"):
             system = f"Debian {has['debian']} ({suite})"
             lines.append(f"| {system} | {firewall} {has[firewall]} | {has['python3']} | real hosts |")
     state = "workflow" if ran else "workflow, not run"

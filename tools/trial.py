@@ -6,7 +6,7 @@
 Everything comes by the environment, so that no shell ever reads a user's words:
 
     PRODUCTS="FaceTime, AirPlay"   what to allow, separated by commas
-    FIREWALL=ufw|firewalld         the firewall of the throwaway host
+    FIREWALL=ufw|firewalld|nftables the firewall of the throwaway host
     KEEP=yes                       leave the hosts
 
 Exit status: 0 all was as expected; 1 something was not, or nothing could be tried; 2 not understood; 130 interrupted.
@@ -38,7 +38,7 @@ from ansible_collections.netports.apple.plugins.plugin_utils._errors import Cata
 from hosts import Host, HostsError, Lab, Play, PlayFailed, State, Target, images, listen, play, reach
 from hosts.machine import CACHE, KEY, PROJECT
 
-FIREWALLS = ("ufw", "firewalld")
+FIREWALLS = ("ufw", "firewalld", "nftables")
 PRODUCTS = "FaceTime, AirPlay"
 SUITE = "trixie"
 FOLDER = CACHE / "try"
@@ -75,7 +75,8 @@ def request(environment: Mapping[str, str]) -> Request:
     firewall = typed.lower() or FIREWALLS[0]
     if firewall not in FIREWALLS:
         raise NotUnderstood(
-            f"FIREWALL: {typed!r} is not a firewall of the throwaway hosts: give {' or '.join(FIREWALLS)}"
+            f"FIREWALL: {typed!r} is not a firewall of the throwaway hosts: "
+            f"give {', '.join(FIREWALLS[:-1])} or {FIREWALLS[-1]}"
         )
     catalogue = _catalogue.load()
     for product in products:

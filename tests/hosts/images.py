@@ -20,9 +20,9 @@ from .machine import CACHE, KEY, HostsError, locked, podman, settings
 SUITES = ("bullseye", "bookworm", "trixie")
 # What a suite brings, as docs/compatibility.md says; tests/integration/test_hosts.py compares the hosts with it.
 VERSIONS = {
-    "bullseye": {"debian": "11", "ufw": "0.36", "firewalld": "0.9.3", "python3": "3.9"},
-    "bookworm": {"debian": "12", "ufw": "0.36.2", "firewalld": "1.3.3", "python3": "3.11"},
-    "trixie": {"debian": "13", "ufw": "0.36.2", "firewalld": "2.3.1", "python3": "3.13"},
+    "bullseye": {"debian": "11", "ufw": "0.36", "firewalld": "0.9.3", "nftables": "0.9.8", "python3": "3.9"},
+    "bookworm": {"debian": "12", "ufw": "0.36.2", "firewalld": "1.3.3", "nftables": "1.0.6", "python3": "3.11"},
+    "trixie": {"debian": "13", "ufw": "0.36.2", "firewalld": "2.3.1", "nftables": "1.1.3", "python3": "3.13"},
 }
 MIRROR = "http://deb.debian.org/debian"
 # Debian 11's security suite ended with its LTS; releases past their end move here, by the same layout.

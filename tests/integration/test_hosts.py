@@ -42,7 +42,7 @@ def test_up_with_both_firewalls_off(host: Host, peer: Host) -> None:
 def check_versions(host: Host) -> None:
     """Those of the table of compatibility: Debian's without epoch and revision, of Python the first two numbers."""
     installed = host.run(
-        ["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", "ufw", "firewalld", "python3"]
+        ["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", "ufw", "firewalld", "nftables", "python3"]
     )
     found = {name: re.split("[-+~]", version)[0] for name, version in map(str.split, installed.out.splitlines())}
     found["python3"] = ".".join(found["python3"].split(".")[:2])

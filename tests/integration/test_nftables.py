@@ -62,7 +62,7 @@ WEB = rule("Web", tcp=["8080"])
 def test_life_of_a_ruleset(host: Host, peer: Host) -> None:
     """Both ways: on a plain Debian the own table comes, beside an administrator's chains a jump."""
     own = host.firewall == "none"
-    enable = {"enable": True, "backend": "nftables"} if own else {}
+    enable: dict[str, Any] = {"enable": True, "backend": "nftables"} if own else {}
     files, kernel = host.files(*KEPT), ruleset(host)
     products = ["FaceTime", "AirPlay", "Classroom"]
     checked = role(host, products, check=True, **enable)
