@@ -121,10 +121,8 @@ class Planned:
 
 def run_module(module: AnsibleModule) -> None:
     """Run the module to its end. It exits by the module's own ways, with a message and never a traceback."""
-    # Messages of the tools are read: they have to be in one language.
-    module.run_command_environ_update = {"LC_ALL": "C", "LANGUAGE": "C"}
     try:
-        result = execute(module.params, Runner(module.run_command), module.check_mode)
+        result = execute(module.params, Runner(), module.check_mode)
     except (RuleError, FirewallError) as error:
         message = "%s." % str(error).rstrip(".")
         code = error.code if isinstance(error, FirewallError) else "other"
@@ -147,7 +145,7 @@ def execute(params: Dict[str, Any], run: Run, check: bool, root: str = "/") -> R
     :raises RuleError: a value that no rule may have. Nothing was changed.
     :raises FirewallError: the firewall refused or cannot be managed. Nothing was changed, or all was put back.
     """
-    journal = Journal(root, registry.PLACES)
+    journal = Journal(root)
     call = params.get("_confirm") or {}
     host = Host(run=run, root=root)
     order = _order(params, host, check, confirms=bool(call))
@@ -224,7 +222,7 @@ def _gathered(order: Order, firewall: Firewall) -> Result:
 
 def _changed(order: Order, firewall: Firewall, journal: Journal) -> Result:
     """Plan, and outside check mode carry the plan out."""
-    notices = _notices.docker(firewall.host.root) + _settled(order, journal)
+    notices = _notices.docker(firewall.host.root) + _settled(order, firewall, journal)
     fingerprint = journal.fingerprint()
     planned = _planned(order, firewall)
     waiting = None
@@ -233,7 +231,7 @@ def _changed(order: Order, firewall: Firewall, journal: Journal) -> Result:
         try:
             if journal.fingerprint() != fingerprint:
                 # Another run's change came or went in the meantime.
-                notices += _recovered(journal)
+                notices += _recovered(order, firewall, journal, lock)
                 planned = _planned(order, firewall)
             if planned.plan.operations:
                 waiting = carry_out(journal, lock, _change(order, firewall, planned.plan))
@@ -257,7 +255,7 @@ def _confirmed(order: Order, host: Host, journal: Journal, identity: str) -> Res
 # Parts of a run
 
 
-def _settled(order: Order, journal: Journal) -> List[Notice]:
+def _settled(order: Order, firewall: Firewall, journal: Journal) -> List[Notice]:
     """Wait for another run's change, and put back what a dead run left."""
     if not journal.unsettled():
         return []
@@ -266,15 +264,34 @@ def _settled(order: Order, journal: Journal) -> List[Notice]:
         return [Notice(code="waiting", text=text)]
     lock = journal.lock()
     try:
-        return _recovered(journal)
+        return _recovered(order, firewall, journal, lock)
     finally:
         os.close(lock)
 
 
-def _recovered(journal: Journal) -> List[Notice]:
-    """Put back what a dead run left. The caller holds the lock."""
-    found = journal.recover()
-    return [Notice(code="recovered", text=found.text)] if found else []
+def _recovered(order: Order, firewall: Firewall, journal: Journal, lock: int) -> List[Notice]:
+    """Put back what a dead run left: its files, and what is loaded.
+
+    :param lock: the host's lock.
+    """
+    found = journal.recover(lambda name: registry.places(name, firewall.host))
+    if not found:
+        return []
+    left = found.pending
+    # What is loaded of the run's own ruleset the run itself brings to what is wanted.
+    if (
+        left
+        and left.firewall in registry.NAMES
+        and (left.firewall, left.ruleset) != (firewall.name, order.asked.ruleset)
+    ):
+        other = firewall if left.firewall == firewall.name else registry.load(left.firewall)(firewall.host)
+        have = other.read(Asked(ruleset=left.ruleset, zone=left.zone))
+        guards = tuple(rule for rule in have.rules if rule.name == _connection.GUARD_NAME)
+        rules = tuple(rule for rule in have.rules if rule not in guards)
+        plan = have.plan(Wanted(rules=rules, guards=guards))
+        if plan.operations:
+            carry_out(journal, lock, Change(plan=plan, firewall=other, zone=left.zone))
+    return [Notice(code="recovered", text=found.text)]
 
 
 def _planned(order: Order, firewall: Firewall) -> Planned:
@@ -307,7 +324,7 @@ def _planned_for(order: Order, have: State, connection: Optional[Connection]) ->
 
 def _change(order: Order, firewall: Firewall, plan: Plan) -> Change:
     origin = _origin(firewall.host)
-    return Change(plan=plan, firewall=firewall.name, zone=order.asked.zone, seconds=order.seconds, origin=origin)
+    return Change(plan=plan, firewall=firewall, zone=order.asked.zone, seconds=order.seconds, origin=origin)
 
 
 def _origin(host: Host) -> Optional[List[Any]]:

@@ -18,23 +18,19 @@ from .machine import PROJECT
 FOLDER = "/var/tmp/netports-code"
 _PACKAGE = "ansible_collections/netports/apple/plugins/module_utils"
 _DRIVER = """
-import json, os, subprocess, sys
+import json, sys
 sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
 from ansible_collections.netports.apple.plugins.module_utils import _rules, _run
-from ansible_collections.netports.apple.plugins.module_utils._confirm import change
+from ansible_collections.netports.apple.plugins.module_utils._confirm import process
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import base
 asked = json.loads(sys.argv[2])
 check = asked.pop("check", False)
-def start(argv, data=None, pass_fds=None, environ_update=None, **_unused):
-    done = subprocess.run(argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
-                          pass_fds=pass_fds or (), env=dict(os.environ, LC_ALL="C", **(environ_update or {})))
-    return done.returncode, done.stdout, done.stderr
 params = dict(ruleset="apple", state="replaced", enable=None, zone="", confirm_seconds=0, _confirm=None, backend="auto",
               rules=[])
 params.update(asked)
 try:
-    print(json.dumps(_run.execute(params, change.Runner(start), check)))
+    print(json.dumps(_run.execute(params, process.Runner(), check)))
 except (base.FirewallError, _rules.RuleError, OSError) as error:
     print(json.dumps({"msg": str(error)}))
     sys.exit(1)

@@ -25,7 +25,7 @@ from ansible_collections.netports.apple.plugins.module_utils._confirm.journal im
 from ansible_collections.netports.apple.plugins.module_utils._confirm.keeper import Keeper
 from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Message, Origin
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Firewall, FirewallError, Json, Plan
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Change:
     """A plan that is to be carried out.
 
     :param plan: the plan.
-    :param firewall: the firewall's name.
+    :param firewall: its firewall.
     :param zone: firewalld's zone of the run; empty for its default.
     :param seconds: how long the change waits for its confirmation; 0 when it needs none.
     :param origin: the connection that it is made over.
     """
 
     plan: Plan
-    firewall: str
+    firewall: Firewall
     zone: str = ""
     seconds: int = 0
     origin: Origin = None
@@ -75,14 +75,14 @@ def carry_out(journal: Journal, lock: int, change: Change) -> Optional[Waiting]:
     seconds = change.seconds if plan.live else 0
     pending = Pending(
         id=secrets.token_hex(10),
-        firewall=change.firewall,
+        firewall=change.firewall.name,
         ruleset=plan.ruleset,
         zone=change.zone,
         files=plan.files,
         origin=change.origin,
     )
     try:
-        journal.begin(pending)
+        journal.begin(pending, change.firewall.places())
     except OSError as error:
         raise FirewallError("what the change needs to be undone cannot be kept (%s): nothing was changed" % error)
     with ExitStack() as stack:
@@ -124,8 +124,8 @@ def _load(plan: Plan, seconds: int, lent: int) -> Json:
     runner = plan.host.run
     with ExitStack() as stack:
         if isinstance(runner, Runner):
-            runner.lent = (lent,)
-            stack.callback(setattr, runner, "lent", ())
+            runner.lent = lent
+            stack.callback(setattr, runner, "lent", None)
         if seconds:
             return plan.load()
         plan.apply()

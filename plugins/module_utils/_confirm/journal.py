@@ -14,7 +14,7 @@ import socket
 import stat
 import time
 from dataclasses import astuple, dataclass
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
@@ -114,13 +114,11 @@ class Journal:
     """The folder in which a host remembers changes.
 
     :param root: the host's root folder, another one in tests.
-    :param places: the files and folders below ``root`` that a change may write.
     """
 
-    def __init__(self, root: str = "/", places: Sequence[str] = ()) -> None:
+    def __init__(self, root: str = "/") -> None:
         states = [os.path.join(root, state) for state in _STATE_FOLDERS]
         self.folder = os.path.join(next((state for state in states if os.path.isdir(state)), states[0]), _NAME)
-        self._places = [os.path.join(root, place) for place in places]
         self._pending = os.path.join(self.folder, "pending.json")
         self._unreadable = os.path.join(self.folder, "pending.unreadable")
         self._outcome = os.path.join(self.folder, "outcome.json")
@@ -198,11 +196,15 @@ class Journal:
                     raise FirewallError("%s: nothing was changed; run this again then" % self.busy())
             time.sleep(0.2)
 
-    def begin(self, pending: Pending) -> None:
+    def begin(self, pending: Pending, places: Sequence[str]) -> None:
         """Write down a change before its first step, and take the room for its outcome.
 
+        :param places: the files and folders that its firewall may write.
         :raises OSError: it cannot be kept.
+        :raises FirewallError: it writes a file that is no firewall's, which nobody could put back.
         """
+        for item in pending.files:
+            self._check_place(item.path, places)
         with open(os.open(self._room, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "wb") as stream:
             stream.write(b" " * _ROOM)
             stream.flush()
@@ -239,11 +241,12 @@ class Journal:
             # The change is settled all the same: the next run takes away what is left.
             pass
 
-    def recover(self) -> Optional[Recovered]:
+    def recover(self, places: Callable[[str], Sequence[str]]) -> Optional[Recovered]:
         """Put back the files of a change that nobody keeps any more, after a power cut or a kill.
 
         The caller holds the lock. What is loaded is the caller's to bring to the files.
 
+        :param places: the files and folders that a firewall may write, by its name.
         :returns: what was found; ``None`` when there was no such change.
         :raises FirewallError: its record names files that are no firewall's. They stay as they are.
         """
@@ -252,8 +255,9 @@ class Journal:
         found = self.pending()
         if found is None:
             return self._set_aside()
+        allowed = places(found.firewall)
         for item in found.files:
-            self._check_place(item.path)
+            self._check_place(item.path, allowed)
         _files.put_back(found.files)
         self.close(found.id, wire.RESTORED, "the process that kept it was gone")
         text = "a change of ruleset %r was left unfinished, with nobody to undo it: its files were put back"
@@ -328,11 +332,12 @@ class Journal:
             % (self.folder, oct(stat.S_IMODE(found.st_mode))[2:], found.st_uid)
         )
 
-    def _check_place(self, path: str) -> None:
+    def _check_place(self, path: str, places: Sequence[str]) -> None:
         path = os.path.normpath(path)
-        if not any(path == place or path.startswith(place + os.sep) for place in self._places):
+        if not any(path == place or path.startswith(place + os.sep) for place in places):
             raise FirewallError(
-                "%s names %s, which is no firewall's file: see who wrote it, and remove it" % (self._pending, path)
+                "an unfinished change names %s, which is no firewall's file: see who wrote %s, and remove it"
+                % (path, self._pending)
             )
 
     def _read(self, path: str) -> Optional[str]:

@@ -28,12 +28,16 @@ from ansible_collections.netports.apple.plugins.module_utils._confirm.journal im
     Pending,
     clock,
 )
-from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner, detach
+from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner, Started, detach
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Answer, Message
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan
 
+# Seconds that a run may take until its change is loaded. Each of its programs has a limit of its own.
+_LOAD_LIMIT = 600.0
 # Seconds to wait for the children of a dead run; longer than any lock they may wait for.
 _ORPHANS = 60.0
+# Seconds until killed processes have ended.
+_KILLED = 10.0
 # How often the keeper tries to put things back, with growing pauses: for some 20 minutes.
 _TRIES = 45
 
@@ -52,6 +56,7 @@ class Keeper:
         self.lock = lock
         self.plan = plan
         self.pending = pending
+        self.run = os.getpid()
         self.state = wire.LOADING
         self.loaded: Json = None
 
@@ -63,6 +68,8 @@ class Keeper:
         """
         here, there = socket.socketpair()
         alive, lent = os.pipe()
+        # A keeper that reads nothing must not hold up the run.
+        os.set_blocking(lent, False)
         child = os.fork()
         if child == 0:
             # Nothing may come back from here into the module's code.
@@ -95,13 +102,26 @@ class Keeper:
         if keeper == 0:
             return True
         there.close()
-        os.waitpid(keeper, 0)
+        while os.WIFSTOPPED(os.waitpid(keeper, os.WUNTRACED)[1]):
+            os.kill(keeper, signal.SIGCONT)
+        why = "the process that kept it was killed"
         if not self._settled():
             # A run that is still at it undoes the change by itself when it finds nobody to hand it to.
-            select.select([alive], [], [], _ORPHANS)
+            why += self._end_children(Started(alive))
         if not self._settled():
-            self._undo("the process that kept it was killed")
+            self._undo(why)
         return False
+
+    def _end_children(self, started: Started) -> str:
+        """Wait for what a dead run started, and kill what does not end.
+
+        :returns: what was killed, as the end of a sentence.
+        """
+        if started.ended(_ORPHANS):
+            return ""
+        name = started.kill()
+        started.ended(_KILLED)
+        return ", and %s, which it had started, did not end and was killed" % (name or "a program")
 
     def _settled(self) -> bool:
         """Whether the change's end is written down, whoever died behind it."""
@@ -113,18 +133,25 @@ class Keeper:
     def _run(self, there: socket.socket, alive: int) -> None:
         """Wait for the end of the load, and do what it asks for."""
         if isinstance(self.plan.host.run, Runner):
-            self.plan.host.run.lent = ()
+            self.plan.host.run.lent = None
         wire.send(there, Message(kind=wire.READY))
-        order = wire.receive(there)
+        there.settimeout(_LOAD_LIMIT)
+        try:
+            order = wire.receive(there)
+        except OSError:
+            order = Message(kind=wire.EXPIRE, why="the run did not load the change within %d seconds" % _LOAD_LIMIT)
+            # It hangs, and would go on once it is let.
+            os.kill(self.run, signal.SIGKILL)
         self.state = wire.follow(self.state, order.kind)
         if self.state == wire.WAITING:
             self.loaded = order.loaded
             self._wait(there, order.seconds)
         elif self.state == wire.RESTORED:
             # A lost run is dead. What it started may not be: first all of that.
-            select.select([alive], [], [], _ORPHANS)
+            why = order.why or "the run that made the change died"
+            why += self._end_children(Started(alive))
             if not self._settled():
-                self._undo(order.why or "the run that made the change died")
+                self._undo(why)
             try:
                 wire.send(there, Message(kind=wire.RESTORED))
             except OSError:

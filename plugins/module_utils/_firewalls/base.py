@@ -279,11 +279,17 @@ class Firewall(ABC):
     """
 
     name = ""
+    # The files and folders below the host's root that its plans may write.
+    folders: Tuple[str, ...] = ()
     # Among firewalls in use at the same time, a host uses the one of the lowest rank: a front end comes first.
     rank = 0
 
     def __init__(self, host: Host) -> None:
         self.host = host
+
+    def places(self) -> Tuple[str, ...]:
+        """The files and folders that plans may write, as paths."""
+        return tuple(map(self.host.path, self.folders))
 
     @abstractmethod
     def installed(self) -> bool:

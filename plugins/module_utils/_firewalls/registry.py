@@ -9,7 +9,7 @@ Ansible ships what it finds by reading imports, so each import is a plain statem
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Type
+from typing import Callable, Dict, List, Tuple, Type
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Firewall, FirewallError, Host
 
@@ -46,15 +46,6 @@ _FIREWALLS: Dict[str, Callable[[], Type[Firewall]]] = {
 }
 NAMES = tuple(_FIREWALLS)
 
-# The files and folders, below the host's root, that a plan of each firewall may write.
-_PLACES = {
-    "ufw": ("etc/ufw", "etc/default/ufw"),
-    "firewalld": ("etc/firewalld",),
-    "pf": ("etc/pf.conf", "etc/pf.anchors", "etc/rc.conf", "etc/rc.conf.local", "etc/rc.conf.d", "usr/local/etc",
-           "Library/LaunchDaemons"),
-}  # fmt: skip
-PLACES = tuple(place for places in _PLACES.values() for place in places)
-
 
 def load(name: str) -> Type[Firewall]:
     """Import a firewall.
@@ -62,6 +53,15 @@ def load(name: str) -> Type[Firewall]:
     :param name: one of ``NAMES``.
     """
     return _FIREWALLS[name]()
+
+
+def places(name: str, host: Host) -> Tuple[str, ...]:
+    """The files and folders that plans of a firewall may write.
+
+    :param name: one of ``NAMES``; anything else stands for all of them.
+    """
+    names = (name,) if name in NAMES else NAMES
+    return tuple(place for known in names for place in load(known)(host).places())
 
 
 def choose(name: str, host: Host) -> Firewall:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +18,7 @@ import pytest
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._confirm import process, wire
-from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
+from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending, Recovered
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, plan
@@ -23,7 +27,17 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw impo
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     (tmp_path / "etc").mkdir()
-    return Journal(str(tmp_path), ["etc"])
+    return Journal(str(tmp_path))
+
+
+def recover(journal: Journal) -> Recovered | None:
+    """Recover what is in the folder ``etc`` of the journal's root."""
+    root = journal.folder.partition("/var/")[0]
+    return journal.recover(lambda _firewall: [f"{root}/etc"])
+
+
+def begin(journal: Journal, change: Pending) -> None:
+    journal.begin(change, [journal.folder.partition("/var/")[0] + "/etc"])
 
 
 def pending(tmp_path: Path, **files: tuple[str | None, str | None]) -> Pending:
@@ -40,14 +54,14 @@ def test_a_change_whose_keeper_is_gone_is_taken_back(tmp_path: Path, journal: Jo
     lock = journal.lock()
     fingerprint = journal.fingerprint()
     change = pending(tmp_path, one=("old", "new"), two=("old", "new"), three=("x", None))
-    journal.begin(change)
+    begin(journal, change)
     assert journal.pending() == change and journal.fingerprint() != fingerprint
     os.close(lock)
     assert journal.ask("abc", None).state == wire.GONE
     lock = journal.lock()
-    found = journal.recover()
+    found = recover(journal)
     assert found and found.pending == change and "ruleset 'apple'" in found.text
-    assert journal.recover() is None
+    assert recover(journal) is None
     os.close(lock)
     assert (one.read_text(), two.read_text(), three.read_text()) == ("old", "somebody else's", "x")
     assert journal.ask("abc", None).state == wire.RESTORED
@@ -57,7 +71,7 @@ def test_a_change_whose_keeper_is_gone_is_taken_back(tmp_path: Path, journal: Jo
 
 def test_one_change_at_a_time(tmp_path: Path, journal: Journal) -> None:
     lock = journal.lock()
-    journal.begin(replace(pending(tmp_path), ruleset="kiosk", until="2026-01-01T00:00:00Z"))
+    begin(journal, replace(pending(tmp_path), ruleset="kiosk", until="2026-01-01T00:00:00Z"))
     with pytest.raises(FirewallError, match=r"'kiosk'\) waits until 2026-01-01T00:00:00Z .*: nothing was changed"):
         journal.lock(wait=0.1)
     os.close(lock)
@@ -101,7 +115,7 @@ def test_a_record_that_cannot_be_read_is_set_aside(journal: Journal, text: str) 
         Path(journal.folder, name).write_text(text)
     assert journal.outcome().id == "" and journal.ask("abc", None).state == wire.GONE
     assert journal.unsettled()
-    found = journal.recover()
+    found = recover(journal)
     assert found and found.pending is None and "cannot be read" in found.text
     assert not journal.unsettled() and journal.pending() is None
     assert Path(journal.folder, "pending.unreadable").read_text() == text
@@ -111,9 +125,9 @@ def test_bytes_that_are_no_text_survive(tmp_path: Path, journal: Journal) -> Non
     path = tmp_path / "etc" / "file"
     path.write_bytes(b"caf\xe9\r\n")
     os.close(journal.lock())
-    journal.begin(pending(tmp_path, file=(_files.read(str(path)), "new")))
+    begin(journal, pending(tmp_path, file=(_files.read(str(path)), "new")))
     path.write_text("new")
-    journal.recover()
+    recover(journal)
     assert path.read_bytes() == b"caf\xe9\r\n"
 
 
@@ -123,7 +137,7 @@ def test_a_change_whose_outcome_is_known_is_settled(
     path = tmp_path / "etc" / "one"
     path.write_text("new")
     os.close(journal.lock())
-    journal.begin(pending(tmp_path, one=("old", "new")))
+    begin(journal, pending(tmp_path, one=("old", "new")))
 
     def fail(_path: str) -> None:
         raise OSError("cut off")
@@ -134,7 +148,7 @@ def test_a_change_whose_outcome_is_known_is_settled(
         journal.close("abc", wire.CONFIRMED)
     assert journal.unsettled() and journal.pending() is None
     assert journal.status("abc").state == wire.CONFIRMED
-    assert journal.recover() is None and not journal.unsettled()
+    assert recover(journal) is None and not journal.unsettled()
     assert path.read_text() == "new"
 
 
@@ -142,7 +156,7 @@ def test_the_outcome_comes_before_the_record_goes(
     tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.close(journal.lock())
-    journal.begin(pending(tmp_path))
+    begin(journal, pending(tmp_path))
 
     def fail(*_paths: str) -> None:
         raise OSError("cut off")
@@ -157,7 +171,7 @@ def test_the_outcome_comes_before_the_record_goes(
 def test_what_is_kept_is_for_root_alone(tmp_path: Path, journal: Journal) -> None:
     os.umask(0o022)
     os.close(journal.lock())
-    journal.begin(pending(tmp_path))
+    begin(journal, pending(tmp_path))
     names = ["lock", "outcome.room", "pending.json"]
     assert sorted(os.listdir(journal.folder)) == names
     assert [os.stat(os.path.join(journal.folder, name)).st_mode & 0o7777 for name in names] == [0o600] * 3
@@ -174,13 +188,13 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, journal: J
     planted.write_text(pending(tmp_path, cron=("* * * * * root id", None)).to_json())
     for mode in (0o777, 0o720, 0o702):
         os.chmod(journal.folder, mode)
-        for question in (journal.lock, journal.unsettled, journal.pending, journal.recover, journal.outcome):
+        for question in (journal.lock, journal.unsettled, journal.pending, journal.outcome):
             with pytest.raises(FirewallError, match="is not a folder that root alone may write to"):
                 question()
     os.chmod(journal.folder, 0o700)
     planted.chmod(0o666)
     with pytest.raises(FirewallError, match="is not a file that root alone may write"):
-        journal.recover()
+        recover(journal)
     assert not victim.exists()
     os.rename(journal.folder, tmp_path / "elsewhere")
     os.symlink(tmp_path / "elsewhere", journal.folder)
@@ -188,20 +202,26 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, journal: J
         journal.lock()
 
 
-@pytest.mark.parametrize("path", ["/etc/cron.d/x", "etc/../cron/x", "etcetera/x"])
+@pytest.mark.parametrize("path", ["/etc/cron.d/x", "{root}/etc/../cron/x", "{root}/etcetera/x"])
 def test_files_that_are_no_firewalls_are_not_written(tmp_path: Path, journal: Journal, path: str) -> None:
     os.close(journal.lock())
-    target = tmp_path / path.lstrip("/") if not path.startswith("/") else Path(path)
-    change = FileChange(path=str(tmp_path) + "/" + path if not path.startswith("/") else path, before="x", after=None)
-    journal.begin(replace(pending(tmp_path), files=(change,)))
+    path = path.format(root=tmp_path)
+    change = replace(pending(tmp_path), files=(FileChange(path=path, before="x", after=None),))
     with pytest.raises(FirewallError, match="which is no firewall's file"):
-        journal.recover()
-    assert not target.exists()
+        begin(journal, change)
+    assert not journal.unsettled()
+    # Planted, or written by a version that knew more places.
+    planted = Path(journal.folder, "pending.json")
+    planted.write_text(change.to_json())
+    planted.chmod(0o600)
+    with pytest.raises(FirewallError, match="which is no firewall's file"):
+        recover(journal)
+    assert not os.path.exists(path)
 
 
 def test_the_room_for_the_outcome_is_taken_before(tmp_path: Path, journal: Journal) -> None:
     os.close(journal.lock())
-    journal.begin(pending(tmp_path))
+    begin(journal, pending(tmp_path))
     room = os.stat(os.path.join(journal.folder, "outcome.room"))
     journal.close("abc", wire.RESTORED, "\U0001f512" * 1000)
     kept = os.stat(os.path.join(journal.folder, "outcome.json"))
@@ -218,21 +238,68 @@ def test_ufws_switch_and_what_it_leaves() -> None:
     assert kernel.cleared(table, table) == ""
 
 
-def test_programs_are_found_where_su_and_cron_do_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-
-    def start(_argv: list[str], environ_update: dict[str, str], **_unused: object) -> tuple[int, str, str]:
-        seen.append(environ_update["PATH"])
-        return 0, "", ""
-
-    for path in ("/usr/bin:/bin", "/opt/sbin:/usr/sbin", ""):
+@pytest.mark.parametrize(
+    ("path", "searched"),
+    [
+        ("/usr/bin:/bin", "/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+        ("/opt/sbin:/usr/sbin:/bin", "/opt/sbin:/usr/sbin:/bin:/usr/local/sbin:/sbin"),
+        ("", "/usr/local/sbin:/usr/sbin:/sbin"),
+        (None, "/bin:/usr/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+    ],
+)
+def test_programs_are_found_where_su_and_cron_do_not_look(
+    monkeypatch: pytest.MonkeyPatch, path: str | None, searched: str
+) -> None:
+    if path is None:
+        monkeypatch.delenv("PATH")
+    else:
         monkeypatch.setenv("PATH", path)
-        assert process.Runner(start)(["true"], None) == (0, "", "")
-    monkeypatch.delenv("PATH")
-    process.Runner(start)(["true"], None)
-    assert seen == [
-        "/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
-        "/opt/sbin:/usr/sbin:/usr/local/sbin:/sbin",
-        "/usr/local/sbin:/usr/sbin:/sbin",
-        "/bin:/usr/bin:/usr/local/sbin:/usr/sbin:/sbin",
-    ]
+    assert process.Runner()(["/bin/sh", "-c", "echo $PATH"], None) == (0, f"{searched}\n", "")
+
+
+def test_a_process_has_its_input_its_language_and_no_terminal() -> None:
+    run = process.Runner()
+    assert run(["cat"], "caf\udce9\r\n") == (0, "caf\udce9\r\n", "")
+    assert run(["sh", "-c", "cat; echo $LC_ALL; exit 3"], None) == (3, "C\n", "")
+    code, out, err = run(["/nowhere/pfctl", "-s", "info"], None)
+    assert code == 127 and not out and err.startswith("/nowhere/pfctl: ")
+
+
+def test_a_program_that_hangs_is_killed_with_what_it_started(tmp_path: Path) -> None:
+    run = process.Runner(limit=0.5)
+    script = f"sleep 600 & echo $! > {tmp_path}/child; sleep 600"
+    assert run(["sh", "-c", script], None) == (124, "", "sh did not end within 0.5 seconds and was killed")
+    child = int((tmp_path / "child").read_text())
+    assert wait_until(lambda: not alive(child))
+
+
+def test_the_keeper_knows_whom_to_kill(tmp_path: Path) -> None:
+    pipe, lent = os.pipe()
+    run = process.Runner()
+    run.lent = lent
+    assert run(["true"], None)[0] == 0
+    hanging = subprocess.Popen(["sleep", "600"], pass_fds=(lent,), start_new_session=True)
+    os.write(lent, b"%d sleep\n" % hanging.pid)
+    os.close(lent)
+    started = process.Started(pipe)
+    assert not started.ended(0.2)
+    assert started.kill() == "sleep"
+    assert started.ended(30)
+    assert hanging.wait() == -signal.SIGKILL
+    os.close(pipe)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(condition: Callable[[], bool]) -> bool:
+    """Wait for a condition with a generous limit."""
+    end = time.monotonic() + 30
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()

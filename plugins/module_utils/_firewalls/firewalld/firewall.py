@@ -33,6 +33,7 @@ class Firewalld(Firewall):
     """firewalld 0.9 and newer. An older one has no policies and gets the inbound rules alone."""
 
     name = "firewalld"
+    folders = ("etc/firewalld",)
 
     def installed(self) -> bool:
         return os.path.isdir(self.host.path(_FILES)) and any(

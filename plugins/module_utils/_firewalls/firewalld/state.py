@@ -33,8 +33,8 @@ class FirewalldState(State):
     link: Link
 
     def refuses_inbound(self) -> bool:
-        # Every zone refuses but those of target ACCEPT, which admits() knows.
-        return self.active or bool(self.asked.enable)
+        # Every zone refuses but those of target ACCEPT, which admits() knows; also once firewalld starts again.
+        return True
 
     def admits(self, address: Optional[str], port: int) -> bool:
         return admission.admits(self.reading, address, port)

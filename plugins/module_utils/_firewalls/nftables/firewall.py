@@ -27,6 +27,7 @@ class Nftables(Firewall):
     """nftables 0.9.8 and newer on Linux, managed by the administrator's own file or by nobody."""
 
     name = "nftables"
+    folders = ("etc/nftables.conf", "etc/sysconfig/nftables.conf", "etc/nftables.nft", "etc/nftables.d")
     # ufw and firewalld are its front ends.
     rank = 1
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import TYPE_CHECKING, Dict, Sequence
+from typing import TYPE_CHECKING, Dict, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
@@ -32,6 +32,15 @@ class Pf(Firewall):
     """pf."""
 
     name = "pf"
+    folders = (
+        *("etc/pf.conf", "etc/pf.anchors", "Library/LaunchDaemons"),
+        *("etc/rc.conf", "etc/rc.conf.local", "etc/rc.conf.d", "usr/local/etc/rc.conf.d"),
+    )
+
+    def places(self) -> Tuple[str, ...]:
+        # FreeBSD's main ruleset may have another name.
+        main_file = self._system("").main_file() if self.installed() else ""
+        return (*super().places(), *([self.host.path(main_file.lstrip("/"))] if main_file else []))
 
     def installed(self) -> bool:
         return platform.system() in _PLATFORMS and os.path.exists(self.host.path("sbin/pfctl"))

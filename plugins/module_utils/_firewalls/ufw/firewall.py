@@ -32,6 +32,7 @@ class Ufw(Firewall):
     """ufw 0.35 and newer on Linux, over iptables-nft or iptables-legacy."""
 
     name = "ufw"
+    folders = ("etc/ufw", "etc/default/ufw")
 
     def installed(self) -> bool:
         return os.path.isfile(self.host.path("usr/sbin/ufw")) and os.path.isfile(self.host.path(SWITCH))
