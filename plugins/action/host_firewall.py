@@ -29,8 +29,14 @@ lookup_loader.get("netports.apple.rules")
 display = Display()
 
 MODULE = "netports.apple.host_firewall"
-# Connections over a network, to a host that could shut them out. With the others there is nothing to confirm.
-TRANSPORTS = ("ssh", "paramiko", "paramiko_ssh", "libssh")
+# Connections over ssh: they can be dropped, and the host can tell a new one from an old one.
+SSH = ("ssh", "paramiko", "paramiko_ssh", "libssh")
+# Connections that come by no network of the host, which no firewall shuts out: there is nothing to confirm.
+LOCAL = (
+    *("local", "chroot", "jail", "iocage", "zone", "lxc", "lxd", "incus", "nspawn", "machinectl", "nsenter"),
+    *("docker", "docker_api", "podman", "buildah", "kubectl", "oc", "libvirt_lxc", "libvirt_qemu", "qubes"),
+    "vmware_tools",
+)
 # How long, in seconds, the host may take to restore once its time is over, before it is asked whether it did.
 RESTORING = 15
 
@@ -48,12 +54,18 @@ class ActionModule(ActionBase):
         self._supports_check_mode = True
         self._supports_async = False
         result: dict[str, Any] = super().run(tmp, task_vars)
-        step = "apply" if _plain(self._connection.transport) in TRANSPORTS else ""
-        result.update(self._call(task_vars, step))
+        transport = self._connection.transport.rpartition(".")[2]
+        result.update(self._call(task_vars, "" if transport in LOCAL else "apply"))
         waiting = result.pop("confirm", None)
         if waiting:
             result["confirmed"] = False
             result.update(self._confirm(task_vars, waiting))
+            if transport not in SSH:
+                text = (
+                    f"connection {transport!r} is not known here: the change is confirmed over it, but that it was a new "
+                    "connection, which the new rules let in, nobody can tell"
+                )
+                result["warnings"] = [*result.get("warnings", []), text]
         return result
 
     def _call(self, task_vars: Any, step: str, identity: str = "") -> dict[str, Any]:
@@ -115,7 +127,3 @@ class ActionModule(ActionBase):
             "changed": False,
             "msg": f"The change was made and not confirmed over a new connection ({why}): {text}.",
         }
-
-
-def _plain(transport: str) -> str:
-    return transport.rpartition(".")[2]

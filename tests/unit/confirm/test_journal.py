@@ -168,8 +168,8 @@ def test_the_outcome_comes_before_the_record_goes(
     assert journal.pending() == pending(tmp_path)
 
 
-def test_what_is_kept_is_for_root_alone(tmp_path: Path, journal: Journal) -> None:
-    os.umask(0o022)
+def test_what_is_kept_is_for_root_alone(tmp_path: Path, journal: Journal, umask: Callable[[int], None]) -> None:
+    umask(0o022)
     os.close(journal.lock())
     begin(journal, pending(tmp_path))
     names = ["lock", "outcome.room", "pending.json"]

@@ -63,7 +63,7 @@ def answer(state: str, why: str = "", at: str = "12:01") -> dict[str, Any]:
     return {"changed": False, "confirm": {"state": state, "why": why, "at": at}}
 
 
-@pytest.mark.parametrize("transport", ["local", "community.docker.docker", "containers.podman.podman", "sshx", "winrm"])
+@pytest.mark.parametrize("transport", ["local", "community.docker.docker", "containers.podman.podman", "kubectl"])
 def test_without_a_network_nothing_has_to_be_confirmed(monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
     # What a task gives for the plugin's own option is taken away, also here.
     args = {"rules": [1], "_confirm": {"step": "apply", "id": ""}}
@@ -77,6 +77,18 @@ def test_over_a_network_a_new_connection_confirms(monkeypatch: pytest.MonkeyPatc
     stage = Stage(monkeypatch, WAITS, answer("confirmed"), transport=transport, rules=[1])
     assert stage.run() == {"changed": True, "confirmed": True}
     assert stage.asked == [("apply", ""), ("confirm", "abc")] and stage.resets == 1 and stage.now < 1
+
+
+@pytest.mark.parametrize("transport", ["sshx", "ansible_mitogen.mitogen", "community.aws.aws_ssm"])
+def test_a_connection_that_is_not_known_has_to_confirm_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    stage = Stage(monkeypatch, WAITS, answer("confirmed"), transport=transport, rules=[1])
+    result = stage.run()
+    assert result["confirmed"] is True and stage.asked == [("apply", ""), ("confirm", "abc")] and stage.resets == 1
+    assert [transport.rpartition(".")[2] in text for text in result["warnings"]] == [True]
+    shut_out = Stage(monkeypatch, WAITS, answer("restored", "time is over"), transport=transport, rules=[1])
+    assert shut_out.run()["failed"] is True
 
 
 @pytest.mark.parametrize("result", [{"changed": False}, {"changed": True}, {"failed": True, "msg": "no"}])
