@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import controller
 from .host import Host
 from .machine import CACHE, KEY, PROJECT
 
@@ -181,20 +182,25 @@ def play(
         (folder / "extra.json").write_text(json.dumps(dict(extra_vars or {})))
         for name in ("ansible.cfg", "calls", "results"):
             (folder / name).touch()
-        # By -m, not by the script: its first line has no room for a long path.
-        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(folder / "inventory.yml")]
-        command += [*(["--check"] if check else []), *(["--diff"] if diff else [])]
-        command += ["-e", f"@{folder / 'extra.json'}", *argv, str(folder / "play.yml")]
-        done = subprocess.run(
-            command,
-            env={**environment(folder, pipelining), **(env or {})},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout,
-            check=False,
-        )
+        arguments = ["-i", str(folder / "inventory.yml")]
+        arguments += [*(["--check"] if check else []), *(["--diff"] if diff else [])]
+        arguments += ["-e", f"@{folder / 'extra.json'}", *argv, str(folder / "play.yml")]
+        settings = environment(folder, pipelining)
+        if env or not pipelining:
+            # By -m, not by the script: its first line has no room for a long path.
+            done = subprocess.run(
+                [sys.executable, "-m", "ansible", "playbook", *arguments],
+                env={**settings, **(env or {})},
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=timeout,
+                check=False,
+            )
+        else:
+            own = {name for name, value in settings.items() if value.startswith(str(folder))}
+            done = controller.run(arguments, settings, own, folder, timeout)
         finished = Play(
             rc=done.returncode,
             text=done.stdout + done.stderr,
