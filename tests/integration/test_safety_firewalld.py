@@ -82,6 +82,43 @@ def test_firewalld_writes_nothing_of_its_own(host: Host) -> None:
     assert host.run(["firewall-cmd", "--check-config"]).out == "success\n"
 
 
+FILL = """
+    mount -o remount,size=$(($(df -k --output=used /run | tail -1) + 64))k /run
+    dd if=/dev/zero of=/run/fill bs=1k 2>/dev/null || true
+"""
+FREE = "rm -f /run/fill; mount -o remount,size=100m /run"
+
+
+@pytest.mark.hosts("firewalld", "bullseye", "bookworm")
+def test_run_is_full(host: Host) -> None:
+    """firewalld then ends its reload with half of its rules, or none, and says that it runs."""
+    install(host)
+    host.sh(OWN)
+    before = state(host)
+    host.sh(FILL)
+    code, result = module(host, rules=WANTED)
+    assert code == 1 and "/run has" in result["msg"] and "nothing was changed" in result["msg"], result
+    assert state(host) == before
+    host.sh(FREE)
+    # It fills while a change waits: what the keeper cannot load it loads when there is space again.
+    assert module(host, rules=WANTED, confirm_seconds=2, _confirm=STEP)[0] == 0
+    host.sh(FILL)
+    until(host, "journalctl --no-pager -o cat | grep -q 'cannot restore the old rules yet'")
+    host.sh(FREE)
+    settle(host, 120)
+    assert state(host) == before
+    assert host.ssh("true").rc == 0
+    assert not module(host, state="deleted")[1]["changed"]
+
+
+def until(host: Host, script: str) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + 60
+    while host.sh(script, check=False).rc:
+        assert time.monotonic() < deadline, host.journal(time.time() - 60)
+        time.sleep(0.2)
+
+
 def disk_full(host: Host) -> Callable[[], None]:
     host.sh(
         f"mkdir -p /run/small; mount -t tmpfs -o size=200k none /run/small; cp -a {FOLDER}/. /run/small;"

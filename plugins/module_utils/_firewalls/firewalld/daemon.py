@@ -106,6 +106,10 @@ class Firewalld1:
         """RUNNING, INIT or FAILED."""
         return str(self._bus.call(NAME, _PATH, "org.freedesktop.DBus.Properties", "Get", "ss", NAME, "state"))
 
+    def panic(self) -> bool:
+        """Whether firewalld is in panic mode, and drops everything."""
+        return bool(self.call("", "queryPanicMode"))
+
     def loaded(self, prefix: str) -> Loaded:
         """Read the runtime.
 

@@ -68,12 +68,21 @@ def zone_file(host: Host, name: str, text: Optional[str], original: Optional[str
 
 def default_zone(host: Host) -> str:
     """The default zone, as firewalld's configuration file has it."""
+    return _setting(host, "DefaultZone") or "public"
+
+
+def firewall_backend(host: Host) -> str:
+    """What firewalld writes its rules by: ``nftables`` or ``iptables``."""
+    return _setting(host, "FirewallBackend") or "nftables"
+
+
+def _setting(host: Host, name: str) -> str:
     for folder in (ETC, LIB):
         text = _files.read(host.path(folder, "firewalld.conf"))
-        match = re.search(r"^\s*DefaultZone\s*=\s*(\S+)\s*$", text or "", re.MULTILINE)
+        match = re.search(r"^\s*%s\s*=\s*(\S+)\s*$" % name, text or "", re.MULTILINE)
         if match:
             return match.group(1)
-    return "public"
+    return ""
 
 
 def changes(host: Host, reading: Reading, target: Config, owned: FrozenSet[str]) -> Tuple[FileChange, ...]:
@@ -120,6 +129,25 @@ def _zones(reading: Reading, target: Config, owned: FrozenSet[str]) -> List[File
         if after != item.text:
             found.append(FileChange(item.path, item.text, after))
     return found
+
+
+def put_back_zone(host: Host, change: FileChange, old: Config, owned: FrozenSet[str]) -> None:
+    """Put back a zone that firewalld wrote itself while our services were in it.
+
+    What others changed in it stays.
+    """
+    now = _files.read(change.path)
+    if now is None or now in (change.before, change.after):
+        return
+    name = os.path.basename(change.path)[: -len(".xml")]
+    try:
+        after: Optional[str] = xml.edit_zone(now, owned, old.zones.get(name, ()))
+    except xml.XmlError:
+        return
+    before = change.before if change.before is not None else _files.read(host.path(LIB, "zones", name + ".xml"))
+    if after != now:
+        same = before is not None and after is not None and xml.same(after, before)
+        _files.replace(change.path, change.before if same else after)
 
 
 def enabled(host: Host) -> bool:

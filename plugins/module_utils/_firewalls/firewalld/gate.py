@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
-from typing import Iterator
+from types import TracebackType
+from typing import List, Optional, Type
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Run
 
@@ -34,18 +34,52 @@ table inet %(name)s {
 """ % {"name": _TABLE}
 
 
-@contextmanager
-def closed(run: Run) -> Iterator[None]:
-    """Refuse new connections for the length of the block.
+# The gate opens in the same step in which the kernel shows that firewalld filters.
+_LOOK = """list tables
+list chain inet firewalld filter_INPUT
+"""
+_OPEN = _LOOK + "delete table inet %s\n" % _TABLE
+# firewalld's own table that drops everything, while it reloads and in panic mode.
+_SHUT = "firewalld_policy_drop"
 
-    firewalld does so itself until it has loaded its files, and then no longer. What was there at runtime only, an
-    administrator's refusal, too, comes back after that. Without ``nft`` that moment stays.
+
+class Gate:
+    """Refuses new connections for the length of its block, and looks at what firewalld left in the kernel at its end.
+
+    firewalld refuses them itself until it has loaded its files, and then no longer. What was there at runtime only, an
+    administrator's refusal, too, comes back after that. Without ``nft`` that moment stays, and nobody looks.
+
+    :param run: starts a process.
+    :param nftables: firewalld writes its rules by nftables; other rules are not looked at.
+    :param panic: firewalld is in panic mode.
+    :ivar problems: why firewalld does not filter, after the block.
     """
-    shut = run(["nft", "-f", "-"], _CLOSE)[0] == 0
-    try:
-        yield
-    finally:
-        for _attempt in range(_OPENING if shut else 0):
-            if run(["nft", "delete", "table", "inet", _TABLE], None)[0] == 0:
+
+    def __init__(self, run: Run, nftables: bool, panic: bool) -> None:
+        self._run = run
+        self._look = nftables
+        self._panic = panic
+        self._shut = False
+        self.problems: List[str] = []
+
+    def __enter__(self) -> None:
+        self._shut = self._run(["nft", "-f", "-"], _CLOSE)[0] == 0
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        if not self._shut:
+            return
+        code, tables = 1, ""
+        if self._look:
+            code, tables, _err = self._run(["nft", "-f", "-"], _OPEN)
+        for _attempt in range(_OPENING if code else 0):
+            if self._run(["nft", "delete", "table", "inet", _TABLE], None)[0] == 0:
                 break
             time.sleep(0.1)
+        if code and self._look:
+            code, tables, _err = self._run(["nft", "-f", "-"], _LOOK)
+        if code and self._look:
+            self.problems.append("the kernel does not have its rules")
+        elif _SHUT in tables and not self._panic:
+            self.problems.append("it drops everything (table %s)" % _SHUT)

@@ -21,8 +21,9 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     settable,
     settings_of,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.gate import closed
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.gate import Gate
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
+    RELOADING,
     UNIT,
     Config,
     Loaded,
@@ -52,8 +53,7 @@ class Loader:
 
     @property
     def _reloading(self) -> str:
-        """A file that is there while the runtime is not what it was: after a reload, before all is back."""
-        return self.host.path("run/netports-apple-firewalld")
+        return self.host.path(RELOADING)
 
     def change(self, daemon: Firewalld1, before: Optional[Loaded]) -> None:
         """Bring the runtime to the target.
@@ -87,15 +87,33 @@ class Loader:
                 daemon.set_policy(name, settable(self.steps.before.policies[name]))
 
     def reload(self, daemon: Firewalld1, before: Optional[Loaded]) -> None:
-        """Reload, and bring back everything that is not ours and was there at runtime only."""
+        """Reload, bring back everything that is not ours and was there at runtime only, and see that firewalld filters.
+
+        :raises FirewallError: it does not, or something was lost.
+        """
+        self._mark()
+        gate = self._gate()
+        with gate:
+            daemon.reload()
+            lost = others.restore(daemon, before, self.steps.owned) if before else []
+        if lost:
+            raise FirewallError("the reload lost what was there at runtime only (%s)" % some(lost))
+        problems = self._state(daemon) + gate.problems
+        if problems:
+            raise FirewallError("firewalld does not filter after its reload (%s)" % some(problems))
+        _files.replace(self._reloading, None)
+
+    def _mark(self) -> None:
         os.makedirs(os.path.dirname(self._reloading), exist_ok=True)
         _files.replace(self._reloading, "", 0o600)
-        with closed(self.host.run):
-            daemon.reload()
-            problems = others.restore(daemon, before, self.steps.owned) if before else []
-        if problems:
-            raise FirewallError("the reload lost what was there at runtime only (%s)" % some(problems))
-        _files.replace(self._reloading, None)
+
+    def _gate(self) -> Gate:
+        return Gate(self.host.run, self.steps.nftables, self.steps.panic)
+
+    @staticmethod
+    def _state(daemon: Firewalld1) -> List[str]:
+        state = daemon.state()
+        return [] if state == "RUNNING" else ["it is in the state %s" % state]
 
     def check_loaded(self, daemon: Firewalld1) -> None:
         wrong = self._wrong(daemon.loaded(self.ruleset + "-"), self.steps.target)
@@ -142,36 +160,47 @@ class Loader:
             return
         # A run that died behind its reload took with it what was there at runtime only: the plan has it still.
         before = self.steps.before if interrupted or failed else daemon.loaded(NO_SERVICES)
-        problems: List[str] = []
-        with closed(self.host.run):
+        lost: List[str] = []
+        self._mark()
+        gate = self._gate()
+        with gate:
             try:
                 daemon.reload()
             except BusError as error:
-                problems.append(str(error))
-            problems += others.restore(daemon, before, self.steps.owned) if before else []
-        wrong = self._wrong(daemon.loaded(self.ruleset + "-"), self.steps.old)
+                # It loads what it can before it says so. What it did not load shows below.
+                lost.append(str(error))
+            lost += others.restore(daemon, before, self.steps.owned) if before else []
+        wrong = self._wrong(daemon.loaded(self.ruleset + "-"), self.steps.old) + gate.problems
         if wrong:
-            raise FirewallError("firewalld has not loaded its old configuration (%s)" % some(wrong + problems))
+            raise FirewallError("firewalld has not loaded its old configuration (%s)" % some(wrong + lost))
         _files.replace(self._reloading, None)
 
-    def put_back(self, before: Optional[Loaded]) -> str:
-        """Load the old files again, and bring back all of the runtime; returns how that went, for the message."""
+    def put_back(self, before: Optional[Loaded]) -> List[str]:
+        """Load the old files again, and bring back all of the runtime.
+
+        :returns: what could not be put back.
+        """
         problems: List[str] = []
-        with closed(self.host.run):
-            try:
+        filters = False
+        try:
+            gate = self._gate()
+            with gate:
                 daemon = self.link.daemon() or self.revived()
                 if daemon is None:
-                    return "firewalld was stopped meanwhile, and has its old files"
+                    return ["firewalld was stopped meanwhile, and has its old files"]
                 try:
                     daemon.reload()
                 except BusError as error:
                     # It loads what it can before it says so; the rest can be brought back still.
                     problems.append("firewalld could not load its old configuration again: %s" % error)
                 problems += others.restore(daemon, before, _NOBODY) if before else []
-            except (FirewallError, BusError) as error:
-                problems.append(str(error))
-        _files.replace(self._reloading, None)
-        return "not all could be put back (%s)" % some(problems) if problems else "everything is as it was"
+            problems += gate.problems
+            filters = not gate.problems
+        except (FirewallError, BusError) as error:
+            problems.append(str(error))
+        if filters:
+            _files.replace(self._reloading, None)
+        return problems
 
     def revived(self) -> Optional[Firewalld1]:
         """firewalld again, where it died: what it leaves in the kernel then may be a host that is shut.
@@ -181,7 +210,7 @@ class Loader:
         """
         if self.host.run(["systemctl", "--quiet", "is-failed", UNIT], None)[0] != 0:
             return None
-        _files.replace(self._reloading, "", 0o600)
+        self._mark()
         systemctl(self.host, ["start"])
         return self.started()
 

@@ -14,6 +14,10 @@ from ansible_collections.netports.apple.plugins.module_utils._rules import Rule,
 ETC = "etc/firewalld"
 LIB = "usr/lib/firewalld"
 UNIT = "firewalld.service"
+# A file that is there while the runtime is not what it was: after a reload, before all is back.
+RELOADING = "run/netports-apple-firewalld"
+# Bytes that have to be free in /run for a reload: without, firewalld ends with half of its rules or none.
+ROOM = 1024 * 1024
 # A policy's ingress zone for packets of the host itself, its egress zone for packets to the host, and all zones.
 HOST = "HOST"
 ANY = "ANY"
@@ -248,11 +252,13 @@ class Runtime:
     :param loaded: what it has loaded; ``services`` are those of the ruleset's prefix.
     :param permanent: its cached view of its files, which may be seconds behind; without services.
     :param used: definitions at runtime of the services of others that zones and policies use.
+    :param panic: firewalld drops everything: panic mode.
     """
 
     loaded: Loaded
     permanent: Loaded
     used: Dict[str, Service]
+    panic: bool
 
 
 @dataclass(frozen=True)
@@ -269,6 +275,9 @@ class Reading:
 
     :param running: firewalld is on the bus.
     :param failed: it runs and could not load its configuration; ``runtime`` is ``None`` then.
+    :param interrupted: a reload of an earlier run came to no good end.
+    :param room: bytes that are free where firewalld writes while it loads.
+    :param nftables: firewalld writes its rules by nftables.
     :param has_policies: this firewalld knows policies (0.9 and newer).
     :param own: the ruleset's part of the files.
     :param texts: the text of each of its files, by path.
@@ -286,6 +295,9 @@ class Reading:
     running: bool
     failed: bool
     enabled: bool
+    interrupted: bool
+    room: int
+    nftables: bool
     default_zone: str
     has_policies: bool
     zones: Dict[str, ZoneFile]
@@ -344,6 +356,8 @@ class Steps:
     :param reload: firewalld reads its files anew; without, the four single changes of the runtime.
     :param old: what the files had.
     :param before: what was loaded; ``None`` where nothing was.
+    :param nftables: firewalld writes its rules by nftables.
+    :param panic: firewalld is in panic mode.
     :param start: firewalld is started now.
     :param enable: firewalld starts at the next boot.
     """
@@ -356,6 +370,8 @@ class Steps:
     old: Config
     before: Optional[Loaded]
     owned: Owned
+    nftables: bool
+    panic: bool
     start: bool
     enable: bool
 

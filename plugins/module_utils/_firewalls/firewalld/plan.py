@@ -27,6 +27,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.daemon import Link
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
+    ROOM,
     Attachment,
     Config,
     Difference,
@@ -69,14 +70,22 @@ def plan(host: Host, asked: Asked, reading: Reading, link: Link, want: Wanted) -
     if reading.runtime:
         loaded = compare.compare(compare.config_of(reading.runtime.loaded, owned), target, "at runtime")
     reload = reading.failed or (
-        reading.runtime is not None and (bool(written) or any(difference.definition for difference in loaded))
+        reading.runtime is not None
+        and (reading.interrupted or bool(written) or any(difference.definition for difference in loaded))
     )
+    if reload and reading.room < ROOM:
+        raise FirewallError(
+            "/run has %d KiB left and firewalld needs %d KiB there to load its rules: free some, nothing was changed"
+            % (reading.room // 1024, ROOM // 1024)
+        )
     start = bool(asked.enable) and not reading.running
     enable = bool(asked.enable) and not reading.enabled
     operations = changes.operations(reading.rules.get(reading.ruleset, ()), wanted)
     operations += compare.unmentioned([*differences, *loaded], operations, (names, reading.places))
     if not operations:
         operations = changes.mends(*(change.path for change in written))
+    if not operations and reading.runtime and reading.interrupted:
+        operations = changes.mends("what an interrupted reload left loaded")
     if start or enable:
         operations.append(Operation(action="enable", what="firewalld"))
     found += notices.switch(reading, start or enable) + notices.zones(reading, target)
@@ -103,6 +112,8 @@ def plan(host: Host, asked: Asked, reading: Reading, link: Link, want: Wanted) -
             old=reading.own,
             before=reading.runtime.loaded if reading.runtime else None,
             owned=owned,
+            nftables=reading.nftables,
+            panic=bool(reading.runtime and reading.runtime.panic),
             start=start,
             enable=enable,
         ),

@@ -23,6 +23,8 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
     HOST,
     LIB,
+    RELOADING,
+    ROOM,
     UNREADABLE_POLICY,
     UNREADABLE_SERVICE,
     Attachment,
@@ -89,6 +91,9 @@ def _reading(host: Host, ruleset: str, daemon: Optional[Firewalld1]) -> Reading:
         running=daemon is not None,
         failed=failed,
         enabled=files.enabled(host),
+        interrupted=os.path.exists(host.path(RELOADING)),
+        room=_room(host.path("run")),
+        nftables=files.firewall_backend(host) == "nftables",
         default_zone=files.default_zone(host),
         has_policies=os.path.isdir(host.path(LIB, "policies")),
         zones=zones,
@@ -270,9 +275,19 @@ def _runtime(daemon: Firewalld1, loaded: Loaded, default_zone: str, taken: Froze
         permanent = daemon.permanent()
         for name in sorted(names & taken):
             used[name] = daemon.service(name)
+        panic = daemon.panic()
     except BusError as error:
         raise silent(error)
-    return Runtime(loaded=loaded, permanent=permanent, used=used)
+    return Runtime(loaded=loaded, permanent=permanent, used=used, panic=panic)
+
+
+def _room(folder: str) -> int:
+    """The bytes that are free in a folder; where there is none, nothing is short."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return ROOM
+    return found.f_bavail * found.f_frsize
 
 
 def _network(host: Host) -> Network:

@@ -21,7 +21,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Link,
     silent,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.files import enabled
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.files import enabled, put_back_zone
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.load import (
     NO_SERVICES,
     Loader,
@@ -32,6 +32,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     UNIT,
     Loaded,
     Steps,
+    some,
 )
 
 
@@ -62,10 +63,7 @@ class FirewalldPlan(Plan):
             self._switch_on(["start"])
         # New services stay, which nobody names then: firewalld watches its files, and when it sees a service go, it
         # writes the zones that it remembers with it anew (firewall.server.config.removeService()).
-        services = self.host.path(ETC, "services")
-        _files.put_back(
-            [change for change in self.files if change.before is not None or os.path.dirname(change.path) != services]
-        )
+        _files.put_back([change for change in self.files if not self._is_new_service(change)])
         return None
 
     def commit(self, loaded: Json) -> None:
@@ -82,19 +80,36 @@ class FirewalldPlan(Plan):
 
     def rollback(self) -> None:
         self._sweep()
-        _files.put_back(list(self.files))
+        self._put_back_files()
         if self.steps.enable and enabled(self.host):
             systemctl(self.host, ["disable"])
         if self.steps.start:
             systemctl(self.host, ["stop"])
-            return
-        daemon = self.link.daemon() or (self._loader.revived() if self.steps.before else None)
-        if daemon is None:
-            return
-        try:
-            self._loader.take_back(daemon)
-        except BusError as error:
-            raise silent(error)
+        else:
+            daemon = self.link.daemon() or (self._loader.revived() if self.steps.before else None)
+            try:
+                if daemon:
+                    self._loader.take_back(daemon)
+            except BusError as error:
+                raise silent(error)
+        self._remove_new_services()
+
+    def _is_new_service(self, change: FileChange) -> bool:
+        return change.before is None and os.path.dirname(change.path) == self.host.path(ETC, "services")
+
+    def _put_back_files(self) -> None:
+        """Put the old files back, but for new services, which nobody names then.
+
+        They go when firewalld has loaded the old files. It watches its files, and when it sees a service go, it writes
+        the zones that it remembers with it anew (firewall.server.config.removeService()), and cannot load them then.
+        """
+        _files.put_back([change for change in self.files if not self._is_new_service(change)])
+        for change in self.files:
+            if os.path.dirname(change.path) == self.host.path(ETC, "zones"):
+                put_back_zone(self.host, change, self.steps.old, self.steps.owned.services)
+
+    def _remove_new_services(self) -> None:
+        _files.put_back([change for change in self.files if self._is_new_service(change)])
 
     @property
     def _loader(self) -> Loader:
@@ -133,9 +148,11 @@ class FirewalldPlan(Plan):
                 if daemon and daemon.state() != "FAILED":
                     # What is loaded after a failure is not what anybody wanted.
                     undo.before = daemon.loaded(NO_SERVICES)
+                # The last of them is the first to be done: files, the runtime, and what nothing names any more.
+                stack.callback(self._end_undo, undo)
                 stack.push(undo)
+                stack.callback(self._put_back_files)
                 for change in self.files:
-                    stack.callback(_files.put_back, [change])
                     _files.replace(change.path, change.after, change.mode)
                 self._judge()
                 if daemon and self.live:
@@ -144,6 +161,11 @@ class FirewalldPlan(Plan):
                 stack.pop_all()
         except (FirewallError, BusError, OSError) as error:
             raise FirewallError("%s: %s" % (" ".join(str(error).split()).rstrip("."), undo.outcome))
+
+    def _end_undo(self, undo: _Undo) -> None:
+        # Where firewalld has not loaded the old files, the keeper goes on, and this comes last.
+        if not undo.problems:
+            self._remove_new_services()
 
     def _judge(self) -> None:
         """Have firewalld's own parser judge the new files.
@@ -182,7 +204,8 @@ class FirewalldPlan(Plan):
             if self.steps.start:
                 self._loader.check_loaded(self._loader.started())
         except (FirewallError, BusError) as error:
-            _files.put_back(list(self.files))
+            self._put_back_files()
+            self._remove_new_services()
             if self.steps.start:
                 off = ["disable", "--now"] if self.steps.enable else ["stop"]
                 self.host.run(["systemctl", *off, UNIT], None)
@@ -194,14 +217,21 @@ class _Undo:
 
     :ivar before: what was loaded.
     :ivar needed: whether the runtime may be another than before.
-    :ivar outcome: how it went, for the message.
+    :ivar problems: what could not be put back.
     """
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self.before: Optional[Loaded] = None
         self.needed = False
-        self.outcome = "nothing was changed"
+        self.problems: List[str] = []
+
+    @property
+    def outcome(self) -> str:
+        """How it went, for the message."""
+        if self.problems:
+            return "not all could be put back (%s)" % some(self.problems)
+        return "everything is as it was" if self.needed else "nothing was changed"
 
     def __enter__(self) -> None:
         pass
@@ -211,4 +241,4 @@ class _Undo:
     ) -> None:
         # A run that was told to end leaves this to its keeper.
         if self.needed and isinstance(error, Exception):
-            self.outcome = self._loader.put_back(self.before)
+            self.problems = self._loader.put_back(self.before)

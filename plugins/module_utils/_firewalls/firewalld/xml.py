@@ -210,6 +210,24 @@ def edit_zone(text: str, owned: Iterable[str], wanted: Sequence[Attachment]) -> 
     return edited
 
 
+def same(text: str, other: str) -> bool:
+    """Whether two zone files say the same; comments, white space and the order do not matter.
+
+    :raises XmlError: one of them is no zone file.
+    """
+    return _said(text) == _said(other)
+
+
+def _said(text: str) -> Tuple[List[Tuple[str, str]], List[str]]:
+    root, elements, _close = _elements(text, "zone")
+    parts = [
+        repr((element.name, sorted(element.attributes.items()), sorted(map(repr, element.children))))
+        for element in elements
+        if element.name not in ("short", "description")
+    ]
+    return sorted(item for item in root.items() if item != ("target", "default")), sorted(parts)
+
+
 def copy_of(text: str, origin: str) -> str:
     """A distribution's zone file as a file of the administrator's own, which says where it is from."""
     match = re.match(r"<\?xml[^>]*\?>\s*", text)
