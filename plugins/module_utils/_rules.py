@@ -150,6 +150,14 @@ def check_interface(name: Any) -> str:
     return str(name)
 
 
+def check_zone(name: Any) -> str:
+    """Check the name of a zone of firewalld's; the empty string means its default zone."""
+    # firewalld's own limits are narrower still; this keeps everything out that a command line could trip over.
+    if not isinstance(name, str) or not re.match(r"[A-Za-z0-9_-]*\Z", name):
+        raise RuleError("%s is not a zone name: letters, digits, _ and -" % _shown(name))
+    return str(name)
+
+
 def network(value: Any) -> str:
     """Bring one address or network to its canonical form.
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -178,7 +177,7 @@ def _order(params: Dict[str, Any], host: Host, check: bool, confirms: bool) -> O
     asked = Asked(
         ruleset=_rules.check_ruleset(params["ruleset"]),
         enable=params["enable"],
-        zone=_check_zone(params["zone"]),
+        zone=_rules.check_zone(params["zone"]),
         foreign=bool(params.get("foreign")),
         accept=frozenset(params.get("accept") or ()),
         state=params["state"],
@@ -192,13 +191,6 @@ def _order(params: Dict[str, Any], host: Host, check: bool, confirms: bool) -> O
         seconds=seconds if confirms else 0,
         check=check,
     )
-
-
-def _check_zone(zone: str) -> str:
-    # firewalld's own limits are narrower still; this keeps everything out that a command line could trip over.
-    if not re.match(r"[A-Za-z0-9_-]*\Z", zone):
-        raise RuleError("%r is not a zone name: letters, digits, _ and -" % zone)
-    return zone
 
 
 # A function for each state

@@ -55,7 +55,7 @@ class Daemon:
         self.shut = False
         self.fail: dict[str, str] = {}
         self.log: list[str] = []
-        self.state = "RUNNING"
+        self.state, self.version = "RUNNING", "2.3.1"
         self.zones, self.policies, self.services = self._load()
         # What it remembers of its files, where that is older than they are.
         self.memory: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None = None
@@ -88,6 +88,7 @@ class Daemon:
         for name, text in self._files("services").items():
             service = xml.parse_service(text)
             services[name] = {"short": service.short, "description": service.description, "ports": list(service.ports)}
+            services[name].update(protocols=list(service.protocols), includes=list(service.includes))
         return zones, policies, services
 
     def has_owner(self, name: str) -> bool:
@@ -107,12 +108,12 @@ class Daemon:
         return known(path, *given)
 
     def _Get(self, path: str, interface: str, name: str) -> Any:
-        return self.state if name == "state" else path.rpartition("/")[2]
+        return {"state": self.state, "version": self.version}.get(name) or path.rpartition("/")[2]
 
     def _reload(self, _path: str) -> None:
         assert self.shut, "what is there at runtime only is missing until it is brought back"
         self.reloads += 1
-        self.state = "RUNNING"
+        self.state, self.version = "RUNNING", "2.3.1"
         self.zones, self.policies, self.services = self._load()
         self.memory = None
 
@@ -634,6 +635,9 @@ def test_forwarding_past_the_policies_is_said(box: Box) -> None:
         return [one for one in warnings if "next boot" not in one and "permanent configuration differ" not in one]
 
     assert any("no zone has an interface" in one for one in said(forward()))
+    daemon.version = "1.3.3"
+    assert not any("no zone has an interface" in one for one in said(forward()))
+    daemon.version = "2.3.1"
     assert not any("no zone has an interface" in one for one in said(rule("Y", "out")))
     assert any("zone home has no interface" in one for one in said(forward(), zone="home"))
     daemon.zones["home"].update(interfaces=["eth1"], forward=True)
@@ -721,6 +725,77 @@ def test_the_way_in(box: Box, running: bool) -> None:
     box.apply(guards=(guard,))
     assert "apple-management" in (box.root / "etc/firewalld/zones/home.xml").read_text()
     assert box.plan(guards=(guard,)).operations == ()
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_policies_before_the_zones_decide_first(box: Box, running: bool) -> None:
+    def policy(
+        body: str = "", target: str = "DROP", priority: int = -100, ingress: str = "ANY", egress: str = "HOST"
+    ) -> None:
+        head = f'<policy target="{target}" priority="{priority}">'
+        ends = f'<ingress-zone name="{ingress}"/><egress-zone name="{egress}"/>'
+        box.write("etc/firewalld/policies/wall.xml", f"{head}{ends}{body}</policy>")
+        if running:
+            daemon = box.start()
+            for item in daemon.policies.values():
+                item["rich_rules"] = (
+                    ['rule family="ipv4" source address="192.0.2.0/24" drop'] if "<drop" in body else []
+                )
+
+    policy()
+    with pytest.raises(FirewallError, match=r"policy wall refuses connections from 192\.0\.2\.9 to port 22") as caught:
+        box.read().admits("192.0.2.9", 22)
+    assert caught.value.code == "no-effect" and not box.read().admits(None, 22)
+    for change in (
+        {"priority": 100},
+        {"egress": "ANY"},
+        {"ingress": "home"},
+        {"target": "CONTINUE"},
+        {"body": '<service name="ssh"/>'},
+    ):
+        policy(**change)
+        assert box.read().admits("192.0.2.9", 22) and box.read().admits(None, 22), change
+    policy('<rule family="ipv4"><source address="192.0.2.0/24"/><drop/></rule>', "CONTINUE")
+    assert box.read().admits("198.51.100.9", 22) and box.read().admits(None, 22)
+    with pytest.raises(FirewallError, match="policy wall refuses"):
+        box.read().admits("192.0.2.9", 22)
+
+
+def test_what_is_open_to_anywhere(box: Box) -> None:
+    def exposed(**more: Any) -> list[tuple[Any, ...]]:
+        found = box.read(foreign=True, **more).exposed()
+        return [(item.text, item.ruleset, item.name, item.protocol, item.ports) for item in found]
+
+    box.write("usr/lib/firewalld/services/winrm.xml", '<service><port port="5985" protocol="tcp"/></service>')
+    box.write(
+        "usr/lib/firewalld/services/all.xml", '<service><include service="winrm"/><protocol value="udp"/></service>'
+    )
+    box.write(
+        "etc/firewalld/zones/public.xml",
+        '<zone><service name="all"/><port port="1-9" protocol="udp"/><source-port port="53" protocol="udp"/>'
+        '<rule><service name="ssh"/><accept/></rule><rule><port port="80" protocol="tcp"/><drop/></rule>'
+        '<rule family="ipv4"><source address="10.0.0.0/8"/><port port="81" protocol="tcp"/><accept/></rule></zone>',
+    )
+    box.write("etc/firewalld/zones/home.xml", '<zone target="ACCEPT"><source address="10.0.0.0/8"/></zone>')
+    box.apply(rule("Ours", udp=["5353"]), rule("Local", sources=["10.0.0.0/8"]), ruleset="office")
+    assert exposed() == [
+        ("zone public: service all", "", "zone public", "tcp", ("5985",)),
+        ("zone public: service all", "", "zone public", "udp", ("0-65535",)),
+        ("zone public: service office-ours", "office", "Ours", "tcp", ("443",)),
+        ("zone public: service office-ours", "office", "Ours", "udp", ("5353",)),
+        ("zone public: port 1-9/udp", "", "zone public", "udp", ("1-9",)),
+        ("zone public: source port 53/udp", "", "zone public", "udp", ("0-65535",)),
+        ('zone public: rule service name="ssh" accept', "", "zone public", "tcp", ("22",)),
+    ]
+    assert [rule.name for rule in box.read().rulesets()["office"]] == ["Local", "Ours"]
+    # The default zone counts while an interface falls to it, by no other zone's name.
+    daemon = box.start()
+    assert len(exposed()) > 3 and box.read().exposed() == []
+    (box.root / "sys/class/net/eth0").mkdir(parents=True)
+    daemon.zones["home"]["interfaces"] = ["eth0"]
+    assert exposed() == [("zone home: target ACCEPT", "", "zone home", "any", ("0-65535",))]
+    daemon.zones["home"].update(interfaces=[], sources=["0.0.0.0/0"])
+    assert exposed()[0][0] == "zone home: target ACCEPT" and any("service all" in item[0] for item in exposed())
 
 
 def test_the_interface_of_an_address(box: Box) -> None:

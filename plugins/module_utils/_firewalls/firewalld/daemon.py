@@ -11,6 +11,7 @@ Source: firewalld.dbus(5). A zone's and a policy's settings are the dictionaries
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
@@ -105,6 +106,11 @@ class Firewalld1:
     def state(self) -> str:
         """RUNNING, INIT or FAILED."""
         return str(self._bus.call(NAME, _PATH, "org.freedesktop.DBus.Properties", "Get", "ss", NAME, "state"))
+
+    def version(self) -> Tuple[int, ...]:
+        """Its version: ``(1, 3, 3)``; empty where it says none."""
+        text = str(self._bus.call(NAME, _PATH, "org.freedesktop.DBus.Properties", "Get", "ss", NAME, "version"))
+        return tuple(int(part) for part in re.findall(r"[0-9]+", text)[:3])
 
     def panic(self) -> bool:
         """Whether firewalld is in panic mode, and drops everything."""

@@ -252,12 +252,14 @@ class Runtime:
     :param loaded: what it has loaded; ``services`` are those of the ruleset's prefix.
     :param permanent: its cached view of its files, which may be seconds behind; without services.
     :param used: definitions at runtime of the services of others that zones and policies use.
+    :param version: firewalld's, such as ``(1, 3, 3)``.
     :param panic: firewalld drops everything: panic mode.
     """
 
     loaded: Loaded
     permanent: Loaded
     used: Dict[str, Service]
+    version: Tuple[int, ...]
     panic: bool
 
 

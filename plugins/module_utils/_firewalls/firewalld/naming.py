@@ -26,7 +26,7 @@ from ansible_collections.netports.apple.plugins.module_utils._rules import Rule,
 
 # firewall.functions.max_policy_name_len() is 17; this leaves "-out" or "-fwd" and "-9" behind it.
 _STEM = 11
-_KINDS = {"out": "out", "forward": "fwd"}
+_KINDS = {"in": "in", "out": "out", "forward": "fwd"}
 _ENDINGS = {"in": "", "out": "-out", "forward": "-forward"}
 _WORD = {"in": "inbound", "out": "outbound", "forward": "forwarded"}
 _OWNER = re.compile(

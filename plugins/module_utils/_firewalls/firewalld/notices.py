@@ -52,6 +52,9 @@ def switch(reading: Reading, switches: bool) -> List[Notice]:
         how = "host_firewall_enable: true, or 'systemctl enable --now firewalld'"
         text = "firewalld is not running: the rules are stored and take effect when it starts (%s)" % how
         return [Notice(code="off", text=text)]
+    if reading.runtime and reading.runtime.panic:
+        text = "firewalld is in panic mode and drops every packet: the rules take effect when it ends (firewall-cmd --panic-off)"
+        return [Notice(code="no-effect", text=text)]
     if not reading.enabled:
         text = "firewalld is running and off at the next boot (systemctl enable firewalld)"
         return [Notice(code="off-at-boot", text=text)]
@@ -140,7 +143,8 @@ def _forwarding(reading: Reading, policies: Sequence[Policy]) -> List[Notice]:
         return []
     texts: List[str] = []
     anywhere = any(policy.ingress == policy.egress == (ANY,) for policy in policies)
-    if anywhere and not any(any(reading.bound(name)) for name in reading.zones):
+    unbound = not any(any(reading.bound(name)) for name in reading.zones)
+    if anywhere and unbound and reading.runtime.version >= (2,):
         texts.append(
             "no zone has an interface or a source: firewalld 2 asks no policy about packets between interfaces "
             "that are in the default zone for being in no other, so that the forward rules may let nothing "

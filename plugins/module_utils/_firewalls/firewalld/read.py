@@ -275,10 +275,10 @@ def _runtime(daemon: Firewalld1, loaded: Loaded, default_zone: str, taken: Froze
         permanent = daemon.permanent()
         for name in sorted(names & taken):
             used[name] = daemon.service(name)
-        panic = daemon.panic()
+        version, panic = daemon.version(), daemon.panic()
     except BusError as error:
         raise silent(error)
-    return Runtime(loaded=loaded, permanent=permanent, used=used, panic=panic)
+    return Runtime(loaded=loaded, permanent=permanent, used=used, version=version, panic=panic)
 
 
 def _room(folder: str) -> int:

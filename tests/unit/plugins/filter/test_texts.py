@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -20,6 +21,15 @@ from ansible_collections.netports.apple.plugins.filter.rules import FilterModule
 Ask = Callable[..., list[dict[str, Any]]]
 
 FILTERS = FilterModule().filters()
+
+
+def written(name: str, rules: Any, **more: Any) -> str:
+    """What a filter writes, as one text."""
+    found = FILTERS[name](rules, **more)
+    assert type(found) is (dict if name == "to_firewalld" else str)
+    return "".join(f"{path}\n{text}" for path, text in found.items()) if isinstance(found, dict) else found
+
+
 TEXTS = ["to_ufw", "to_firewalld", "to_nftables", "to_pf"]
 
 RULE: dict[str, Any] = {"name": "Mine", "direction": "in", "tcp": ["8080"], "udp": []}
@@ -32,17 +42,17 @@ def test_these_are_the_filters() -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_whole_catalogue_as_text(ask: Ask, name: str) -> None:
     rules = FILTERS["rules"](ask("ports"))
-    text = FILTERS[name](rules)
-    assert type(text) is str and len(text) > 1000
-    assert text == FILTERS[name](rules), "the same for the same rules"
-    assert text == FILTERS[name](iter(rules)) and text != FILTERS[name](rules, ruleset="other")
+    text = written(name, rules)
+    assert len(text) > 1000
+    assert text == written(name, rules), "the same for the same rules"
+    assert text == written(name, iter(rules)) and text != written(name, rules, ruleset="other")
     for rule in rules:
         assert rule["name"] in text
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_rules_of_ones_own(name: str) -> None:
-    text = FILTERS[name]([RULE])
+    text = written(name, [RULE])
     assert "8080" in text and "Mine" in text
 
 
@@ -53,8 +63,23 @@ def test_forward_rules_of_ones_own() -> None:
     text = FILTERS["to_ufw"]([FORWARD])
     assert "# ufw route allow in on eth1 out on eth0 from any to any app 'Apple Mine forward'" in text
     assert "[Apple Mine forward]" in text and "Forwarded ports of Mine" in text
-    text = FILTERS["to_firewalld"]([FORWARD])
+    with pytest.raises(AnsibleFilterError, match=r"rule 'Mine' is for interface eth1.* zones=\{'eth1': \.\.\.\}"):
+        FILTERS["to_firewalld"]([FORWARD])
+    with pytest.raises(AnsibleFilterError, match="is not a zone name"):
+        FILTERS["to_firewalld"]([FORWARD], zones={"eth1": "a b"})
+    text = written("to_firewalld", [FORWARD], zones={"eth1": "internal", "eth0": "external"})
     assert "forwarded from interface eth1 to interface eth0." in text and "apple-mine-forward" in text
+    assert '<ingress-zone name="internal"/>\n  <egress-zone name="external"/>' in text
+
+
+def test_files_of_firewalld_are_whole_documents_and_nobodys() -> None:
+    rules = [RULE, {**RULE, "direction": "out", "sources": []}, {**RULE, "name": "Near", "sources": ["10.0.0.0/8"]}]
+    found = FILTERS["to_firewalld"](rules)
+    roots = {path.rpartition("/")[2]: ElementTree.fromstring(text).tag for path, text in found.items()}
+    services = dict.fromkeys(["apple-mine.xml", "apple-mine-out.xml", "apple-near.xml"], "service")
+    assert roots == {**services, "apple-in.xml": "policy", "apple-out.xml": "policy"}
+    assert not any("Owned by" in text for text in found.values())
+    assert found["/etc/firewalld/policies/apple-in.xml"].count("apple-") == 2
 
 
 def test_pf_refuses_forward_rules_and_says_what_would_do() -> None:
