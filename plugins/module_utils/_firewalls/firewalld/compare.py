@@ -66,7 +66,6 @@ def unmentioned(
 
     :param names: the services of rules, as they are and as they are to be.
     """
-    titles = {service: key[0] for known in names for key, service in known.items()}
     services: Set[str] = set()
     kinds: Set[str] = set()
     for operation in operations:
@@ -74,11 +73,12 @@ def unmentioned(
             if rule:
                 services.update(known[rule.key] for known in names if rule.key in known)
                 kinds.add(rule.direction)
+    rules = {service: key[0] for known in names for key, service in known.items()}
     return [
         Operation(
             action="mend",
             what=difference.what,
-            rules=(titles[difference.service],) if difference.service in titles else (),
+            rules=(rules[difference.service],) if difference.service in rules else (),
         )
         for difference in differences
         if difference.service not in services

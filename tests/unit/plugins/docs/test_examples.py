@@ -150,6 +150,7 @@ SHOWN = {
         "permit udp 10.20.0.0 0.0.255.255 any range 3478 3497"
     ],
     "Write the text for Screen Sharing to a file of your own": [],
+    "Write files of your own for Screen Sharing": [],
     "Show how many hosts are as declared, and how many are not": ["compliant"],
     "Say in words what a run would do": ["FaceTime", "443"],
     "Show the audit as CSV, for a spreadsheet": ["localhost"],
@@ -192,7 +193,10 @@ def test_every_example_of_the_lookups_and_filters_is_played(
             # Not where the example has it, which is this machine's own firewall.
             name = plugin.replace(" ", "-")
             written.append(tmp_path / name)
-            task = {**task, "ansible.builtin.copy": {**copy, "dest": str(tmp_path / name)}}
+            # A loop over files writes each by its own name.
+            end = " ~ (item.key | basename)" if "loop" in task else ""
+            dest = f"{{{{ '{tmp_path / name}'{end} }}}}"
+            task = {**task, "ansible.builtin.copy": {**copy, "dest": dest}}
         if REPORT in task:
             task = {**task, REPORT: {**task[REPORT], "dest": str(tmp_path / "report")}}
         tasks.append(task)
@@ -203,7 +207,7 @@ def test_every_example_of_the_lookups_and_filters_is_played(
         assert all(text in parts[name] for text in shown), parts[name]
     assert len(written) == 4
     for path in written:
-        assert "5900" in path.read_text()
+        assert "5900" in "".join(file.read_text() for file in path.parent.glob(f"{path.name}*"))
 
 
 def test_every_example_with_the_module_is_well_formed(

@@ -124,4 +124,4 @@ def test_in_a_template(template: Callable[..., Any], name: str) -> None:
         "{{ query('netports.apple.ports', 'Screen Sharing') | netports.apple.rules(directions=['in'])"
         f" | netports.apple.{name}(ruleset='site') }}}}"
     )
-    assert "5900" in text and "site" in text.lower()
+    assert "5900" in str(text) and "site" in str(text).lower()
