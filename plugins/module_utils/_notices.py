@@ -21,6 +21,7 @@ CODES = {
     "none-in-use": "More than one firewall is installed and none is in use.",
     "not-installed": "The firewall that was asked for is not installed.",
     "off": "The firewall is off: rules are stored and filter nothing.",
+    "broken": "The firewall's own configuration cannot be loaded or read.",
     "off-at-boot": "The firewall is on and will be off after the next boot.",
     "unsupported": "The firewall cannot have a rule of this kind.",
     "left-out": "Rules of a direction that this firewall is too old for were left out.",

@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from typing import Collection, Dict, List, Optional, Sequence, Tuple
 
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Host
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import order
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import CHAINS, Drift, Load
 
+# Seconds to wait for the lock of iptables-legacy.
+_XTABLES_WAIT = "10"
 _TOKEN = re.compile(r'"((?:\\.|[^"\\])*)"|\'([^\']*)\'|(\S+)')
 _PROFILE = re.compile(r"dapp_([^'\"\\\s,]+)")
 # By these options somebody else's rule is found again: iptables prints others than ufw writes for the rest.
@@ -35,6 +38,39 @@ def user_chains(table: str, family: int) -> Optional[Tuple[str, ...]]:
         return None
     # Chain by chain: iptables-nft and iptables-legacy print chains in different orders.
     return tuple(line for chain in chains(family) for line in lines if line.startswith("-A %s " % chain))
+
+
+def table(host: Host, family: int) -> str:
+    """The filter table of an IP version as ``iptables-save`` writes it.
+
+    :raises FirewallError: it failed.
+    """
+    name = program(family, "save")
+    code, out, err = host.run([name, "-t", "filter"], None)
+    if code != 0:
+        raise FirewallError("%s failed: %s" % (name, err.strip() or out.strip()))
+    return out
+
+
+def loaded(host: Host, family: int) -> Optional[Tuple[str, ...]]:
+    """The rules of ufw's user chains; ``None`` when ufw is not loaded.
+
+    :raises FirewallError: they cannot be read.
+    """
+    return user_chains(table(host, family), family)
+
+
+def restore(host: Host, family: int, text: str, test: bool = False) -> None:
+    """Change the kernel's rules in one transaction.
+
+    :param text: the input for ``iptables-restore -n``.
+    :param test: only see whether iptables would.
+    :raises FirewallError: it refuses, and nothing was changed.
+    """
+    name = program(family, "restore")
+    code, out, err = host.run([name, "-w", _XTABLES_WAIT, "-n"] + (["--test"] if test else []), text)
+    if code != 0:
+        raise FirewallError("%s refused the rules: %s" % (name, err.strip() or out.strip()))
 
 
 def stored(family: int, text: str) -> List[str]:

@@ -92,11 +92,13 @@ class Idle:
     :param tables: the filter tables as ``iptables-save`` writes them, by IP version.
     :param nft: the tables of nftables, as ``nft list tables`` prints them.
     :param sysctls: the parameters that ufw sets when it starts, by path.
+    :param problem: why ufw cannot be started as its files are; empty when it can.
     """
 
     tables: Dict[int, str]
     nft: FrozenSet[str]
     sysctls: Dict[str, str]
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -106,18 +108,22 @@ class Reading:
     :param texts: of the ruleset's profile file, the rules files, the defaults and the switch, by path.
     :param blocks: the blocks of the rules files by IP version.
     :param kernel: the rules of ufw's user chains, by IP version, where ufw is loaded.
+    :param inputs: the rules of the kernel's own input chain by IP version, where ufw is loaded.
     :param rulesets: the rule names by profile, by ruleset, as the ruleset's profile file lists them.
     :param foreign: the paths of other files by the names of the profiles that they define.
     :param ipv6: ufw does IPv6.
+    :param unit: how ufw's unit stands, as ``start.unit`` says it.
     :param idle: the kernel without ufw, where ufw is to be started.
     """
 
     texts: Dict[str, Optional[str]]
     blocks: Dict[int, Tuple[Block, ...]]
     kernel: Dict[int, Tuple[str, ...]]
+    inputs: Dict[int, Tuple[str, ...]]
     rulesets: Dict[str, Dict[str, str]]
     foreign: Dict[str, str]
     ipv6: bool
+    unit: str
     idle: Optional[Idle]
 
 
@@ -160,6 +166,7 @@ class Steps:
     :param profiles: those of them that are wanted.
     :param loaded: the IP versions whose chains are loaded before the first step.
     :param start: where ufw is to be started, the kernel before that.
+    :param unit: ufw's unit is to be enabled.
     """
 
     texts: Dict[str, Optional[str]]
@@ -169,3 +176,4 @@ class Steps:
     profiles: Tuple[str, ...]
     loaded: Tuple[int, ...]
     start: Optional[Idle]
+    unit: bool

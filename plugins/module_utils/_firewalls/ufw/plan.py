@@ -20,7 +20,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     Operation,
     Wanted,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, profiles, tuples
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, profiles, start, tuples
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import (
     DEFAULTS,
     PROFILES,
@@ -40,6 +40,8 @@ def steps(host: Host, asked: Asked, found: Reading, want: Wanted) -> Steps:
 
     :raises FirewallError: the wanted rules cannot be had on this host.
     """
+    if asked.enable:
+        _refuse_start(found)
     named = profiles.allocate(want.all, asked.ruleset)
     _refuse_clash(asked.ruleset, named, found.foreign)
     owned = frozenset(found.rulesets.get(asked.ruleset, {})) | frozenset(named)
@@ -70,7 +72,23 @@ def steps(host: Host, asked: Asked, found: Reading, want: Wanted) -> Steps:
         profiles=tuple(sorted(named)),
         loaded=tuple(found.kernel),
         start=found.idle,
+        unit=bool(asked.enable) and found.unit == start.DISABLED,
     )
+
+
+def _refuse_start(found: Reading) -> None:
+    """Refuse to switch on what cannot be.
+
+    :raises FirewallError: ufw could not be loaded, now or at boot.
+    """
+    if found.idle and found.idle.problem:
+        raise FirewallError("ufw cannot be switched on: %s; nothing was changed" % found.idle.problem, "broken")
+    if found.unit == start.MASKED:
+        raise FirewallError(
+            "ufw.service is masked, so that ufw stays off at boot: 'systemctl unmask ufw' first, or leave the switch "
+            "(host_firewall_enable) alone; nothing was changed",
+            "off-at-boot",
+        )
 
 
 def _first(want: Wanted, family: int) -> int:
@@ -115,7 +133,7 @@ def operations(
         ]
         told = changes.operations(have, want.all) + drift
         told = told or changes.mends(*files) or changes.mends("the order of the rules in the kernel")
-    if work.start or len(files) < len(work.files):
+    if work.start or work.unit or len(files) < len(work.files):
         told.append(Operation(action="enable", what="ufw"))
     return told
 
@@ -146,6 +164,9 @@ def notices(host: Host, asked: Asked, found: Reading, want: Wanted) -> List[Noti
         told.append(Notice(code="off", text=text))
     elif active and values.get("enabled") != "yes" and not asked.enable:
         text = "ufw is loaded but off at the next boot (ENABLED in /etc/ufw/ufw.conf)"
+        told.append(Notice(code="off-at-boot", text=text))
+    if not asked.enable and values.get("enabled") == "yes" and found.unit in (start.DISABLED, start.MASKED):
+        text = "ufw.service is %s, so that ufw is off at the next boot (systemctl enable ufw)" % found.unit
         told.append(Notice(code="off-at-boot", text=text))
     return told
 

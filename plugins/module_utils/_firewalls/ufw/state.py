@@ -20,7 +20,14 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     State,
     Wanted,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import plan, profiles, tuples
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import (
+    plan,
+    profiles,
+    reading,
+    start,
+    tuples,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.lock import steady
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import (
     ANYWHERE,
     DEFAULTS,
@@ -30,7 +37,6 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.mode
     Reading,
     settings,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.reading import reading
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.write import UfwPlan
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise, pairs, version
 
@@ -146,14 +152,16 @@ def read(host: Host, asked: Asked) -> UfwState:
 
     :raises FirewallError: ufw cannot be read as it is.
     """
-    found = reading(host, asked.ruleset, bool(asked.enable))
-    enabled = settings(*(found.texts[host.path(path)] for path in (DEFAULTS, SWITCH))).get("enabled") == "yes"
+    with steady(host):
+        files = reading.files(host, asked.ruleset)
+    found = reading.with_kernel(host, files, bool(asked.enable))
+    switch = settings(*(found.texts[host.path(path)] for path in (DEFAULTS, SWITCH))).get("enabled")
     return UfwState(
         host=host,
         asked=asked,
         rules=tuple(rules_of(found, asked.ruleset)),
         active=4 in found.kernel,
-        enabled=enabled,
+        enabled=switch == "yes" and found.unit in (start.ENABLED, start.NO_UNIT),
         found=found,
     )
 

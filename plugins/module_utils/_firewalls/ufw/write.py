@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import os
-import re
 import shutil
 import tempfile
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import IO, List, Mapping, Optional
+from typing import List, Mapping, Optional, Sequence
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
@@ -32,20 +29,22 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw impo
     plan,
     profiles,
     reading,
+    start,
     tuples,
 )
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.lock import locked, wait_for
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import (
     PROFILES,
     RULES_FILES,
-    Idle,
     Load,
+    Reading,
     Steps,
 )
 
 # Below /run, for ufw's own parser.
 _STAGE = "netports-ufw-"
-_LOCK_WAIT = 30.0
-_XTABLES_WAIT = "10"
+# How often to write what commands of ufw's wrote over.
+_TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -69,67 +68,108 @@ class UfwPlan(Plan):
         return bool(self.steps.loads or self.steps.start)
 
     def apply(self) -> None:
-        with _Lock(self.host):
-            steps = self._again()
-            _validate(self.host, self.ruleset, steps)
-            _files.apply(list(steps.files), lambda: self._load(steps))
-        if steps.start:
-            with ExitStack() as undo:
-                undo.callback(self._undo, steps)
-                self._start()
-                undo.pop_all()
+        _validate(self.host, self.ruleset, self.steps)
+        self._switch(self._make(), boot=True)
 
     def load(self) -> Json:
+        _validate(self.host, self.ruleset, self.steps)
         if self.steps.start:
             # ufw reads its rules from the files alone, and writes its logging into them when it starts.
-            self.apply()
-            with _Lock(self.host):
+            self._switch(self._make(), boot=False)
+            with locked(self.host):
                 written: Json = {change.path: _files.read(change.path) for change in self.steps.files}
                 self._put_back(self.steps)
             return written
-        with _Lock(self.host):
-            steps = self._again()
-            _validate(self.host, self.ruleset, steps)
-            self._load(steps)
+        with locked(self.host):
+            self._load(self._loads(self._files()))
         return {}
 
     def commit(self, loaded: Json) -> None:
         texts = loaded.items() if isinstance(loaded, dict) else ()
-        written = {path: text for path, text in texts if isinstance(text, str)}
-        with _Lock(self.host):
-            steps = self._again()
-            if self.live and 4 not in steps.loaded:
-                raise FirewallError("ufw was stopped before the change was confirmed")
-            if steps.files != self.steps.files:
-                _validate(self.host, self.ruleset, steps)
-            untouched = {change.path: change.before for change in self.steps.files}
-            files = [
-                replace(change, after=written.get(change.path, change.after))
-                if change.before == untouched.get(change.path)
-                else change
-                for change in steps.files
-            ]
-            _files.apply(files, lambda: self._load(steps))
+        steps = self._make({path: text for path, text in texts if isinstance(text, str)}, started=self.live)
+        self._switch(steps, boot=True)
 
     def rollback(self) -> None:
         self._undo(self.steps)
 
-    def _again(self) -> Steps:
-        """Work the steps out from what is there now. The caller has the lock."""
+    def _make(self, written: Optional[Mapping[str, str]] = None, started: bool = False) -> Steps:
+        """Write the files and load the rules; once more where a command of ufw's wrote its older files over them.
+
+        :param written: texts that the files are to have, by path, where nobody else wrote them since the planning.
+        :param started: ufw has to be loaded already.
+        :returns: the steps of the first time.
+        """
+        made: Optional[Steps] = None
+        for _number in range(_TRIES):
+            with locked(self.host) as lock:
+                found = self._files()
+                steps = plan.steps(self.host, self.asked, found, self.want)
+                # The files first, since a command that starts from now on reads them.
+                with ExitStack() as undo:
+                    changes = self._as_written(steps.files, written or {})
+                    undo.callback(_restore_files, changes)
+                    _files.apply(changes)
+                    steps = self._loads(found)
+                    if started and 4 not in steps.loaded:
+                        raise FirewallError("ufw was stopped before the change was confirmed")
+                    self._load(steps)
+                    undo.pop_all()
+                if made and not steps.files and not steps.loads:
+                    return made
+                made = made or steps
+                others = lock.others()
+            if not others:
+                return made
+            wait_for(self.host, others)
+        self._undo(made or self.steps)
+        raise FirewallError(
+            "other commands of ufw's write its files over and over with what they had read before: all was put back; "
+            "run it again when they are done"
+        )
+
+    def _files(self) -> Reading:
+        """What ufw's files have now. The caller has the lock."""
         _sweep(self.host)
-        found = reading.reading(self.host, self.ruleset, bool(self.asked.enable))
-        return plan.steps(self.host, self.asked, found, self.want)
+        return reading.files(self.host, self.ruleset)
+
+    def _loads(self, found: Reading) -> Steps:
+        """The steps from what was read of the files and from what is loaded now."""
+        whole = reading.with_kernel(self.host, found, bool(self.asked.enable))
+        return plan.steps(self.host, self.asked, whole, self.want)
+
+    def _as_written(self, changes: Sequence[FileChange], written: Mapping[str, str]) -> List[FileChange]:
+        """The files as ufw wrote them when it started, where nobody else has written them since the planning."""
+        planned = {change.path: change.before for change in self.steps.files}
+        return [
+            replace(change, after=written[change.path])
+            if change.path in written and change.before == planned.get(change.path)
+            else change
+            for change in changes
+        ]
+
+    def _switch(self, steps: Steps, boot: bool) -> None:
+        """Switch ufw on, now and at boot, as far as that was planned; or put everything back.
+
+        :param boot: also at boot.
+        """
+        with ExitStack() as undo:
+            undo.callback(self._undo, steps)
+            if steps.start:
+                start.start(self.host, tuple(steps.start.tables))
+            if steps.unit and boot:
+                start.set_unit(self.host, True)
+            undo.pop_all()
 
     def _load(self, steps: Steps) -> None:
         """Bring the kernel to the planned rules, or back to what it had."""
         for family, load in steps.loads.items():
-            _restore(self.host, family, load.forward, test=True)
+            kernel.restore(self.host, family, load.forward, test=True)
         with ExitStack() as undo:
             for family, load in steps.loads.items():
                 undo.callback(self._unload, steps, family)
-                _restore(self.host, family, load.forward)
+                kernel.restore(self.host, family, load.forward)
             for family, load in steps.loads.items():
-                if not kernel.same(reading.chains(self.host, family), load.after):
+                if not kernel.same(kernel.loaded(self.host, family), load.after):
                     raise FirewallError(
                         "the kernel's rules are not what was loaded (IPv%d): somebody else changed them at the same "
                         "time; run it again" % family
@@ -138,7 +178,7 @@ class UfwPlan(Plan):
 
     def _unload(self, steps: Steps, family: int) -> None:
         """Bring the user chains back to what they were before the steps."""
-        lines = reading.chains(self.host, family)
+        lines = kernel.loaded(self.host, family)
         if lines is None:
             # ufw was stopped meanwhile; it starts with what the files say.
             return
@@ -146,14 +186,14 @@ class UfwPlan(Plan):
         if load and kernel.same(lines, load.before):
             return
         if load and kernel.same(lines, load.after):
-            _restore(self.host, family, load.backward)
+            kernel.restore(self.host, family, load.backward)
             return
         # Somebody else's rules came or went: only the ruleset's own are brought to what the file said.
         path = self.host.path(RULES_FILES[family])
         old = {change.path: change.before for change in steps.files}
         load = kernel.bring(family, lines, old.get(path) or _files.read(path) or "", steps.owned)
         if load:
-            _restore(self.host, family, load.forward)
+            kernel.restore(self.host, family, load.forward)
 
     def _put_back(self, steps: Steps) -> None:
         """Put the files back. What others wrote since stays, and the ruleset's blocks among it become the old ones."""
@@ -173,47 +213,20 @@ class UfwPlan(Plan):
         _files.put_back(back)
 
     def _undo(self, steps: Steps) -> None:
-        with _Lock(self.host):
+        with locked(self.host, insist=True):
             _sweep(self.host)
             self._put_back(steps)
             for family in () if steps.start else steps.loaded:
                 self._unload(steps, family)
         if steps.start:
-            _stop(self.host, steps.start)
-
-    def _start(self) -> None:
-        code, out, err = self.host.run(["ufw", "--force", "enable"], None)
-        if code != 0 or reading.chains(self.host, 4) is None:
-            raise FirewallError("'ufw enable' failed: %s" % (err.strip() or out.strip()))
+            start.stop(self.host, steps.start)
+        if steps.unit and start.unit(self.host) == start.ENABLED:
+            start.set_unit(self.host, False)
 
 
-class _Lock:
-    """ufw's own lock (ufw.util.create_lock), so that ufw and this never write at the same time."""
-
-    def __init__(self, host: Host) -> None:
-        self.path = host.path("run/ufw.lock")
-        self.stream: Optional[IO[str]] = None
-
-    def __enter__(self) -> None:
-        # Held by the process: it goes with it, however that ends.
-        self.stream = open(self.path, "a")
-        deadline = time.monotonic() + _LOCK_WAIT
-        while True:
-            try:
-                fcntl.lockf(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except OSError:
-                if time.monotonic() > deadline:
-                    self.stream.close()
-                    raise FirewallError(
-                        "another ufw or netports run has held %s for %d seconds: nothing was changed; "
-                        "run it again when that one is done" % (self.path, _LOCK_WAIT)
-                    )
-                time.sleep(0.1)
-
-    def __exit__(self, *unused: object) -> None:
-        if self.stream:
-            self.stream.close()
+def _restore_files(changes: Sequence[FileChange]) -> None:
+    for change in reversed(changes):
+        _files.replace(change.path, change.before, change.mode)
 
 
 def _sweep(host: Host) -> None:
@@ -222,13 +235,6 @@ def _sweep(host: Host) -> None:
         _files.sweep(host.path(folder))
     for folder in glob.glob(os.path.join(glob.escape(host.path("run")), _STAGE + "*")):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _restore(host: Host, family: int, text: str, test: bool = False) -> None:
-    program = kernel.program(family, "restore")
-    code, out, err = host.run([program, "-w", _XTABLES_WAIT, "-n"] + (["--test"] if test else []), text)
-    if code != 0:
-        raise FirewallError("%s refused the rules: %s" % (program, err.strip() or out.strip()))
 
 
 def _validate(host: Host, ruleset: str, steps: Steps) -> None:
@@ -266,24 +272,3 @@ def _staged(host: Host, stage: str, changed: Mapping[str, Optional[str]]) -> Non
     for path, text in changed.items():
         if text is not None:
             _files.replace(os.path.join(stage, os.path.relpath(path, host.root)), text)
-
-
-def _stop(host: Host, before: Idle) -> None:
-    """Unload ufw, and take away what it leaves of itself in the kernel."""
-    code, out, err = host.run(["ufw", "disable"], None)
-    if code != 0:
-        raise FirewallError("'ufw disable' failed: %s" % (err.strip() or out.strip()))
-    for path, value in before.sysctls.items():
-        if _files.read(path) != value:
-            with open(path, "w") as stream:
-                stream.write(value)
-    for family, table in before.tables.items():
-        text = kernel.cleared(table, reading.table(host, family))
-        if text:
-            _restore(host, family, text)
-        mine = "table %s filter" % ("ip" if family == 4 else "ip6")
-        if mine in reading.nft_tables(host) - before.nft:
-            # iptables shows the table's own chains whether it is there or not.
-            rest = [line for line in reading.table(host, family).splitlines() if line.startswith((":", "-"))]
-            if all(re.match(r":(INPUT|FORWARD|OUTPUT) ACCEPT ", line) for line in rest):
-                host.run(["nft", "delete"] + mine.split(), None)

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ufw under other people's hands: broken files, other commands at the same moment, and rules that decide before ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from torture import STEP, WANTED, install, module, settle, state
+
+from hosts import Host, play
+
+MODULE = "netports.apple.host_firewall"
+
+
+def refused(host: Host, **arguments: Any) -> str:
+    """Run the module, which has to fail and to leave all as it was: its message."""
+    before = state(host)
+    code, result = module(host, **arguments)
+    assert code == 1, result
+    settle(host)
+    assert state(host) == before, result["msg"]
+    return str(result["msg"])
+
+
+def chain(host: Host, name: str, family: int = 4) -> list[str]:
+    """The rules of a chain."""
+    out = host.run(["iptables-save" if family == 4 else "ip6tables-save", "-t", "filter"]).out
+    return [line for line in out.splitlines() if line.startswith(f"-A {name} ")]
+
+
+@pytest.mark.hosts("none", "bookworm")
+def test_ufw_is_on_only_when_all_of_it_is(host: Host) -> None:
+    install(host)
+    # The kernel with chains of iptables, which ufw leaves there in any case.
+    host.sh("ufw allow 22/tcp; ufw disable; mkdir -m 700 /var/lib/netports-apple")
+    on: dict[str, Any] = {"rules": WANTED, "backend": "ufw", "enable": True}
+    waits: dict[str, Any] = {"confirm_seconds": 60, "_confirm": STEP}
+    for name, prefix in (("before.rules", "ufw"), ("after.rules", "ufw"), ("before6.rules", "ufw6")):
+        kind = name.split(".")[0].rstrip("6")
+        text = host.read(f"/etc/ufw/{name}")
+        host.write(
+            f"/etc/ufw/{name}",
+            text.replace("\nCOMMIT", f"\n-A {prefix}-{kind}-input -m nosuchmatch --x -j ACCEPT\nCOMMIT"),
+        )
+        checked = play(host, [{"name": "Run", MODULE: on}], check=True, fails=True).result(host, MODULE)
+        assert f"refuses /etc/ufw/{name}" in checked["msg"] and "nosuchmatch" in checked["msg"], checked
+        assert checked["notices"][0]["code"] == "broken"
+        assert f"refuses /etc/ufw/{name}" in refused(host, **on)
+        # What iptables takes beforehand is compared afterwards, too.
+        fooled = "/usr/local/sbin/ip%stables-restore" % ("6" if "6" in name else "")
+        host.write(
+            fooled,
+            '#!/bin/sh\ncase " $* " in *--test*) cat >/dev/null; exit 0;; esac\nexec /usr/sbin/${0##*/} "$@"\n',
+            "0755",
+        )
+        for more in ({}, waits):
+            said = refused(host, **on, **more)
+            assert "did not load all of ufw's files" in said and f"{prefix}-{kind}-input" in said, said
+        host.run(["rm", fooled])
+        host.write(f"/etc/ufw/{name}", text)
+    # A unit that systemd would not start at boot.
+    host.sh("systemctl mask --quiet ufw")
+    assert "ufw.service is masked" in refused(host, **on)
+    host.sh("systemctl unmask --quiet ufw; systemctl disable --quiet ufw")
+    off = state(host)
+    waiting = module(host, **on, **waits)[1]["confirm"]
+    assert "disabled" in state(host).enabled
+    assert module(host, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]["state"] == "confirmed"
+    assert not module(host, **on)[1]["changed"] and state(host).enabled != off.enabled
+    host.sh("systemctl disable --quiet ufw")
+    found = module(host, rules=WANTED)[1]
+    assert not found["changed"] and [one["code"] for one in found["notices"]] == ["off-at-boot"]
+    assert module(host, **on)[1]["operations"] == [{"action": "enable", "what": "ufw"}]
+    host.reboot()
+    assert not module(host, **on)[1]["changed"] and chain(host, "ufw-user-input")
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_other_commands_of_ufw_at_the_same_moment(host: Host) -> None:
+    install(host)
+    # One that has read the old files, and waits for the lock while the rules are loaded, slowly.
+    slow = "/usr/local/sbin/iptables-restore"
+    host.write(
+        slow,
+        '#!/bin/sh\ncase " $* " in *--test*) ;; *) touch /run/slow; sleep 2;; esac\nexec /usr/sbin/iptables-restore "$@"\n',
+        "0755",
+    )
+    host.sh("(until [ -e /run/slow ]; do sleep 0.01; done; ufw prepend reject from 198.51.100.9) >/dev/null 2>&1 &")
+    assert module(host, rules=WANTED)[1]["changed"]
+    host.run(["rm", slow])
+    assert not module(host, rules=WANTED)[1]["changed"]
+    added = host.run(["ufw", "show", "added"]).out
+    assert "from 198.51.100.9" in added and "Apple Classroom" in added
+    # And a storm of them: nobody's rule is lost, and what is said to be there is there.
+    bans = "for n in $(seq 1 25); do ufw prepend reject from 203.0.113.$n >/dev/null; sleep 0.2; done"
+    host.sh(f"systemd-run --unit=bans --collect sh -c '{bans}'")
+    runs = 0
+    while host.run(["systemctl", "is-active", "--quiet", "bans"], check=False).rc == 0 or runs < 4:
+        wanted = WANTED if runs % 2 else WANTED[:1]
+        if runs % 4 < 2:
+            code, result = module(host, rules=wanted)
+        else:
+            code, result = module(host, rules=wanted, confirm_seconds=60, _confirm=STEP)
+            if "confirm" in result:
+                answer = module(host, _confirm={"step": "confirm", "id": result["confirm"]["id"]})[1]["confirm"]
+                assert answer["state"] == "confirmed", answer
+        assert code == 0, result
+        assert not module(host, rules=wanted)[1]["changed"], runs
+        runs += 1
+    added = host.run(["ufw", "show", "added"]).out
+    assert [n for n in range(1, 26) if f"203.0.113.{n}\n" not in added] == []
+    # Not confirmed, with a ban in between: the old rules come back, and the ban stays.
+    module(host, rules=WANTED)
+    old = state(host)
+    assert module(host, state="deleted", confirm_seconds=600, _confirm=STEP)[0] == 0
+    host.run(["ufw", "prepend", "reject", "from", "192.0.2.77"])
+    host.sh(
+        'kill $(python3 -c \'import json; print(json.load(open("/var/lib/netports-apple/pending.json"))["keeper"])\')'
+    )
+    settle(host)
+    assert "192.0.2.77" in host.run(["ufw", "show", "added"]).out
+    host.run(["ufw", "delete", "reject", "from", "192.0.2.77"])
+    assert state(host) == old
+    # Somebody who may not write the lock can still read it, and so lock it for ever.
+    host.sh(
+        "systemd-run --unit=reader --uid=nobody --collect python3 -c"
+        " 'import fcntl, time; f = open(\"/run/ufw.lock\"); fcntl.lockf(f, fcntl.LOCK_SH); time.sleep(600)'"
+    )
+    host.sh(
+        'while python3 -c \'import fcntl; fcntl.lockf(open("/run/ufw.lock", "a"), fcntl.LOCK_EX | fcntl.LOCK_NB)\'; do sleep 0.1; done 2>/dev/null'
+    )
+    assert module(host, rules=WANTED[:1])[1]["changed"] and not module(host, rules=WANTED[:1])[1]["changed"]
