@@ -21,6 +21,8 @@ CODES = {
     "none-in-use": "More than one firewall is installed and none is in use.",
     "not-installed": "The firewall that was asked for is not installed.",
     "off": "The firewall is off: rules are stored and filter nothing.",
+    "blocked": "A file of the firewall cannot be written.",
+    "left-over": "Rules are left that may be the ruleset's, and no file says so.",
     "broken": "The firewall's own configuration cannot be loaded or read.",
     "off-at-boot": "The firewall is on and will be off after the next boot.",
     "unsupported": "The firewall cannot have a rule of this kind.",

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from torture import STEP, WANTED, install, module, settle, state
+from torture import STEP, WANTED, settle, state
 
 from hosts import Host, play
+from hosts.code import install, module
 
 MODULE = "netports.apple.host_firewall"
 

@@ -81,6 +81,8 @@ class Host:
         self.calls: list[list[str]] = []
         self.active = active
         self.broken = ""
+        # The rules of IPv4's chain INPUT.
+        self.input = ["-A INPUT -j ufw-before-input\n"]
         for folder in ("etc/ufw/applications.d", "etc/default", "usr/sbin", "proc/sys/net/ipv6", "run", "lib/ufw"):
             (root / folder).mkdir(parents=True)
         (root / "usr/sbin/ufw").touch()
@@ -117,7 +119,7 @@ class Host:
         if found:
             return self._restore(6 if found.group(1) else 4, str(stdin), "--test" in argv)
         assert argv[0] == "ufw" and argv[-2:] == ["show", "added"], argv
-        stage = Path(argv[1].partition("=")[2]) / "etc/ufw"
+        stage = (Path(argv[1].partition("=")[2]) if "=" in argv[1] else self.root) / "etc/ufw"
         names = set(re.findall(r" (\S+) - (?:in|out)\S*$", (stage / "user.rules").read_text(), re.MULTILINE))
         names |= set(re.findall(r" (\S+) - (?:in|out)\S*$", (stage / "user6.rules").read_text(), re.MULTILINE))
         return 0, "".join(f"ufw allow '{name.replace('%20', ' ')}'\n" for name in sorted(names)), ""
@@ -127,9 +129,11 @@ class Host:
         if not self.active:
             return "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
         chains = "".join(f":ufw{v}-user-{one} - [0:0]\n" for one in ("forward", "input", "output"))
-        return (
-            f"*filter\n:INPUT DROP [0:0]\n{chains}" + "".join(f"{line}\n" for line in self.chains[family]) + "COMMIT\n"
-        )
+        lines = [
+            *(self.input if family == 4 else ["-A INPUT -j ufw6-before-input\n"]),
+            *(f"{line}\n" for line in self.chains[family]),
+        ]
+        return f"*filter\n:INPUT DROP [0:0]\n{chains}" + "".join(lines) + "COMMIT\n"
 
     def _restore(self, family: int, text: str, test: bool) -> tuple[int, str, str]:
         lines = list(self.chains[family])

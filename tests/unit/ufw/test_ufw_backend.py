@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -412,3 +413,226 @@ def test_everybodys_rules_that_let_anywhere_in_are_told_apart() -> None:
         settings_file = host.root / "etc/default/ufw"
         settings_file.write_text(settings_file.read_text().replace('INPUT_POLICY="DROP"', 'INPUT_POLICY="ACCEPT"'))
         assert read(host, foreign=True).exposed()[0].ports == ("0-65535",) and not read(host).refuses_inbound()
+
+
+# --- Other people's hands ---------------------------------------------------------------------------------------------
+
+SHARING = [Rule("File Sharing", "in", ((139, 139), (548, 548)), (), ("10.0.0.0/8", "192.168.0.0/16"))]
+
+
+def ours(host: Host, family: int = 4) -> list[str]:
+    """The ruleset's rules in the kernel, without their chain."""
+    return [line.split(" ", 2)[2] for line in host.chains[family] if "dapp_Apple" in line]
+
+
+def test_rules_go_behind_the_last_one_also_where_no_line_closes_them() -> None:
+    deny = "### tuple ### deny udp 3478 0.0.0.0/0 any 0.0.0.0/0 in\n-A ufw-user-input -p udp --dport 3478 -j DROP\n"
+    key = ("Apple X", "in", "", "", "0.0.0.0/0", "0.0.0.0/0")
+    mine = "### tuple ### allow udp 3478 0.0.0.0/0 any 0.0.0.0/0 Apple%20X - in\n-A ufw-user-input -p udp --dport 3478 -j ACCEPT -m comment --comment 'dapp_Apple%20X'\n"
+    raw = "-A ufw-user-input -p tcp --dport 7 -j DROP\n"
+    for head in ("*filter\n### RULES ###\n\n", "*filter\n\n"):
+        for after in ("", raw):
+            for end in ("COMMIT\n", "\n### END RULES ###\nCOMMIT\n", ""):
+                text = head + deny + after + end
+                blocks = list(tuples.parse_blocks(text))
+                edited = tuples.edit(text, blocks, ["Apple X"], {key: [mine]})
+                assert edited == head + deny + after + "\n" + mine + end
+                assert tuples.edit(edited, list(tuples.parse_blocks(edited)), ["Apple X"], {}) == text
+    # A line of somebody's right below a block of ours is not ours.
+    text = "### RULES ###\n\n" + mine + raw + "\n### END RULES ###\n"
+    assert [block.text for block in tuples.parse_blocks(text)] == [mine]
+
+
+def test_the_blocks_of_a_rule_stay_together() -> None:
+    with fresh() as host:
+        make(host, SHARING)
+        more = [SHARING[0]._replace(udp=((137, 138),))]
+        make(host, more)
+        groups = [
+            block.group
+            for block in tuples.parse_blocks(host.file(4).read_text())
+            if block.profile in ("Apple File Sharing",)
+        ]
+        # 'ufw app update' makes a group anew wherever it meets another one before.
+        assert len(groups) == 4 and groups[0] == groups[1] and groups[2] == groups[3] != groups[0]
+        assert make(host, more) == []
+
+
+def test_a_limit_and_a_refusal_by_hand() -> None:
+    with fresh() as host:
+        make(host, SHARING)
+        before = {family: list(host.chains[family]) for family in (4, 6)}
+        # What 'ufw limit' makes of a rule of ours, in iptables' own words, which it does not find again by itself.
+        place = next(number for number, line in enumerate(host.chains[4]) if "Apple" in line)
+        host.chains[4][place : place + 1] = [
+            f"-A ufw-user-input -s 10.0.0.0/8 -p tcp -m multiport --dports 139,548 {rest} -m comment --comment dapp_Apple%20File%20Sharing{jump}"
+            for rest, jump in (
+                ("-m conntrack --ctstate NEW -m recent --set --name DEFAULT --mask 255.255.255.255 --rsource", ""),
+                ("-m conntrack --ctstate NEW -m recent --update --seconds 30 --hitcount 6", " -j ufw-user-limit"),
+                ("", " -j ufw-user-limit-accept"),
+            )
+        ]
+        assert make(host, SHARING) and host.chains[4] == before[4]
+        # A rule that is changed stays before a refusal that iptables prints in other words than ufw writes.
+        block = (
+            "### tuple ### reject any any 0.0.0.0/0 any 198.51.100.9 in\n-A ufw-user-input -s 198.51.100.9 -j REJECT\n"
+        )
+        text = host.file(4).read_text()
+        host.file(4).write_text(text.replace("\n### END RULES", "\n" + block + "\n### END RULES"))
+        at = len([line for line in host.chains[4] if "input" in line.split()[1]]) + len(
+            [line for line in host.chains[4] if "forward" in line.split()[1]]
+        )
+        refusal = "-A ufw-user-input -s 198.51.100.9/32 -j REJECT --reject-with icmp-port-unreachable"
+        host.chains[4].insert(at, refusal)
+        assert make(host, [SHARING[0]._replace(tcp=((139, 139), (445, 445)))])
+        lines = [line for line in host.chains[4] if line.startswith("-A ufw-user-input")]
+        assert lines[-1] == refusal and "445" in lines[-2]
+        # Doubled, or out of order: drift, and mended.
+        for change in (
+            lambda chain: chain + [ours_line(chain)],
+            lambda chain: [ours_line(chain)] + [one for one in chain if one != ours_line(chain)],
+        ):
+            settled = list(host.chains[4])
+            host.chains[4] = sorted(change(host.chains[4]), key=lambda line: line.split()[1])
+            assert [step.action for step in make(host, [SHARING[0]._replace(tcp=((139, 139), (445, 445)))])] == ["mend"]
+            assert host.chains[4] == settled
+
+
+def ours_line(chain: list[str]) -> str:
+    return next(line for line in chain if "dapp_Apple" in line)
+
+
+@pytest.mark.parametrize("name", ["netports-apple.bak", "netports-apple~", "netports-apple.dpkg-old"])
+def test_a_copy_of_the_profile_file_changes_nobodys_property(name: str) -> None:
+    with fresh() as host:
+        make(host, SHARING)
+        folder = host.root / "etc/ufw/applications.d"
+        (folder / name).write_text((folder / "netports-apple").read_text())
+        assert read(host).rules == tuple(SHARING)
+        if name.endswith(".bak"):
+            with pytest.raises(FirewallError, match=re.escape(f"'Apple File Sharing' is defined in {folder / name}")):
+                planned(host, [SHARING[0]._replace(tcp=((1, 1),))])
+        else:
+            assert not planned(host, SHARING).operations
+        make(host, [])
+        assert ours(host) == [] == ours(host, 6) and foreign_blocks(host, 4) == ADMIN[4]
+
+
+def test_rules_that_nobody_lists_are_not_taken_for_gone_nor_for_ours() -> None:
+    with fresh() as host:
+        make(host, SHARING)
+        (host.root / "etc/ufw/applications.d/netports-apple").unlink()
+        with pytest.raises(FirewallError, match="'Apple File Sharing', which no file .* lists any more") as caught:
+            planned(host, [])
+        assert caught.value.code == "left-over"
+        # A run that wants them takes them over again, and can then remove them.
+        assert make(host, SHARING)
+        make(host, [])
+        assert ours(host) == []
+        # Somebody else's, under a name that begins like ours: it stays.
+        put_first(host, ADMIN[4][3].replace("Nginx%20Full", "Apple%20Pie"))
+        make(host, SHARING)
+        make(host, [SHARING[0]._replace(name="Other")])
+        assert "dapp_Apple%20Pie" in host.file(4).read_text()
+
+
+@pytest.mark.parametrize(
+    ("block", "rules", "said"),
+    [
+        ("deny any any 0.0.0.0/0 any 0.0.0.0/0 in", ["File Sharing"], "'deny in from any to any'"),
+        (
+            "reject tcp 100:600 0.0.0.0/0 any 10.0.0.0/8 in",
+            ["File Sharing"],
+            "'reject in from 10.0.0.0/8 to any port 100:600 proto tcp'",
+        ),
+        ("deny any any 0.0.0.0/0 any 0.0.0.0/0 in_eth7", [], ""),
+        ("deny udp any 0.0.0.0/0 any 0.0.0.0/0 in", [], ""),
+        ("deny tcp 139 0.0.0.0/0 any 0.0.0.0/0 in", [], ""),
+        ("deny any any 0.0.0.0/0 any 0.0.0.0/0 out", [], ""),
+        ("allow any any 0.0.0.0/0 any 0.0.0.0/0 in", [], ""),
+    ],
+)
+def test_a_refusal_that_decides_first_is_named(block: str, rules: list[str], said: str) -> None:
+    with fresh() as host:
+        put_first(host, f"### tuple ### {block}\n")
+        found = [notice for notice in planned(host, SHARING).notices if notice.code == "no-effect"]
+        assert [list(notice.rules) for notice in found] == [rules] * bool(rules)
+        assert all(said in notice.text for notice in found)
+
+
+@pytest.mark.parametrize(
+    ("chain", "said"),
+    [
+        (["-A INPUT -j ufw-before-input"], ""),
+        (["-A INPUT -p tcp --dport 9 -j DROP", "-A INPUT -j ufw-before-input", "-A INPUT -j DROP"], ""),
+        (["-A INPUT -j REJECT --reject-with icmp-host-prohibited", "-A INPUT -j ufw-before-input"], "-j REJECT"),
+        ([], "no longer calls ufw's chains"),
+    ],
+)
+def test_what_the_kernel_asks_before_ufw_is_named(chain: list[str], said: str) -> None:
+    with fresh() as host:
+        host.input = [line + "\n" for line in chain]
+        found = [notice.text for notice in planned(host, SHARING).notices if notice.code == "no-effect"]
+        assert len(found) == bool(said) and all(said in text for text in found)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "extra",
+    ["", "### tuple ### allow tcp 80 host.example any any in\n", "### tuple ### deny tcp http,https any any any in\n"],
+)
+def test_odd_files_are_read_as_ufw_reads_them(line_end: str, extra: str) -> None:
+    with fresh() as host:
+        put_first(host, extra)
+        text = host.file(4).read_text().replace("\n", line_end)
+        host.file(4).write_bytes(text.encode())
+        have = read(host)
+        assert have.admits("10.1.2.3", 443) == ("http" not in extra) and have.admits("198.51.100.9", 22)
+        make(host, SHARING)
+        assert make(host, SHARING) == []
+        make(host, [])
+        assert host.file(4).read_bytes() == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('IPV6="yes"', "yes"),
+        ("IPV6=Yes", "yes"),
+        # ufw's own code, unlike the shell that starts it, takes a comment for a part of the value.
+        ("IPV6=yes # for later", "yes # for later"),
+        ("# IPV6=yes", None),
+        ("IPV6='yes'", None),
+        ("IPV6=yes\r", "yes"),
+    ],
+)
+def test_settings_are_read_as_ufw_reads_them(text: str, found: str | None) -> None:
+    assert model.settings(text + "\n").get("ipv6") == found
+
+
+def test_ipv6_off_needs_no_rules_file_of_ipv6() -> None:
+    with fresh() as host:
+        defaults = host.root / "etc/default/ufw"
+        defaults.write_text(defaults.read_text().replace("IPV6=yes", "IPV6=no"))
+        host.file(6).write_text("")
+        make(host, SHARING)
+        assert make(host, SHARING) == [] and host.file(6).read_text() == ""
+        assert [notice.code for notice in planned(host, SHARING).notices] == ["ipv6-off"]
+
+
+def test_a_file_that_cannot_be_written_is_named_before_anything_is() -> None:
+    with fresh() as host:
+        (host.root / "etc/ufw/applications.d").rmdir()
+        with pytest.raises(FirewallError, match="its folder is missing") as caught:
+            planned(host, SHARING)
+        assert caught.value.code == "blocked"
+    with fresh() as host:
+        (host.root / "proc/self").mkdir(parents=True)
+        (host.root / "proc/self/mountinfo").write_text(f"1 2 0:3 / {host.file(4)} rw - ext4 x rw\n")
+        with pytest.raises(FirewallError, match=r"user\.rules is a mount of its own"):
+            planned(host, SHARING)
+
+
+def test_refuses_by_its_files_also_where_it_is_not_loaded() -> None:
+    with fresh(active=False) as host:
+        assert read(host).refuses_inbound() and not read(host).active

@@ -35,7 +35,8 @@ class Ufw(Firewall):
     folders = ("etc/ufw", "etc/default/ufw")
 
     def installed(self) -> bool:
-        return os.path.isfile(self.host.path("usr/sbin/ufw")) and os.path.isfile(self.host.path(SWITCH))
+        programs = (self.host.path(folder, "ufw") for folder in ("usr/sbin", "usr/local/sbin", "sbin"))
+        return any(map(os.path.isfile, programs)) and os.path.isfile(self.host.path(SWITCH))
 
     def in_use(self) -> bool:
         texts = [_files.read(self.host.path(path)) for path in (DEFAULTS, SWITCH)]

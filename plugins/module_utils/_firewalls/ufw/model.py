@@ -111,6 +111,7 @@ class Reading:
     :param inputs: the rules of the kernel's own input chain by IP version, where ufw is loaded.
     :param rulesets: the rule names by profile, by ruleset, as the ruleset's profile file lists them.
     :param foreign: the paths of other files by the names of the profiles that they define.
+    :param blocked: why a file of the ruleset's or of ufw's cannot be written, by path.
     :param ipv6: ufw does IPv6.
     :param unit: how ufw's unit stands, as ``start.unit`` says it.
     :param idle: the kernel without ufw, where ufw is to be started.
@@ -122,6 +123,7 @@ class Reading:
     inputs: Dict[int, Tuple[str, ...]]
     rulesets: Dict[str, Dict[str, str]]
     foreign: Dict[str, str]
+    blocked: Dict[str, str]
     ipv6: bool
     unit: str
     idle: Optional[Idle]

@@ -20,7 +20,13 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     Operation,
     Wanted,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, profiles, start, tuples
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import (
+    effect,
+    kernel,
+    profiles,
+    start,
+    tuples,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import (
     DEFAULTS,
     PROFILES,
@@ -43,6 +49,8 @@ def steps(host: Host, asked: Asked, found: Reading, want: Wanted) -> Steps:
     if asked.enable:
         _refuse_start(found)
     named = profiles.allocate(want.all, asked.ruleset)
+    if not want.rules:
+        _refuse_leftovers(asked.ruleset, found)
     _refuse_clash(asked.ruleset, named, found.foreign)
     owned = frozenset(found.rulesets.get(asked.ruleset, {})) | frozenset(named)
     path = host.path(PROFILES, profiles.file_name(asked.ruleset))
@@ -64,6 +72,7 @@ def steps(host: Host, asked: Asked, found: Reading, want: Wanted) -> Steps:
     text = found.texts[switch] or ""
     if asked.enable and switched_on(text) != text:
         files.append(FileChange(switch, text, switched_on(text)))
+    _refuse_blocked(files, found.blocked)
     return Steps(
         texts=texts,
         files=tuple(files),
@@ -110,6 +119,33 @@ def _refuse_clash(ruleset: str, named: Collection[str], foreign: Mapping[str, st
             )
 
 
+def _refuse_leftovers(ruleset: str, found: Reading) -> None:
+    """Refuse to take rules for gone that may be the ruleset's.
+
+    :raises FirewallError: its file is gone, and there are rules of profiles that are named like its own and that no
+        file defines.
+    """
+    prefix = profiles.prefix(ruleset)
+    held = [block.profile for blocks in found.blocks.values() for block in blocks if block.profile.startswith(prefix)]
+    left = sorted(set(held) - set(found.foreign))
+    if left and ruleset not in found.rulesets:
+        raise FirewallError(
+            "ufw has rules of the profiles %s, which no file of /etc/ufw/applications.d lists any more, so that nothing "
+            "tells whose they are: delete them (ufw delete allow '%s')" % (", ".join(map(repr, left)), left[0]),
+            "left-over",
+        )
+
+
+def _refuse_blocked(files: Sequence[FileChange], blocked: Mapping[str, str]) -> None:
+    """Refuse to write what cannot be written.
+
+    :raises FirewallError: there is such a file.
+    """
+    for change in files:
+        if change.path in blocked:
+            raise FirewallError("%s %s; nothing was changed" % (change.path, blocked[change.path]), "blocked")
+
+
 def switched_on(text: str) -> str:
     """The text of ``ufw.conf`` with ufw on at boot, as ufw's own set_default() writes it."""
     if re.search(r"^ENABLED=", text, re.MULTILINE):
@@ -138,12 +174,14 @@ def operations(
     return told
 
 
-def notices(host: Host, asked: Asked, found: Reading, want: Wanted) -> List[Notice]:
+def notices(host: Host, asked: Asked, found: Reading, work: Steps, want: Wanted) -> List[Notice]:
     """What people should know."""
     values = settings(found.texts[host.path(DEFAULTS)], found.texts[host.path(SWITCH)])
     told: List[Notice] = []
     if not found.ipv6:
-        text = "IPv6 is off in ufw (IPV6 in /etc/default/ufw): only IPv4 gets rules"
+        text = "this host's kernel does no IPv6: only IPv4 gets rules"
+        if values.get("ipv6") != "yes":
+            text = "IPv6 is off in ufw (IPV6 in /etc/default/ufw): only IPv4 gets rules"
         told.append(Notice(code="ipv6-off", text=text))
     active = 4 in found.kernel
     if active and found.ipv6 and 6 not in found.kernel:
@@ -156,6 +194,10 @@ def notices(host: Host, asked: Asked, found: Reading, want: Wanted) -> List[Noti
             "rules add nothing: set it to DROP"
         )
         told.append(Notice(code="no-effect", text=text, rules=forward, direction="forward"))
+    rules_files = {family: work.texts[host.path(RULES_FILES[family])] for family in found.blocks}
+    after = {family: list(tuples.parse_blocks(text or "")) for family, text in rules_files.items() if text}
+    titles = {name: rule.name for name, rule in profiles.allocate(want.rules, asked.ruleset).items()}
+    told += effect.notices(after, found.inputs, titles)
     if not active and not asked.enable:
         text = (
             "ufw is inactive: the rules are stored and take effect when it is switched on "

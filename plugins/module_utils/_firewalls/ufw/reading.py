@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from typing import Dict, Optional, Tuple
+from typing import Dict, Iterable, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Host
@@ -61,6 +61,7 @@ def files(host: Host, ruleset: str) -> Reading:
         inputs={},
         rulesets=rulesets,
         foreign=foreign,
+        blocked=_blocked(host, [*texts, *(host.path(path) for path in RULES_FILES.values())]),
         ipv6=on and os.path.exists(host.path("proc/sys/net/ipv6")),
         unit=start.unit(host),
         idle=None,
@@ -82,6 +83,26 @@ def with_kernel(host: Host, found: Reading, enable: bool) -> Reading:
         idle = start.idle(host, tables, families, found.texts[host.path(DEFAULTS)] or "")
     inputs = {family: tuple(re.findall(r"^-A INPUT .*", tables[family], re.MULTILINE)) for family in loaded}
     return replace(found, kernel=loaded, inputs=inputs, idle=idle)
+
+
+def _blocked(host: Host, paths: Iterable[str]) -> Dict[str, str]:
+    """Why files cannot be written, by path."""
+    mounts = {line.split()[4] for line in (_files.read(host.path("proc/self/mountinfo")) or "").splitlines()}
+    found: Dict[str, str] = {}
+    for path in paths:
+        real = os.path.realpath(path)
+        folder = os.path.dirname(real)
+        if not os.path.isdir(folder):
+            found[path] = (
+                "cannot be written, since its folder is missing, without which ufw does not work either: make it"
+            )
+        elif real in mounts:
+            found[path] = "is a mount of its own, so that it cannot be replaced: mount its folder instead"
+        elif not os.access(folder, os.W_OK) or (os.path.exists(real) and not os.access(real, os.W_OK)):
+            found[path] = (
+                "cannot be written: see 'lsattr' for it and its folder ('chattr -i'), and whether it is mounted read-only"
+            )
+    return found
 
 
 def _profiles(host: Host, ruleset: str) -> Tuple[Dict[str, Dict[str, str]], Dict[str, str]]:

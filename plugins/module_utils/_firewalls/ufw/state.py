@@ -109,7 +109,7 @@ class UfwState(State):
             host=self.host,
             ruleset=self.asked.ruleset,
             operations=tuple(told),
-            notices=tuple(plan.notices(self.host, self.asked, self.found, want)),
+            notices=tuple(plan.notices(self.host, self.asked, self.found, work, want)),
             before=plan.show(self.host, self.found.texts, self.found.kernel, work.owned),
             after=plan.show(self.host, work.texts, plan.chains_after(self.found, work), work.owned),
             files=work.files,

@@ -248,6 +248,11 @@ def _validate(host: Host, ruleset: str, steps: Steps) -> None:
         clean.callback(shutil.rmtree, stage)
         _staged(host, stage, changed)
         code, out, err = host.run(["ufw", "--datadir=%s" % stage, "--dry-run", "show", "added"], None)
+    if code != 0:
+        now, _out, words = host.run(["ufw", "--dry-run", "show", "added"], None)
+        if now != 0:
+            said = " ".join(words.split())
+            raise FirewallError("ufw does not work on this host, with or without these rules: %s" % said, "broken")
     bad = [line for line in err.splitlines() if profiles.prefix(ruleset) in line]
     missing = [name for name in steps.profiles if "'%s'" % name not in out and '"%s"' % name not in out]
     if code != 0 or bad or missing:
