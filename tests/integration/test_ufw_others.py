@@ -66,6 +66,8 @@ def test_ufw_is_on_only_when_all_of_it_is(host: Host) -> None:
     host.sh("systemctl mask --quiet ufw")
     assert "ufw.service is masked" in refused(host, **on)
     host.sh("systemctl unmask --quiet ufw; systemctl disable --quiet ufw")
+    # As the package ships it, without a rule and without a section for logging.
+    host.sh("cp /usr/share/ufw/user6.rules /etc/ufw/user6.rules")
     off = state(host)
     waiting = module(host, **on, **waits)[1]["confirm"]
     assert "disabled" in state(host).enabled
