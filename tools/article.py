@@ -74,7 +74,7 @@ def _hosts(options: argparse.Namespace) -> int:
     page = hosts_page.read(options.page.read_bytes())
     compared = hosts_compare.compare(data, page)
     rows = sum(len(section.rows) for section in page.sections)
-    if not _say(f"{rows} hosts read, in {len(page.sections)} tables", compared.differences, data):
+    if not _say(f"{rows} rows read, in {len(page.sections)} tables", compared.differences, data):
         return SAME
     if options.update:
         _update(build_catalogue.HOSTS, *hosts_compare.update(text, page, compared, options.edition))

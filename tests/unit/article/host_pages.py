@@ -23,6 +23,7 @@ class Layout(NamedTuple):
     only: str = ""  # behind the systems
     heading: str = "{name}"  # of a section
     columns: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    both: str = ""  # between TCP and UDP in one row, where a host has the same ports of both; else a row for each
 
 
 LAYOUTS = [
@@ -44,6 +45,10 @@ LAYOUTS = [
     ),
     Layout(
         "no-proxies", "en-GB", ("Hosts", "Ports", "Protocol", "OS", "Description", ""), "Yes", columns=(0, 1, 2, 3, 4)
+    ),
+    Layout(
+        *("both", "en-US", ("Hosts", "Ports", "Protocol", "OS", "Description", "Supports proxies"), "Yes"),
+        both=", ",
     ),
     Layout(
         "no-systems",
@@ -72,10 +77,15 @@ def table(rows: list[Mapping[str, Any]], layout: Layout) -> str:
     head = "".join(f"<th>{html.escape(layout.headings[column])}</th>" for column in layout.columns)
     lines = [f"<table><thead><tr>{head}</tr></thead><tbody>"]
     for row in rows:
-        for protocol in ("tcp", "udp"):
-            ports = [pair.split("/")[0] for pair in row["ports"] if pair.endswith(protocol)]
-            if ports:
-                cells = _cells(row, ports, protocol, layout)
+        ports = {
+            protocol: [pair.split("/")[0] for pair in row["ports"] if pair.endswith(protocol)]
+            for protocol in ("tcp", "udp")
+        }
+        if layout.both and ports["tcp"] == ports["udp"]:
+            ports = {f"tcp{layout.both}udp": ports["tcp"]}
+        for protocol, own in ports.items():
+            if own:
+                cells = _cells(row, own, protocol, layout)
                 lines.append(
                     "<tr>" + "".join(f"<td>{html.escape(cells[column])}</td>" for column in layout.columns) + "</tr>"
                 )
