@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
                 args["hosts"], task_vars["hostvars"], str(task_vars.get("playbook_dir") or "")
             )
         except ValueError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         if not self._task.check_mode:
             _write(folder, report)
         deviating = [host["host"] for host in report["hosts"] if host["status"] != "compliant"]

@@ -27,7 +27,7 @@ def audit(hosts: Any, variables: Any, folder: Any = "", generated: Any = None) -
     try:
         report = _audit_collect.report(hosts, variables, str(folder), str(generated or ""))
     except ValueError as error:
-        raise AnsibleFilterError(f"netports.apple.audit: {error}") from error
+        raise AnsibleFilterError(f"netports.apple.audit: {error}") from None
     # Up to ansible-core 2.18, a text of a host that is not marked so could come to be templated.
     return wrap_var(report)
 

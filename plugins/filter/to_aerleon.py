@@ -25,7 +25,7 @@ def to_aerleon(rules: Any, target: Any, ruleset: Any = "apple", from_zone: Any =
         target, ruleset, from_zone, to_zone = _options.decrypted([target, ruleset, from_zone, to_zone])
         return _aerleon.render(made, target, _rules.check_ruleset(ruleset), from_zone, to_zone)
     except ValueError as error:
-        raise AnsibleFilterError(f"netports.apple.to_aerleon: {error}") from error
+        raise AnsibleFilterError(f"netports.apple.to_aerleon: {error}") from None
 
 
 class FilterModule:

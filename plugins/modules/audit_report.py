@@ -13,6 +13,8 @@ short_description: Write what an audit of hosts found
 version_added: 1.0.0
 author:
   - netports.apple contributors (@netports)
+extends_documentation_fragment:
+  - netports.apple.attributes
 description:
   - The last step of the playbook C(netports.apple.audit). Makes the report from variables that the playbook registers on
     each host, as the filter P(netports.apple.audit#filter) does, and writes it on the controller in four forms.
@@ -33,20 +35,15 @@ options:
     required: true
 attributes:
   action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
     support: full
     details: All of it runs on the controller.
   async:
-    description: Supports being used with the C(async) keyword.
     support: none
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: none
   platform:
-    description: Target OS/families that can be operated against.
     support: full
     platforms: all
 seealso:

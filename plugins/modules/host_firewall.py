@@ -13,6 +13,8 @@ short_description: Make a host's firewall allow exactly the rules of a ruleset
 version_added: 1.0.0
 author:
   - netports.apple contributors (@netports)
+extends_documentation_fragment:
+  - netports.apple.attributes
 description:
   - Makes V(ufw), V(firewalld), V(nftables) or V(pf) allow exactly the given rules, and nothing else under the same
     O(ruleset). What a ruleset does not own is never touched.
@@ -173,19 +175,14 @@ options:
         default: ''
 attributes:
   action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
     support: full
   async:
-    description: Supports being used with the C(async) keyword.
     support: none
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: full
   platform:
-    description: Target OS/families that can be operated against.
     support: full
     platforms: Linux, macOS, FreeBSD, OpenBSD
 seealso:

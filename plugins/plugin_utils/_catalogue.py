@@ -27,7 +27,6 @@ from ansible_collections.netports.apple.plugins.plugin_utils._names import neare
 PROTOCOLS = ("tcp", "udp")
 DIRECTIONS = ("in", "out")
 SCOPES = ("local", "internet")
-LANGUAGES = ("en", "nl")
 
 Entry = dict[str, Any]
 

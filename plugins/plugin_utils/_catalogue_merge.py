@@ -14,11 +14,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # Relative, because tools/ load this folder as a package of its own: there the collection need not be installed.
-from ._names import nearest, normalise
+from ._names import LANGUAGES, nearest, normalise
 from ._port_words import HOST_EPHEMERAL, SITE_PORT
 
 FORMAT = 1
-LANGUAGES = ("en", "nl")
 NO_CATALOGUE: Mapping[str, Any] = {"format": FORMAT, "edition": None, "products": {}, "index": {}, "entries": []}
 
 Key = tuple[str, str, str]  # (product, or "" without one; port as its row prints it; protocol)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+# The languages of the catalogue.
+LANGUAGES = ("en", "nl")
 _HYPHENS = "-\u00ad\u058a\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63\uff0d"
 _APOSTROPHES = "'`\u00b4\u02b9\u02bb\u02bc\u02bd\u2018\u2019\u201a\u201b\u2032\uff07"
 _MARKS = "\u00a9\u00ae\u2117\u2120\u2122"  # copyright, registered, sound recording, service mark, trademark

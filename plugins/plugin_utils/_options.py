@@ -10,22 +10,22 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _hosts, _networks
 from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.netports.apple.plugins.plugin_utils._errors import CatalogueError
-from ansible_collections.netports.apple.plugins.plugin_utils._names import nearest
+from ansible_collections.netports.apple.plugins.plugin_utils._names import LANGUAGES, nearest
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "protocol": _catalogue.PROTOCOLS,
     "direction": (*_catalogue.DIRECTIONS, "both"),
     "scope": _catalogue.SCOPES,
-    "language": _catalogue.LANGUAGES,
+    "language": LANGUAGES,
     "family": _networks.FAMILIES,
     "os": _hosts.SYSTEMS,
 }
-_TRUE = ("true", "yes", "on", "1", "y", "t")
-_FALSE = ("false", "no", "off", "0", "n", "f")
 
 
 def decrypted(value: Any) -> Any:
@@ -82,11 +82,11 @@ def check_bool(name: str, value: Any) -> bool:
 
     :raises CatalogueError: anything else.
     """
-    if isinstance(value, bool):
-        return value
-    text = str(value).lower() if isinstance(value, (str, int)) else ""
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
+    try:
+        # Ansible's own words, and nothing else that Python takes for a number.
+        return bool(boolean(value if isinstance(value, (bool, int, str)) else ""))
+    except TypeError:
+        pass
     raise CatalogueError(f"{name} {value!r} is neither true nor false")
 
 

@@ -526,10 +526,10 @@ def test_choices(refusal: Callable[..., str], option: str, choices: str, value: 
 
 @pytest.mark.parametrize("option", ["merge", "members"])
 def test_switches(ask: Ask, refusal: Callable[..., str], option: str) -> None:
-    neither: list[Any] = ["perhaps", "", None, 2, 1.0, [], ["yes"], {}, b"yes", "true\n"]
+    neither: list[Any] = ["perhaps", "", None, 2, 1.0, [], ["yes"], {}, b"yes", "true false"]
     for value in neither:
         assert f"{option} {value!r} is neither true nor false" in refusal("ports", "iCloud", **{option: value})
-    for switched_on in (True, "yes", "True", "on", "1", 1):
+    for switched_on in (True, "yes", "True", "on", "1", 1, "true\n"):
         assert ask("ports", "iCloud", **{option: switched_on}) == ask("ports", "iCloud", **{option: True})
 
 
