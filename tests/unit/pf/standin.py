@@ -97,6 +97,7 @@ class Main:
     """A ruleset that is being read: its rules as they are printed, its `load anchor` lines and the rest."""
 
     rules: list[str] = field(default_factory=list)
+    nat: list[str] = field(default_factory=list)
     loads: list[tuple[str, str]] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
     tables: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -123,6 +124,8 @@ class Standin:
             "em0": ("192.0.2.1/24", "2001:db8::1/64"),
             "lo0": ("127.0.0.1/8",),
         }
+        # Rules of the main ruleset that translate addresses.
+        self.nat: list[str] = []
         self.syslog: list[str] = []
         self.skipped: set[str] = set()
         self.tokens: list[str] = []
@@ -181,7 +184,7 @@ class Standin:
 
     def boot(self) -> None:
         """Switch the host off and on: rules, tokens and /var/run are gone; then what the system itself does."""
-        self.enabled, self.main, self.anchors, self.foreign, self.tokens = False, [], {}, {}, []
+        self.enabled, self.main, self.nat, self.anchors, self.foreign, self.tokens = False, [], [], {}, {}, []
         shutil.rmtree(self.root / "var/run")
         (self.root / "var/run").mkdir()
         if self.system == "macos":
@@ -332,6 +335,9 @@ class Standin:
         if what == "Anchors":
             known = sorted({*self.anchors, *self.foreign})
             return "".join(f"  {name}\n" for name in known if name.rpartition("/")[0] == anchor), ""
+        if what == "nat":
+            assert self.system != "openbsd" and not anchor
+            return "".join(f"{rule}\n" for rule in self.nat), ""
         assert what == "rules", what
         if not anchor:
             return "".join(f"{rule}\n" for rule in self.main), ""
@@ -404,12 +410,13 @@ class Standin:
             known = [(name, table) for name, found in contents for table in getattr(found, "tables", ())]
             if len(known) != len(set(known)):
                 raise PfError(f"1: cannot define table {known[-1][1]}: Resource busy")
-            self.main, self.skipped, self.tables = main.rules, main.skipped, main.tables
+            self.main, self.nat, self.skipped, self.tables = main.rules, main.nat, main.skipped, main.tables
             self.foreign.update(main.inline)
             for name, found in contents:
                 self._put(name, found, main.policy)
         return [
             *(f"table <{name}> {{ {' '.join(members)} }}" for name, members in main.tables.items()),
+            *main.nat,
             *main.rules,
             *(line for _name, found in contents for line in self._lines(found, names, main.policy)),
         ]
@@ -496,8 +503,12 @@ class Standin:
             if main.place > translated:
                 raise PfError(f"{number}: Rules must be in order: options, normalization, queueing, translation")
             main.place = translated
+            if translated == ORDER["nat"]:
+                main.nat.append(f"{said} all" if "anchor" in words[0] else said)
         elif words[0] == "set" or (words[0] == "dummynet-anchor" and self.system == "macos"):
             return
+        elif words[0] == "match" and self.system == "openbsd":
+            main.rules.append(said)
         elif call or words[0] in FILTER[:2]:
             main.place = 4
             main.rules += (

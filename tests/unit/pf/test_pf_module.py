@@ -507,6 +507,23 @@ def test_what_the_kernel_has_beside_the_file_is_not_dropped_unasked(host: Host, 
         host.module(state="deleted")
 
 
+def test_translations_are_not_dropped_unasked_either(host: Host) -> None:
+    on(host)
+    rule = "rdr pass on lo0 inet proto tcp from any to any port = 80 -> 127.0.0.1 port 8080"
+    if host.system == "openbsd":
+        rule = "match out on em0 inet from 10.0.0.0/8 to any nat-to (em0)"
+        host.main.append(rule)
+    else:
+        host.nat.append(rule)
+    with pytest.raises(FirewallError, match=re.escape(rule)):
+        host.module(rules=[FACETIME])
+    host.write("/etc/pf.conf", f"{rule}\n{host.read('/etc/pf.conf') if host.system != 'macos' else MACOS_PF_CONF}")
+    if host.system == "macos":
+        host.write("/etc/pf.conf", MACOS_PF_CONF.replace("dummynet-", f"{rule}\ndummynet-"))
+    host._load_silently()
+    host.apply(FACETIME)
+
+
 def test_the_order_of_the_main_ruleset_counts(host: Host) -> None:
     on(host)
     host.write("/etc/pf.conf", "block out all\npass out all\n")

@@ -213,3 +213,28 @@ def test_a_call_that_a_backslash_swallows_is_no_call() -> None:
 )
 def test_whose_line_it_is(line: str, own: bool) -> None:
     assert (main_ruleset.without_call(f"a\n{line}\nb", "apple") == "a\nb") == own
+
+
+@pytest.mark.parametrize(
+    ("loaded", "file", "lost"),
+    [
+        ([], ["pass all"], []),
+        (["pass all"], ["pass all", 'anchor "netports.apple" all'], []),
+        (['anchor "netports.x" all', "pass all"], ["pass all"], []),
+        (["pass all", "block drop all"], ["pass all"], ["block drop all"]),
+        (["block drop all", "block drop all"], ["block drop all"], ["block drop all"]),
+        (["pass all", "block drop all"], ["block drop all", "pass all"], ["the order of its rules"]),
+        (["pass from <__automatic_1f_0> to any"], ["pass from <__automatic_2e_1> to any"], []),
+        (['anchor "/bar" all'], ['anchor "foo/bar" all'], []),
+        (['anchor "/bar/*" all'], ['anchor "foo/bar/*" all'], []),
+        (['anchor "com.apple/*" all'], ['anchor "com.apple/*" all'], []),
+        (['anchor "com.apple/*" all'], [], ['anchor "com.apple/*" all']),
+    ],
+)
+def test_what_a_load_would_drop(loaded: list[str], file: list[str], lost: list[str]) -> None:
+    assert main_ruleset.lost(loaded, file) == lost
+
+
+def test_a_main_ruleset_without_what_it_loads_keeps_its_lines_apart() -> None:
+    text = '# a comment \\\nload anchor "a" from "b"\nload anchor "a" \\\n from "b"\npass\n'
+    assert main_ruleset.alone(text) == '# a comment \\\nload anchor "a" from "b"\n\n\npass\n'

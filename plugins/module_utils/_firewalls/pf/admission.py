@@ -87,9 +87,9 @@ def refused_by(rules: Sequence[str], packets: Packets, here: Here) -> Optional[s
     for text in rules:
         rule = printed.parse(text)
         if rule is None:
-            if not text.startswith("block"):
-                return None
-            continue
+            if text.startswith(("block", "match")):
+                continue
+            return None
         answer = _matches(rule, packets, here)
         if answer is False:
             continue

@@ -10,7 +10,7 @@ import ipaddress
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, main_ruleset, printed
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Kernel, Parsed, Power
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Expansion, Kernel, Parsed, Power
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import System
 
 # Anchors may call anchors; the kernel allows more than anybody uses.
@@ -62,7 +62,7 @@ def power(system: System, parsed: Parsed, same: bool) -> Tuple[Power, List[str]]
     return answer, [name for name, networks in second if out is None or not _holds(out, networks)]
 
 
-def expanded(system: System, main: str, *options: str) -> Optional[Tuple[str, ...]]:
+def expanded(system: System, main: str, *options: str) -> Optional[Expansion]:
     """What pfctl expands a main ruleset to, without what it loads into anchors.
 
     :param main: its text.
@@ -71,7 +71,16 @@ def expanded(system: System, main: str, *options: str) -> Optional[Tuple[str, ..
     """
     words = (*system.numeric, *system.defines, *options, "-n", "-v", "-f", "-")
     code, out = system.pfctl(*words, stdin=main_ruleset.alone(main) or anchor.NOTHING)[:2]
-    return None if code else tuple(printed.rules(out))
+    if code:
+        return None
+    return Expansion(rules=tuple(printed.rules(out)), translations=tuple(printed.translations(out)))
+
+
+def translations(system: System) -> Tuple[str, ...]:
+    """The main ruleset's rules that translate addresses."""
+    if not system.translates:
+        return ()
+    return tuple(printed.translations(system.shown(*system.numeric, "-s", "nat") or ""))
 
 
 def anchors(system: System, main: Sequence[str]) -> Dict[str, Tuple[str, ...]]:

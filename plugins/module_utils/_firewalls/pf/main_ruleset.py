@@ -146,8 +146,10 @@ def lost(loaded: Sequence[str], file: Sequence[str]) -> List[str]:
 
 
 def _comparable(rule: str) -> str:
-    # pfctl's optimizer makes tables, and numbers their names anew at each load.
-    return re.sub(r"<__automatic_[^>]*>", "<__automatic>", rule)
+    # pfctl's optimizer makes tables, and numbers their names anew at each load. macOS and FreeBSD 12 print the last
+    # component of an anchor's path alone.
+    rule = re.sub(r"<__automatic_[^>]*>", "<__automatic>", rule)
+    return re.sub(r'anchor "[^"]*/([^"/*]+(?:/\*)?)"', r'anchor "/\1"', rule)
 
 
 def _is_ours(rule: str) -> bool:

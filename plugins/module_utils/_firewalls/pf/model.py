@@ -85,6 +85,18 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Expansion:
+    """What pfctl makes of a main ruleset's file.
+
+    :param rules: its filter rules.
+    :param translations: its rules that translate addresses.
+    """
+
+    rules: Tuple[str, ...]
+    translations: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Here:
     """What this host knows of itself, to decide conditions of rules.
 
@@ -114,6 +126,7 @@ class Reading:
     :param kernel: ``None`` where the kernel has no pf.
     :param coming: the rules of the main ruleset's file, as pfctl expands them, without what it loads into anchors.
         Read where they are to be loaded, or pf is to be switched on; else ``None``.
+    :param lost: what the kernel's main ruleset has beside its file, where that is to be loaded.
     :param here: what the host knows of itself.
     :param files: the files of the switch at boot, by their path on the host.
     :param obstacles: what of others keeps the ruleset from being managed, in sentences.
@@ -131,6 +144,7 @@ class Reading:
     power: Power
     kernel: Optional[Kernel]
     coming: Optional[Tuple[str, ...]]
+    lost: Tuple[str, ...]
     here: Here
     files: Mapping[str, Optional[str]]
     obstacles: Tuple[str, ...]

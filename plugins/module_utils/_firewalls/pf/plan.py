@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import FrozenSet, List, Optional
+from typing import FrozenSet, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
@@ -18,7 +18,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     Operation,
     Wanted,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, main_ruleset, notices
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, drift, main_ruleset, notices
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Reading, Steps
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import SYSTEMS
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.write import PfPlan
@@ -64,7 +64,8 @@ class _Planner:
             raise FirewallError(
                 "pf is off, its main ruleset refuses packets, and sudo or doas took SSH_CONNECTION away, which says"
                 " what connection to keep: log in as root, let it through (sudoers: Defaults env_keep +="
-                ' "SSH_CONNECTION"; doas.conf: setenv { SSH_CONNECTION }), or switch pf on yourself first'
+                ' "SSH_CONNECTION"; doas.conf: setenv { SSH_CONNECTION }), or switch pf on yourself first',
+                "no-way-in",
             )
         if reading.obstacles:
             raise FirewallError(
@@ -74,7 +75,7 @@ class _Planner:
             )
         text, main = self._text(), self._main()
         load = self._load(text)
-        lost = self._lost() if load == "main" else []
+        lost = self._accepted() if load == "main" else ()
         kernel = reading.kernel
         operations = changes.operations(reading.parsed.all, self.guards + self.rules) + self._mends()
         loaded = bool(
@@ -138,32 +139,29 @@ class _Planner:
             return "anchor"
         return ""
 
-    def _lost(self) -> List[str]:
-        """What others have in the kernel's main ruleset, and a load of its file would drop.
+    def _accepted(self) -> Tuple[str, ...]:
+        """What others have in the kernel's main ruleset, and a load of its file drops.
 
         :raises FirewallError: there is such a thing, and nobody accepted its loss.
         """
         reading = self.reading
-        if not reading.kernel or reading.coming is None:
-            return []
-        lost = main_ruleset.lost(reading.kernel.main, reading.coming)
-        if lost and _DIFFERS not in self.asked.accept:
+        if reading.lost and _DIFFERS not in self.asked.accept:
             raise FirewallError(
                 "the main ruleset in the kernel is not that of %s, which this change has to load: that would drop %s."
                 " Write what is to stay into that file, or accept it: host_firewall_accept: [%s]"
-                % (reading.main_file, notices.listed(lost), _DIFFERS),
+                % (reading.main_file, notices.listed(reading.lost), _DIFFERS),
                 _DIFFERS,
             )
-        return lost
+        return reading.lost
 
     def _mends(self) -> List[Operation]:
         """What is not as a run of the role left it, each by its name."""
         reading = self.reading
         found: List[str] = []
         if reading.text is not None:
-            found = self._drift()
+            found = drift.of_files(self.system, reading) + drift.of_kernel(self.system, reading)
         elif not self.wanted:
-            found = self._remains()
+            found = drift.remains(self.system, reading)
         action = "enable" if reading.text is None else "mend"
         operations = changes.mends(*found)
         if self.now:
@@ -172,48 +170,6 @@ class _Planner:
         if self.boot:
             operations.append(Operation(action=action, what="pf is off after the next boot"))
         return operations
-
-    def _drift(self) -> List[str]:
-        """What differs from the anchor's file."""
-        reading, name = self.reading, self.system.anchor
-        found = []
-        if not reading.parsed.whole:
-            found.append(
-                "%s is not as the role wrote it: it was edited by hand or comes from elsewhere"
-                % self.system.anchor_file
-            )
-        mentions = main_ruleset.look(reading.main, self.asked.ruleset)
-        for verb, count in (("call", mentions.called), ("load", mentions.loaded)):
-            if not count:
-                found.append("%s does not %s anchor %s" % (reading.main_file, verb, name))
-            elif count > 1:
-                found.append("%s %ss anchor %s %d times" % (reading.main_file, verb, name, count))
-        kernel = reading.kernel
-        if kernel:
-            if not kernel.calls(name):
-                found.append("the main ruleset in the kernel does not call anchor %s" % name)
-            elif kernel.calls(name) > 1:
-                found.append("the main ruleset in the kernel calls anchor %s %d times" % (name, kernel.calls(name)))
-            if not kernel.rules:
-                found.append("anchor %s is empty in the kernel" % name)
-            elif not kernel.same:
-                found.append("the rules of anchor %s in the kernel are not those of its file" % name)
-            for table in kernel.tables:
-                found.append("table %s of anchor %s in the kernel is not as its file says" % (table, name))
-        return found
-
-    def _remains(self) -> List[str]:
-        """What is left of an anchor that has no file."""
-        reading, name = self.reading, self.system.anchor
-        found = []
-        if main_ruleset.own_part(reading.main, self.asked.ruleset):
-            found.append("%s still has lines of anchor %s" % (reading.main_file, name))
-        if reading.kernel and (reading.kernel.calls(name) or reading.kernel.rules):
-            found.append("the kernel still has anchor %s" % name)
-        for file in self.system.boot_files(False):
-            if reading.files[file] is not None:
-                found.append("%s is still there" % file)
-        return found
 
     def _view(self, text: Optional[str], main: Optional[str], loaded: bool, on: bool, boots: bool) -> str:
         own = main_ruleset.own_part(main, self.asked.ruleset)

@@ -26,7 +26,19 @@ _RULE = re.compile(
 _PORTS = re.compile(r"(!?=|[<>]=?)? ?([0-9]+)(?: ?(:|><|<>) ?([0-9]+))?\Z")
 EVERY_PORT: _ports.PortRange = (0, _ports.HIGHEST)
 # macOS's own anchors: its daemons fill them.
-_SYSTEM = re.compile(r"com\.apple(?:/|\Z)")
+_SYSTEM = re.compile(r"com\.apple(?:[./]|\Z)")
+_FILTER = ("pass ", "block ", "anchor ", "match ")
+_TRANSLATION = (
+    "nat ",
+    "no nat ",
+    "rdr ",
+    "no rdr ",
+    "binat ",
+    "no binat ",
+    "nat-anchor ",
+    "rdr-anchor ",
+    "binat-anchor ",
+)
 
 
 @dataclass(frozen=True)
@@ -74,11 +86,20 @@ def parse(rule: str) -> Optional[Printed]:
 
 
 def rules(text: str) -> List[str]:
-    """The rules in what ``pfctl -sr`` or ``pfctl -nv`` printed, white space made single.
+    """The filter rules in what ``pfctl -sr`` or ``pfctl -nv`` printed, white space made single.
 
     Rules of an anchor that has no name of its own are printed indented below its call, and left out.
     """
-    return [" ".join(line.split()) for line in text.splitlines() if line.startswith(("pass ", "block ", "anchor "))]
+    return _lines(text, _FILTER)
+
+
+def translations(text: str) -> List[str]:
+    """The same of the rules that translate addresses. OpenBSD has none: its filter rules do it."""
+    return _lines(text, _TRANSLATION)
+
+
+def _lines(text: str, kinds: Tuple[str, ...]) -> List[str]:
+    return [" ".join(line.split()) for line in text.splitlines() if line.startswith(kinds)]
 
 
 def calls(printed: Iterable[str]) -> List[str]:

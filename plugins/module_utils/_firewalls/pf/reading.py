@@ -23,6 +23,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf impor
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import (
     FOLDER,
     PREFIX,
+    Expansion,
     Here,
     Kernel,
     Parsed,
@@ -46,6 +47,7 @@ def read(system: System, asked: Asked) -> Reading:
     main = _files.read(system.path(system.main_file()))
     found = kernel.read(system, text, parsed) if system.loaded() else None
     power, here, wrong = _power(system, asked, parsed, found)
+    coming, lost = _coming(system, asked, parsed, main, found, power)
     return Reading(
         system=system.name,
         main_file=system.main_file(),
@@ -55,7 +57,8 @@ def read(system: System, asked: Asked) -> Reading:
         boots=system.boots(),
         power=power,
         kernel=replace(found, tables=(*found.tables, *wrong)) if found else None,
-        coming=_coming(system, asked, parsed, main, found, power),
+        coming=coming,
+        lost=lost,
         here=here,
         files={file: _files.read(system.path(file)) for file in (*system.boot_files(False), *system.switch_files)},
         obstacles=tuple(_obstacles(system, asked.ruleset, main)),
@@ -98,19 +101,30 @@ def _power(system: System, asked: Asked, parsed: Parsed, found: Optional[Kernel]
 
 def _coming(
     system: System, asked: Asked, parsed: Parsed, main: Optional[str], found: Optional[Kernel], power: Power
-) -> Optional[Tuple[str, ...]]:
-    """The rules of the main ruleset's file, where they are to be loaded or pf is to be switched on."""
+) -> Tuple[Optional[Tuple[str, ...]], Tuple[str, ...]]:
+    """The rules of the main ruleset's file, where they are to be loaded or pf is to be switched on, and what a load drops.
+
+    :returns: ``coming`` and ``lost`` of the reading.
+    """
     wanted = bool(target(asked, parsed))
     loads = found is not None and bool(found.calls(system.anchor)) != wanted
     if main is None or not (loads or (asked.enable and wanted and not power.on)):
-        return None
+        return None, ()
+    # The kernel's may have been loaded without the optimizer.
     expansion = kernel.expanded(system, main)
-    if found and expansion is not None and main_ruleset.lost(found.main, expansion):
-        # It may have been loaded without the optimizer.
-        plain = kernel.expanded(system, main, "-o", "none")
-        if plain is not None and not main_ruleset.lost(found.main, plain):
-            return plain
-    return expansion
+    if found is None or expansion is None:
+        return (expansion.rules if expansion else None), ()
+    lost = _lost(system, found, expansion)
+    plain = kernel.expanded(system, main, "-o", "none") if lost else None
+    if plain and not _lost(system, found, plain):
+        return plain.rules, ()
+    return expansion.rules, tuple(lost)
+
+
+def _lost(system: System, found: Kernel, expansion: Expansion) -> List[str]:
+    """What others have in the kernel's main ruleset and a load of its file drops."""
+    rules = main_ruleset.lost(found.main, expansion.rules)
+    return rules + main_ruleset.lost(kernel.translations(system), expansion.translations)
 
 
 def target(asked: Asked, parsed: Parsed) -> Tuple[Rule, ...]:

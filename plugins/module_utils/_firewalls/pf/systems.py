@@ -36,6 +36,8 @@ class System:
     title = ""
     # Options for numeric ports in what pfctl prints: -P says so on FreeBSD, and the opposite on OpenBSD.
     numeric: Tuple[str, ...] = ()
+    # Rules that translate addresses are a kind of their own. OpenBSD's filter rules do it.
+    translates = True
     # OpenBSD leaves out "keep state", its default.
     prints_state = True
     # Files that hold the switch at boot, the last one that sets it wins.
@@ -332,6 +334,7 @@ class OpenBSD(System):
 
     name = "openbsd"
     title = "OpenBSD"
+    translates = False
     prints_state = False
     switch_files = ("etc/rc.conf.local",)
     switch = "pf"
