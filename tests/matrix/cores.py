@@ -60,8 +60,10 @@ def interpreter(version: str) -> str:
     """
     name = f"python{version}"
     manager = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    # PYENV_ROOT may be another user's, who lets nobody in.
+    managed = manager.glob(f"versions/{version}.*/bin/{name}") if os.access(manager, os.R_OK | os.X_OK) else ()
     candidates = [
-        *sorted(map(str, manager.glob(f"versions/{version}.*/bin/{name}")), reverse=True),
+        *sorted(map(str, managed), reverse=True),
         *(f"{folder}/{name}" for folder in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin")),
         shutil.which(name) or "",
         getattr(sys, "_base_executable", ""),
