@@ -98,7 +98,7 @@ def test_a_service_is_read_back(rule: Rule, ruleset: str) -> None:
 
 @given(attachments(), RULESETS, st.sampled_from(["HOST", "ANY", "internal"]), st.sampled_from(["ANY", "external"]))
 def test_a_policy_is_read_back(wanted: list[Attachment], ruleset: str, ingress: str, egress: str) -> None:
-    ((name, policy),) = naming.policies_of(ruleset, {(ingress, egress): wanted}, {}, frozenset()).items()
+    ((name, policy),) = [*naming.policies_of(ruleset, {(ingress, egress): wanted}, {}, frozenset()).items()]
     read = xml.parse_policy(xml.policy_text(policy))
     assert read.same(policy) and naming.ruleset_of_policy(name, read.description) == ruleset
     assert naming.ruleset_of_policy("mine", read.description) == ""
@@ -224,7 +224,11 @@ def test_only_our_own_words_make_an_owner(description: str) -> None:
     [
         ('rule family="ipv4" source address="10.0.0.0/8" port port="22" protocol="tcp" accept', "accept", 0, "10.0.0.0/8", False, "port", "22"),
         ('rule service name="ssh" accept limit value="1/m"', "accept", 0, "", False, "service", "ssh"),
-        ('rule priority="-1" family="ipv6" port port="1-9" protocol="tcp" log prefix="x accept" reject type="icmp6-adm-prohibited"', "reject", -1, "", False, "port", "1-9"),
+        (
+            ('rule priority="-1" family="ipv6" port port="1-9" protocol="tcp" log prefix="x accept"'
+            ' reject type="icmp6-adm-prohibited"'),
+            "reject", -1, "", False, "port", "1-9",
+        ),
         ('rule priority="32767" drop', "drop", 32767, "", False, "", ""),
         ('rule family="ipv4" source NOT address="10.0.0.0/8" service name="ssh" accept', "accept", 0, "", True, "service", "ssh"),
         ('rule source ipset="theirs" protocol value="tcp" accept', "accept", 0, "", True, "protocol", "tcp"),

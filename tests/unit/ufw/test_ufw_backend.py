@@ -241,7 +241,7 @@ def test_a_route_rule_is_written_as_ufw_writes_it(
     options: dict[str, object], family: int, ends: str, way: str, line: str
 ) -> None:
     rule = Rule.from_dict({"name": "X", "direction": "forward", "udp": ["53"], **options})
-    ((text,),) = tuples.wanted_groups([rule], profiles.allocate([rule], "apple"), family).values()
+    ((text,),) = [*tuples.wanted_groups([rule], profiles.allocate([rule], "apple"), family).values()]
     assert text == (
         f"### tuple ### route:allow udp 53 {ends} Apple%20X%20forward - {way}\n"
         f"-A ufw{'6' if family == 6 else ''}-user-forward {line} -j ACCEPT -m comment "
@@ -339,7 +339,8 @@ def test_an_untouched_file_of_the_package_is_edited_and_restored() -> None:
         "*filter\n:ufw-user-input - [0:0]\n:ufw-user-limit - [0:0]\n### RULES ###\n"
         "-A ufw-user-limit -m limit --limit 3/minute -j LOG\n-A ufw-user-limit -j REJECT\nCOMMIT\n"
     )
-    block = "### tuple ### allow tcp 1 0.0.0.0/0 any 0.0.0.0/0 Apple%20X - in\n-A ufw-user-input -p tcp --dport 1 -j ACCEPT -m comment --comment 'dapp_Apple%20X'\n"
+    block = "### tuple ### allow tcp 1 0.0.0.0/0 any 0.0.0.0/0 Apple%20X - in\n"
+    block += "-A ufw-user-input -p tcp --dport 1 -j ACCEPT -m comment --comment 'dapp_Apple%20X'\n"
     key = ("Apple X", "in", "", "", "0.0.0.0/0", "0.0.0.0/0")
     edited = tuples.edit(shipped, [], ["Apple X"], {key: [block]})
     assert [one.text for one in tuples.parse_blocks(edited)] == [block]
@@ -428,7 +429,8 @@ def ours(host: Host, family: int = 4) -> list[str]:
 def test_rules_go_behind_the_last_one_also_where_no_line_closes_them() -> None:
     deny = "### tuple ### deny udp 3478 0.0.0.0/0 any 0.0.0.0/0 in\n-A ufw-user-input -p udp --dport 3478 -j DROP\n"
     key = ("Apple X", "in", "", "", "0.0.0.0/0", "0.0.0.0/0")
-    mine = "### tuple ### allow udp 3478 0.0.0.0/0 any 0.0.0.0/0 Apple%20X - in\n-A ufw-user-input -p udp --dport 3478 -j ACCEPT -m comment --comment 'dapp_Apple%20X'\n"
+    mine = "### tuple ### allow udp 3478 0.0.0.0/0 any 0.0.0.0/0 Apple%20X - in\n"
+    mine += "-A ufw-user-input -p udp --dport 3478 -j ACCEPT -m comment --comment 'dapp_Apple%20X'\n"
     raw = "-A ufw-user-input -p tcp --dport 7 -j DROP\n"
     for head in ("*filter\n### RULES ###\n\n", "*filter\n\n"):
         for after in ("", raw):

@@ -177,7 +177,7 @@ def test_parse_raises_nothing_but_value_error_and_accepts_nothing_but_ports(valu
     except ValueError:
         return
     assert 1 <= first <= last <= 65535
-    assert type(first) is type(last) is int
+    assert {type(first), type(last)} == {int}
     # A number has one way to be written; "80-80" is a range of one.
     assert str(value) in (_ports.text((first, last)), f"{first}-{last}")
 
