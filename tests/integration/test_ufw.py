@@ -447,7 +447,7 @@ def test_bad_role_input_changes_nothing(host: Host) -> None:
         ({"products": ["FaceTime"], "sources": ["10.0.0.1/8"]}, "has bits set beyond its prefix"),
         ({"products": ["FaceTime"], "directions": ["up"]}, "directions"),
         ({"products": ["FaceTime"], "rules": [{"product": ["AirPlay"]}]}, "product"),
-        ({"products": ["FaceTime"], "backend": "nftables"}, "backend"),
+        ({"products": ["FaceTime"], "backend": "iptables"}, "backend"),
     ):
         variables = {f"host_firewall_{key}": value for key, value in options.items()}
         failed = play(host, role=ROLE, variables=variables, fails=True)
