@@ -209,19 +209,22 @@ def test_the_forward_hook_stays_open_unless_a_ruleset_forwards(host: Host) -> No
         ip -n wan link set w1 up && ip -n wan address add 10.98.0.2/24 dev w1
         ip -n wan route add default via 10.98.0.1 && sysctl -q net.ipv4.ip_forward=1
     """)
-    ping = "ip netns exec box ping -c1 -W2 10.98.0.2"
-    if host.run(["sh", "-c", "command -v ping"], check=False).rc:
-        ping = (
-            "ip netns exec wan python3 -c 'import socket; s=socket.create_server((\"\", 7)); s.accept()' & sleep 1; "
-            "ip netns exec box python3 -c 'import socket; socket.create_connection((\"10.98.0.2\", 7), 5)'"
-        )
-    host.sh(ping)
+    # What the container asks for, on the far side of the host.
+    answers = "import socket\nserver = socket.create_server(('', 7))\nwhile True: server.accept()"
+    host.run(["systemd-run", "--quiet", "ip", "netns", "exec", "wan", "python3", "-c", answers])
+    asks = "import socket; socket.create_connection(('10.98.0.2', 7), 3)"
+    host.sh("for _ in $(seq 100); do ip netns exec wan ss -ltn | grep -q ':7 ' && exit 0; sleep 0.1; done; exit 1")
+
+    def through() -> bool:
+        return host.run(["ip", "netns", "exec", "box", "python3", "-c", asks], check=False).rc == 0
+
+    assert through()
     module(host, VNC, enable=True)
-    host.sh(ping)
+    assert through()
     module(host, VNC, rule("Through", "forward", tcp=["443"]), enable=True)
-    assert host.run(["sh", "-c", ping], check=False).rc != 0
+    assert not through()
     module(host, VNC, enable=True)
-    host.sh(ping)
+    assert through()
 
 
 @pytest.mark.hosts("nftables", "bookworm")
