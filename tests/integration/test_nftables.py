@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from torture import install, sampler, settle
 
 from hosts import Host, code, listen, play, probe
 from hosts.host import NFTABLES
@@ -264,3 +265,24 @@ def test_the_administrators_edits_never_keep_his_file_from_loading(host: Host) -
     assert json.loads(host.run(["nft", "-j", "list", "chain", "inet", "mine", "input"]).out)["nftables"][2]["rule"][
         "expr"
     ][0] == {"jump": {"target": "netports-apple-in"}}
+
+
+@pytest.mark.hosts("none", "trixie")
+@pytest.mark.hosts("nftables", "bookworm")
+def test_never_open(host: Host) -> None:
+    """In no sample does a chain that refuses accept by its policy, or a rule of the administrator's miss."""
+    install(host)
+    module(host, WEB, enable=True)
+    with sampler(host) as found:
+        for rules in ([VNC, WEB], [WEB], [VNC, rule("Through", "forward", tcp=["443"])], [WEB]):
+            module(host, *rules, enable=True)
+            host.run(["nft", "-f", "/etc/nftables.conf"])
+        module(host, VNC, WEB, confirm_seconds=1, _confirm={"step": "apply", "id": ""})
+        settle(host)
+    (seen,) = found
+    assert seen.samples > 50 and len(seen.states) >= 4
+    table = "netports" if host.firewall == "none" else "filter"
+    for text in seen.states:
+        chain = text.split(f"table inet {table} {{")[1].split("}")[0]
+        assert "hook input priority filter; policy drop;" in chain, text
+        assert host.firewall == "none" or "tcp dport 22 accept" in text

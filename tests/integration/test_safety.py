@@ -39,6 +39,7 @@ GUARD = {
 # An administrator's own: for ufw for good, for firewalld at runtime alone, which no reload brings back by itself.
 OWN = {
     "ufw": "ufw allow 8443/tcp comment ours",
+    "nftables": "nft insert rule inet filter input tcp dport 8443 accept comment ours",
     "firewalld": """
         firewall-cmd --add-port=8443/tcp
         firewall-cmd --add-rich-rule='rule family=ipv4 source address=192.0.2.7 reject'
@@ -65,6 +66,7 @@ def old(waiting: State, before: State) -> bool:
 
 @pytest.mark.hosts("ufw", "bookworm")
 @pytest.mark.hosts("firewalld", "bookworm")
+@pytest.mark.hosts("nftables", "trixie")
 def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
     host.sh(OWN[host.firewall])
     before = state(host)
@@ -98,6 +100,7 @@ def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
 
 @pytest.mark.hosts("ufw", "trixie")
 @pytest.mark.hosts("firewalld", "bookworm")
+@pytest.mark.hosts("nftables", "bookworm")
 def test_while_a_change_waits(host: Host) -> None:
     install(host)
     before = state(host)

@@ -27,7 +27,7 @@ CALLS = (
     *("rename", "unlink", "fsync", "fchmod", "mkdir", "rmdir", "symlink", "flock", "ftruncate"),
     *("clone", "clone3", "vfork", "fork", "wait4", "pipe2", "socketpair", "sendto", "recvfrom", "connect"),
 )
-WATCHED = ("/etc/ufw", "/etc/default/ufw", "/etc/firewalld")
+WATCHED = ("/etc/ufw", "/etc/default/ufw", "/etc/firewalld", "/etc/nftables.conf", "/etc/nftables.d")
 
 
 class State(NamedTuple):
@@ -44,7 +44,7 @@ def state(host: Host) -> State:
     if "table inet firewalld" in kernel:
         # A reload makes the same sets and rules in another order.
         kernel = "\n".join(sorted(re.sub(r"\s+", " ", kernel).split(";")))
-    enabled = host.run(["systemctl", "is-enabled", "firewalld", "ufw"], check=False).out
+    enabled = host.run(["systemctl", "is-enabled", "firewalld", "ufw", "nftables"], check=False).out
     return State(host.files(*WATCHED), kernel, enabled)
 
 
@@ -243,7 +243,8 @@ def kill_at_points(host: Host, firewall: str, stride: int = 1) -> dict[str, int]
                 ends["locked out"] += 1
             ends["before" if now == before else "wanted"] += 1
             assert host.run(
-                ["sh", "-c", "ls -A /run/netports-* /etc/ufw/.netports-* 2>/dev/null"], check=False
+                ["sh", "-c", "ls -A /run/netports-* /etc/ufw/.netports-* /etc/nftables.d/.netports-* 2>/dev/null"],
+                check=False,
             ).out in (
                 "",
                 "/run/netports-strace\n",

@@ -27,6 +27,16 @@ def test_ufw_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.timeout(36000)
+@pytest.mark.hosts("nftables")
+def test_nftables_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    ends = kill_at_points(host, "nftables", STRIDE)
+    with capsys.disabled():
+        print(f"\n{host.suite} nftables: {ends}")
+    assert ends["locked out"] == 0
+    assert ends["killed"] >= 0.9 * (ends["before"] + ends["wanted"])
+
+
+@pytest.mark.timeout(36000)
 @pytest.mark.hosts("firewalld")
 def test_firewalld_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     ends = kill_at_points(host, "firewalld", STRIDE)
