@@ -41,12 +41,13 @@ CODES = {
     "name-taken": "Somebody else's rules have the name of ours.",
     "no-effect": "Rules have no effect, since something else decides.",
     "recovered": "An unfinished change of another run was put back, or could not be read.",
+    "slow-reload": "A reload of so many rules refuses new connections for long.",
     "runtime-lost": "A reload drops what others have at runtime alone.",
     "other": "Anything else worth a sentence.",
 }
 
 # The codes that an administrator may accept: a run that would refuse, or do something in their place, goes on.
-ACCEPTABLE = ("guard-dropped", "main-ruleset-differs", "no-way-in")
+ACCEPTABLE = ("guard-dropped", "main-ruleset-differs", "no-way-in", "slow-reload")
 
 
 @dataclass(frozen=True)

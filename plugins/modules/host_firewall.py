@@ -154,10 +154,12 @@ options:
         rule does. Otherwise that rule stays, with a notice.
       - V(main-ruleset-differs) - on pf, the main ruleset in the kernel has rules that its file does not have, and loading
         the file drops them.
+      - V(slow-reload) - firewalld has more than 10,000 rules, and its reload refuses new connections for as long as it
+        takes to load them.
     type: list
     elements: str
     default: []
-    choices: [guard-dropped, main-ruleset-differs, no-way-in]
+    choices: [guard-dropped, main-ruleset-differs, no-way-in, slow-reload]
   _confirm:
     description:
       - What a call is to a change that waits for its confirmation. The action plugin of the collection sets it and

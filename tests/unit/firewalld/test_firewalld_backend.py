@@ -761,6 +761,21 @@ def test_policies_before_the_zones_decide_first(box: Box, running: bool) -> None
         box.read().admits("192.0.2.9", 22)
 
 
+def test_a_reload_of_many_rules_is_said_or_refused(box: Box) -> None:
+    daemon = box.start()
+
+    def codes(rules: int, **asked: Any) -> list[str]:
+        daemon.zones["home"]["ports"] = [(str(port), "tcp") for port in range(1, rules)]
+        return [notice.code for notice in box.plan(rule(), **asked).notices if notice.code == "slow-reload"]
+
+    assert codes(900) == [] and codes(2000) == ["slow-reload"]
+    with pytest.raises(FirewallError, match=r"accept it \(host_firewall_accept: \[slow-reload\]\)") as caught:
+        codes(20000)
+    assert caught.value.code == "slow-reload"
+    assert codes(20000, accept=frozenset(["slow-reload"])) == ["slow-reload"]
+    assert not [notice for notice in box.plan().notices if notice.code == "slow-reload"]
+
+
 def test_what_is_open_to_anywhere(box: Box) -> None:
     def exposed(**more: Any) -> list[tuple[Any, ...]]:
         found = box.read(foreign=True, **more).exposed()

@@ -15,6 +15,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     HOST,
     PRIORITY,
     Config,
+    Loaded,
     Policy,
     Port,
     Reading,
@@ -25,6 +26,11 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.xml import XmlError, parse_service
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+# From this many rules on, a reload is worth a word. The gate before new connections opens by itself after 30 s: with
+# more than the second number of rules the reload may last longer.
+_MANY = 1000
+_TOO_MANY = 10000
 
 
 def left_out(wanted: Sequence[Rule]) -> List[Notice]:
@@ -131,6 +137,32 @@ def apart(reading: Reading, found: Apart, reload: bool) -> List[Notice]:
         text = "the reload that this change needs makes pending changes live: %s" % some(pending)
         notices.append(Notice(code="other", text=text))
     return notices
+
+
+def slow(reading: Reading, accept: FrozenSet[str]) -> List[Notice]:
+    """That a reload takes long, since others have many rules.
+
+    :raises FirewallError: too long, and the administrator does not accept it.
+    """
+    loaded = reading.runtime.loaded if reading.runtime else None
+    rules = _rules(loaded) if loaded else 0
+    if rules <= _MANY:
+        return []
+    text = (
+        "firewalld has %d rules, and the reload that this change needs refuses new connections until it has loaded "
+        "them, about a second for each thousand on an idle host" % rules
+    )
+    if rules > _TOO_MANY and "slow-reload" not in accept:
+        raise FirewallError(
+            "%s: put addresses into an ipset, or accept it (host_firewall_accept: [slow-reload])" % text, "slow-reload"
+        )
+    return [Notice(code="slow-reload", text=text)]
+
+
+def _rules(loaded: Loaded) -> int:
+    """How many rules there are, as far as zones, policies and direct rules go."""
+    lists = [value for settings in (*loaded.zones.values(), *loaded.policies.values()) for value in settings.values()]
+    return sum(len(value) for value in lists if isinstance(value, list)) + len(loaded.direct.rules)
 
 
 def _rule_name(target: Config, service: str) -> str:

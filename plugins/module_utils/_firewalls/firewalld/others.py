@@ -73,13 +73,14 @@ class _Restorer:
         for zone, settings in zones.items():
             was = _foreign(settings, key, self.owned.services)
             have = _foreign(self.now.zones.get(zone, {}), key, self.owned.services)
+            known, there = set(was), set(have)
             # What goes first: a range that was split has to go before its parts can come.
-            for value in [value for value in have if value not in was]:
+            for value in [value for value in have if value not in known]:
                 moved = not timed and any(value in other.get(key, []) for other in zones.values())
                 if not moved:
                     words = _words(zone, key, value)
                     self.attempt(words, self.daemon.settle, ".zone", removes, "s" + inner, zone, *_flat(value))
-            for value in [value for value in was if value not in have]:
+            for value in [value for value in was if value not in there]:
                 signature = "s" + inner + ("i" if timed else "")
                 words = _words(zone, key, value)
                 self.attempt(words, self.daemon.settle, ".zone", adds, signature, zone, *_flat(value), *extra)
@@ -232,8 +233,11 @@ def _item_differences(
         if key in ("ports", "source_ports"):
             # firewalld joins ranges at runtime, and not in its files.
             mine, theirs = _joined(mine), _joined(theirs)
-        found.extend("%s: %s at runtime only" % (where, word(key, item)) for item in mine if item not in theirs)
-        found.extend("%s: %s not at runtime" % (where, word(key, item)) for item in theirs if item not in mine)
+        loaded, permanent_items = set(mine), set(theirs)
+        found.extend(
+            "%s: %s at runtime only" % (where, word(key, item)) for item in mine if item not in permanent_items
+        )
+        found.extend("%s: %s not at runtime" % (where, word(key, item)) for item in theirs if item not in loaded)
     return found
 
 

@@ -92,6 +92,7 @@ def plan(host: Host, asked: Asked, reading: Reading, link: Link, want: Wanted) -
     if reading.runtime:
         apart = others.apart(reading.runtime.loaded, reading.runtime.permanent, owned)
         found += notices.apart(reading, apart, reload)
+        found += notices.slow(reading, asked.accept) if reload else []
     attach, detach, policies = _single_changes(reading, target, owned, reload)
     before, after = told.diff(reading, target, owned)
     return FirewalldPlan(
