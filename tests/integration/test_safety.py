@@ -76,7 +76,7 @@ def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
     assert "No route to host" in failed["msg"] and not failed["changed"] and not failed["confirmed"], failed
     settle(host)
     assert state(host) == before
-    task = {"name": "Run", MODULE: {"rules": WANTED, "confirm_seconds": 20}}
+    task = {"name": "Run", MODULE: {"rules": WANTED, "confirm_seconds": 3}}
     assert play(host, [task], fails=True, env=ssh_in_place(tmp_path, DEADLY)).rc == -9
     settle(host)
     outcome = json.loads(host.read("/var/lib/netports-apple/outcome.json"))

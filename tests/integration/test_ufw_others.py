@@ -38,7 +38,7 @@ def test_ufw_is_on_only_when_all_of_it_is(host: Host) -> None:
     # The kernel with chains of iptables, which ufw leaves there in any case.
     host.sh("ufw allow 22/tcp; ufw disable; mkdir -m 700 /var/lib/netports-apple")
     on: dict[str, Any] = {"rules": WANTED, "backend": "ufw", "enable": True}
-    waits: dict[str, Any] = {"confirm_seconds": 60, "_confirm": STEP}
+    waits: dict[str, Any] = {"confirm_seconds": 900, "_confirm": STEP}
     for name, prefix in (("before.rules", "ufw"), ("after.rules", "ufw"), ("before6.rules", "ufw6")):
         kind = name.split(".")[0].rstrip("6")
         text = host.read(f"/etc/ufw/{name}")
@@ -106,7 +106,7 @@ def test_other_commands_of_ufw_at_the_same_moment(host: Host) -> None:
         if runs % 4 < 2:
             code, result = module(host, rules=wanted)
         else:
-            code, result = module(host, rules=wanted, confirm_seconds=60, _confirm=STEP)
+            code, result = module(host, rules=wanted, confirm_seconds=900, _confirm=STEP)
             if "confirm" in result:
                 answer = module(host, _confirm={"step": "confirm", "id": result["confirm"]["id"]})[1]["confirm"]
                 assert answer["state"] == "confirmed", answer

@@ -266,9 +266,9 @@ def test_a_process_has_its_input_its_language_and_no_terminal() -> None:
 
 
 def test_a_program_that_hangs_is_killed_with_what_it_started(tmp_path: Path) -> None:
-    run = process.Runner(limit=0.5)
+    run = process.Runner(limit=3)
     script = f"sleep 600 & echo $! > {tmp_path}/child; sleep 600"
-    assert run(["sh", "-c", script], None) == (124, "", "sh did not end within 0.5 seconds and was killed")
+    assert run(["sh", "-c", script], None) == (124, "", "sh did not end within 3 seconds and was killed")
     child = int((tmp_path / "child").read_text())
     assert wait_until(lambda: not alive(child))
 
@@ -299,7 +299,7 @@ def alive(pid: int) -> bool:
 
 def wait_until(condition: Callable[[], bool]) -> bool:
     """Wait for a condition with a generous limit."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 300
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)
     return condition()
