@@ -507,6 +507,14 @@ def test_what_the_kernel_has_beside_the_file_is_not_dropped_unasked(host: Host, 
         host.module(state="deleted")
 
 
+def test_what_somebody_wrote_and_did_not_load_is_named(host: Host) -> None:
+    on(host)
+    host.write("/etc/pf.conf", host.read("/etc/pf.conf") + "block in proto tcp to port 23\n")
+    pending = [one for one in host.apply(FACETIME)["warnings"] if "makes pending changes live" in one]
+    assert len(pending) == 1 and "port = 23" in pending[0]
+    assert not any("pending" in one for one in host.apply(AIRPLAY)["warnings"])
+
+
 def test_translations_are_not_dropped_unasked_either(host: Host) -> None:
     on(host)
     rule = "rdr pass on lo0 inet proto tcp from any to any port = 80 -> 127.0.0.1 port 8080"

@@ -11,7 +11,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, Wanted
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import admission, printed
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import admission, main_ruleset, printed
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Here, Reading
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import System
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
@@ -33,6 +33,11 @@ def all_of(
     if lost:
         text = "%s is loaded, which drops what the kernel's main ruleset has beside it: %s"
         found.append(Notice(code="main-ruleset-differs", text=text % (reading.main_file, listed(lost))))
+    if load == "main" and reading.power.on and reading.kernel and reading.kernel.main and reading.coming is not None:
+        pending = main_ruleset.lost(reading.coming, reading.kernel.main)
+        if pending and not lost:
+            text = "the load of %s that this change needs makes pending changes live: %s"
+            found.append(Notice(code="other", text=text % (reading.main_file, listed(pending))))
     if not want.all:
         if system.name == "macos" and reading.power.held:
             text = "the role gives up its hold on pf: pf goes off unless something else holds it on"
