@@ -6,6 +6,7 @@
 Everything comes by the environment, so that no shell ever reads a user's words:
 
     PRODUCTS="FaceTime, AirPlay"  SERVICES=ldaps   what to allow, separated by commas
+    SIDE=client  PORTS=21064                       which side the host is; ports of the site's own
     SOURCES= DESTINATIONS=                         networks, separated by commas
     DIRECTIONS="in, out"  INTERFACE=  ZONE=        as the role's variables of these names
     DIRECTIONS=forward  OUT_INTERFACE=             on a gateway
@@ -31,8 +32,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LISTS = ("PRODUCTS", "SERVICES", "SOURCES", "DESTINATIONS", "DIRECTIONS")
-WORDS = ("INTERFACE", "OUT_INTERFACE", "ZONE", "STATE", "BACKEND", "RULESET", "ENABLE")
+LISTS = ("PRODUCTS", "SERVICES", "PORTS", "SOURCES", "DESTINATIONS", "DIRECTIONS")
+WORDS = ("SIDE", "INTERFACE", "OUT_INTERFACE", "ZONE", "STATE", "BACKEND", "RULESET", "ENABLE")
 BACKENDS = ("ufw", "firewalld", "nftables", "pf")
 # The module's code for a host without a firewall that is in use: module_utils/_notices.py.
 NO_FIREWALL = "no-firewall"

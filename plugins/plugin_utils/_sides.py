@@ -131,5 +131,5 @@ def _chosen(given: Any, wording: Wording) -> list[tuple[int | None, int | None, 
         try:
             found.append((*_ports.parse(port), protocol or None))
         except ValueError as error:
-            raise CatalogueError(f"ports: {error}") from None
+            raise CatalogueError(f"{wording.prefix}ports: {error}") from None
     return found
