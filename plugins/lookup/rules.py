@@ -37,6 +37,11 @@ options:
       - C(side) and C(ports) count for the sets with a product that has them.
     type: dict
     default: {}
+  side:
+    description:
+      - Which side of its products the host is, for the sets that do not say so, as for P(netports.apple.ports#lookup).
+      - The same as C(side) of O(defaults).
+    type: str
   prefix:
     description:
       - What stands before the names of the keys of the first term, where its values come from variables. For messages.
@@ -106,13 +111,13 @@ class LookupModule(LookupBase):
         """Answer; bad input is an AnsibleError."""
         try:
             terms, kwargs = _options.decrypted(terms), _options.decrypted(kwargs)
-            _options.check_keywords(kwargs, ("defaults", "prefix", "catalogues", "supplement"))
+            _options.check_keywords(kwargs, ("defaults", "side", "prefix", "catalogues", "supplement"))
             catalogue = _options.catalogue(self, variables, kwargs)
             groups = [term if isinstance(term, (list, tuple)) else [term] for term in terms]
             compiled = _sets.compile_sets(
                 catalogue,
                 [given for group in groups for given in group],
-                kwargs.get("defaults"),
+                _defaults(kwargs.get("defaults"), kwargs.get("side")),
                 prefixes=_prefixes(groups, kwargs.get("prefix") or ""),
                 decided=_options.decided(self, kwargs),
             )
@@ -125,6 +130,11 @@ class LookupModule(LookupBase):
         for warning in warnings:
             Display().warning(warning)
         return compiled.rules
+
+
+def _defaults(defaults: Any, side: Any) -> Any:
+    """The defaults with a side that was given apart from them."""
+    return defaults if side is None or not isinstance(defaults or {}, dict) else {**(defaults or {}), "side": side}
 
 
 def _prefixes(groups: list[Any], prefix: str) -> list[str]:

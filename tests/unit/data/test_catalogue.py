@@ -613,6 +613,52 @@ def test_tool_names_what_is_wrong(break_it: Callable[[Any, Any], None], sentence
     assert sentence in raised.value.problems
 
 
+def of_the_article(practice: Any) -> None:
+    practice["rows"][0]["used_by"].append({"product": "siri"})
+    practice["traffic"]["products"]["siri"] = [{**practice["traffic"]["products"]["remote-login"][0]}]
+
+
+def name_of_the_article(practice: Any) -> None:
+    practice["products"][0]["aliases"].append("FaceTime")
+
+
+def port_after_all(practice: Any) -> None:
+    practice["without_ports"][0]["names"].append("Samba")
+
+
+def mean_nothing(practice: Any) -> None:
+    practice["usually_meant"][0]["instead"].append("stranger")
+
+
+def discover_nothing(practice: Any) -> None:
+    practice["dns_sd"][0]["products"].append("stranger")
+
+
+def forget_example(practice: Any) -> None:
+    for row in practice["rows"]:
+        row.pop("example", None)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (of_the_article, "practice.yml, 22/tcp: siri is a product of the article"),
+        (name_of_the_article, '"FaceTime" is a name of both facetime and smb-file-sharing'),
+        (port_after_all, "practice.yml, without_ports: samba is a name of smb-file-sharing"),
+        (mean_nothing, "practice.yml, stranger is no product"),
+        (discover_nothing, "practice.yml, stranger is no product"),
+        (forget_example, "a port that the site chooses needs an example for the message"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_tool_names_what_is_wrong_with_everyday_names(break_it: Callable[[Any], None], sentence: str) -> None:
+    practice = copy.deepcopy(PRACTICE)
+    break_it(practice)
+    with pytest.raises(tool.CatalogueError) as raised:
+        tool.everyday(CATALOGUE, practice)
+    assert any(sentence in problem for problem in raised.value.problems), raised.value.problems
+
+
 def test_tool_refuses_a_key_given_twice(tmp_path: Path) -> None:
     path = tmp_path / "traffic.yml"
     path.write_text("products:\n  siri: [a]\n  siri: [b]\n", encoding="utf-8")

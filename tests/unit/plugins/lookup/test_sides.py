@@ -41,6 +41,7 @@ def test_each_set_has_its_own_side_and_the_defaults_fill_in(ask: Ask) -> None:
     found = opened(ask("rules", *sets, defaults={"side": "server"}))
     assert "in Screen Sharing 5900/tcp" in found and "out File Sharing 548/tcp" in found
     assert not any(one.startswith("in File Sharing") for one in found) and "out Siri 443/tcp" in found
+    assert opened(ask("rules", *sets, side="server")) == found
 
 
 def test_products_without_the_side_stay_as_they_are(ask: Ask) -> None:
