@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -85,10 +86,7 @@ def with_ports(entries: Iterable[Entry], given: Any, wording: Wording = LOOKUP) 
         if entry["port"] != SITE_PORT:
             made.append(entry)
         elif ports:
-            made += [_at(entry, *port) for port in ports if port[2] in (None, entry["protocol"])]
-            made += [
-                _at({**entry, "protocol": port[2]}, *port) for port in ports if port[2] not in (None, entry["protocol"])
-            ]
+            made += [{**entry, **port.to_dict(entry["protocol"])} for port in ports]
         elif not entry.get("optional"):
             raise CatalogueError(
                 f"{entry['name']['en']!r} has no port of its own, since each site chooses one: give it with "
@@ -97,9 +95,25 @@ def with_ports(entries: Iterable[Entry], given: Any, wording: Wording = LOOKUP) 
     return made
 
 
-def _at(entry: Entry, first: int | None, last: int | None, _protocol: str | None) -> Entry:
-    text = HOST_EPHEMERAL if first is None or last is None else _ports.text((first, last))
-    return {**entry, "port": text, "first": first, "last": last}
+@dataclasses.dataclass(frozen=True)
+class _Port:
+    """A port or a range that a site chose.
+
+    :param ports: its numbers; ``None`` for the host's own range.
+    :param protocol: the protocol, where one was given.
+    """
+
+    ports: _ports.PortRange | None
+    protocol: str | None
+
+    def to_dict(self, protocol: str) -> dict[str, Any]:
+        """What an entry says of it.
+
+        :param protocol: the product's own, where none was given.
+        """
+        first, last = self.ports or (None, None)
+        text = _ports.text(self.ports) if self.ports else HOST_EPHEMERAL
+        return {"port": text, "first": first, "last": last, "protocol": self.protocol or protocol}
 
 
 def _owner(entry: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -107,29 +121,26 @@ def _owner(entry: Mapping[str, Any]) -> tuple[Any, Any]:
     return entry["product"], None if entry["product"] else entry["port"]
 
 
-def _chosen(given: Any, wording: Wording) -> list[tuple[int | None, int | None, str | None]]:
-    """Ports as (first, last, protocol); the range of the host's own has no numbers here."""
+def _chosen(given: Any, wording: Wording) -> list[_Port]:
+    """Check the ports of a site's own; a text may list several, separated by commas."""
     if given is None:
         return []
-    values = (
-        given
-        if isinstance(given, (list, tuple))
-        else re.split(r"\s*,\s*", given)
-        if isinstance(given, str)
-        else [given]
-    )
+    values = given if isinstance(given, (list, tuple)) else [given]
+    if isinstance(given, str):
+        values = re.split(r"\s*,\s*", given.strip())
     if not values:
         raise CatalogueError(f"{wording.give('ports', given)} is an empty list: leave it out, or give the site's ports")
-    found: list[tuple[int | None, int | None, str | None]] = []
-    for value in values:
-        port, slash, protocol = value.partition("/") if isinstance(value, str) else (value, "", "")
-        if slash and protocol not in ("tcp", "udp"):
-            raise CatalogueError(f"{_ports.shown(value)} has no protocol that there is: write /tcp or /udp, or neither")
-        if port == HOST_EPHEMERAL:
-            found.append((None, None, protocol or None))
-            continue
-        try:
-            found.append((*_ports.parse(port), protocol or None))
-        except ValueError as error:
-            raise CatalogueError(f"{wording.prefix}ports: {error}") from None
-    return found
+    return [_port(value, f"{wording.prefix}ports") for value in values]
+
+
+def _port(value: Any, what: str) -> _Port:
+    port, slash, protocol = value.partition("/") if isinstance(value, str) else (value, "", "")
+    if slash and protocol not in ("tcp", "udp"):
+        raise CatalogueError(
+            f"{what}: {_ports.shown(value)} names no protocol that there is: write /tcp or /udp, or none"
+        )
+    try:
+        found = _ports.parse(port)
+    except ValueError as error:
+        raise CatalogueError(f"{what}: {error}") from None
+    return _Port(ports=None if found == _ports.HOST_EPHEMERAL else found, protocol=protocol or None)

@@ -108,7 +108,7 @@ def test_ports_of_the_sites_own(catalogue: _catalogue.Catalogue) -> None:
     for ports, message in (
         ([], "is an empty list"),
         ([0], "out of range"),
-        (["21064/sctp"], "no protocol that there is"),
+        (["21064/sctp"], "names no protocol that there is"),
         (["x"], "is not a port"),
     ):
         with pytest.raises(CatalogueError, match=message):
