@@ -163,7 +163,6 @@ class _Changes:
             self._change_uses(row, new)
 
     def _change_uses(self, row: CommentedMap, new: Said) -> None:
-        language = self.page.language
         named = [use.product or self._product(use.name) for use in new.uses]
         if len(set(named)) < len(named):
             raise ArticleError([f"{new.place}: the row names one product more than once, which the facts cannot say"])
@@ -175,17 +174,23 @@ class _Changes:
         if not there and new.uses:
             uses = row["used_by"] = CommentedSeq()
         for product, use in zip(named, new.uses, strict=True):
-            if product not in there:
+            if product in there:
+                self._change_detail(there[product], new.port, use.detail)
+            else:
                 uses.append(self._use(new.port, use))
-            elif normalise(use.detail or "") != normalise(there[product].get("detail", {}).get(language, "")):
-                there[product].pop("detail", None)
-                if use.detail:
-                    there[product].insert(1, "detail", self._both(use.detail, f"what {new.port} says of {product}"))
-                if "nests" in there[product]:
-                    self.left.append(f"look at what {product} nests on {new.port}, whose detail has changed")
         if not uses:
             uses = row["used_by"] = CommentedSeq()
             uses.fa.set_flow_style()
+
+    def _change_detail(self, there: CommentedMap, port: str, detail: str | None) -> None:
+        """Give a use that is there what the page says of it."""
+        if normalise(detail or "") == normalise(there.get("detail", {}).get(self.page.language, "")):
+            return
+        there.pop("detail", None)
+        if detail:
+            there.insert(1, "detail", self._both(detail, f"what {port} says of {there['product']}"))
+        if "nests" in there:
+            self.left.append(f"look at what {there['product']} nests on {port}, whose detail has changed")
 
     def _use(self, port: str, use: Use) -> CommentedMap:
         made = CommentedMap()

@@ -100,43 +100,58 @@ def parse(text: str) -> LexborHTMLParser:
 
 
 def grid(table: LexborNode) -> list[tuple[str, list[LexborNode]]]:
-    """The table's rows with a cell for each column, those that span rows or columns repeated. (where, cells)."""
-    grid: list[tuple[str, list[LexborNode]]] = []
-    problems: list[str] = []
-    pending: dict[int, tuple[LexborNode, int]] = {}  # by column: a cell from above, and for how many more rows
+    """The table's rows with a cell for each column, those that span rows or columns repeated. (where, cells).
+
+    :raises ArticleError: cells overlap, or reach where there is no row.
+    """
+    made = _Grid()
     for number, row in enumerate(table.css("tr")):
-        where = f"row {number}"
+        made.add(f"row {number}", row.css("td, th"))
+    if made.pending:
+        made.problems.append(f"{made.rows[-1][0]}: a cell reaches below the table's end")
+    if made.problems:
+        raise ArticleError(made.problems)
+    return made.rows
+
+
+class _Grid:
+    """A table as it is filled, row by row. ``pending`` has by column a cell from above, and for how many more rows."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, list[LexborNode]]] = []
+        self.problems: list[str] = []
+        self.pending: dict[int, tuple[LexborNode, int]] = {}
+
+    def add(self, where: str, own: list[LexborNode]) -> None:
+        """Add a row with its own cells; a row without any, and none from above, is no row."""
+        if not own and not self.pending:
+            return
         cells: list[LexborNode] = []
-        own = row.css("td, th")
-        if not own and not pending:
-            continue
-        while own or len(cells) in pending:
-            if len(cells) in pending:
-                cell, left = pending.pop(len(cells))
+        while own or len(cells) in self.pending:
+            if len(cells) in self.pending:
+                cell, left = self.pending.pop(len(cells))
                 if left > 1:
-                    pending[len(cells)] = cell, left - 1
+                    self.pending[len(cells)] = cell, left - 1
                 cells.append(cell)
-                continue
-            cell = own.pop(0)
-            try:
-                down, across = (_span(cell, name) for name in ("rowspan", "colspan"))
-            except ValueError as error:
-                problems.append(f"{where}: {error}")
-                down = across = 1
-            for _column in range(across):
-                if down > 1:
-                    if len(cells) in pending:
-                        problems.append(f"{where}: two cells overlap")
-                    pending[len(cells)] = cell, down - 1
-                cells.append(cell)
-        if any(column > len(cells) for column in pending):
-            problems.append(f"{where}: it has fewer cells than the rows above reach into it")
-        grid.append((where, cells))
-    if pending:
-        problems.append(f"{grid[-1][0]}: a cell reaches below the table's end")
-    if problems:
-        raise ArticleError(problems)
-    return grid
+            else:
+                self._put(where, cells, own.pop(0))
+        if any(column > len(cells) for column in self.pending):
+            self.problems.append(f"{where}: it has fewer cells than the rows above reach into it")
+        self.rows.append((where, cells))
+
+    def _put(self, where: str, cells: list[LexborNode], cell: LexborNode) -> None:
+        """Put a cell into all of its columns, and keep it for the rows below that it reaches into."""
+        try:
+            down, across = (_span(cell, name) for name in ("rowspan", "colspan"))
+        except ValueError as error:
+            self.problems.append(f"{where}: {error}")
+            down = across = 1
+        for _column in range(across):
+            if down > 1:
+                if len(cells) in self.pending:
+                    self.problems.append(f"{where}: two cells overlap")
+                self.pending[len(cells)] = cell, down - 1
+            cells.append(cell)
 
 
 def _span(cell: LexborNode, name: str) -> int:

@@ -82,8 +82,6 @@ TOO_COMPLEX = {
     "tests/unit/docs/test_examples.py": {"test_yaml"},
     "tests/unit/pf/standin.py": {"_pfctl"},
     "tools/apply.py": {"main"},
-    "tools/article_update.py": {"_change_uses"},
-    "tools/saved_page.py": {"grid"},
 }
 
 
