@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import json
+import random
 from typing import Any
 
 import pytest
-from torture import STEP, WANTED, settle, state
+from torture import STEP, WANTED, rule, settle, state
 
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import tuples
 from hosts import Host, play
 from hosts.code import install, module
 
@@ -136,3 +139,174 @@ def test_other_commands_of_ufw_at_the_same_moment(host: Host) -> None:
         'while python3 -c \'import fcntl; fcntl.lockf(open("/run/ufw.lock", "a"), fcntl.LOCK_EX | fcntl.LOCK_NB)\'; do sleep 0.1; done 2>/dev/null'
     )
     assert module(host, rules=WANTED[:1])[1]["changed"] and not module(host, rules=WANTED[:1])[1]["changed"]
+
+
+SHARING = [rule("Sharing", tcp=["139", "548"], sources=["10.0.0.0/8", "192.168.0.0/16"])]
+MORE = [rule("Sharing", tcp=["139", "445"], udp=["137"], sources=["10.0.0.0/8", "192.168.0.0/16"])]
+
+
+def codes(result: dict[str, Any]) -> list[str]:
+    """The codes of a result's notices."""
+    return [notice["code"] for notice in result["notices"]]
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_rules_under_an_administrators_hands(host: Host) -> None:
+    install(host)
+    # As cron and ansible-pull have it, and as su without a dash.
+    task: dict[str, Any] = {"name": "Run", MODULE: {"rules": SHARING}}
+    pristine = state(host)
+    found = play(host, [{**task, "environment": {"PATH": "/usr/bin:/bin"}}]).result(host, MODULE)
+    assert found["changed"], found
+    host.sh("echo root:secret | chpasswd")
+    become = {"ansible_become_method": "su", "ansible_become_password": "secret"}
+    assert not play(host, [task], user="admin", extra_vars=become).result(host, MODULE)["changed"]
+
+    made = state(host)
+    host.run(["ufw", "limit", "Apple Sharing"])
+    assert module(host, rules=SHARING)[1]["changed"]
+    host.run(["iptables", "-I", "ufw-user-input", "1", *chain(host, "ufw-user-input")[-1].split()[2:]])
+    doubled = module(host, rules=SHARING)[1]
+    assert [step["action"] for step in doubled["operations"]] == ["mend"]
+    assert sorted(state(host).kernel.splitlines()) == sorted(made.kernel.splitlines())
+
+    # A changed rule stays before a refusal that came behind it, in the kernel as in the file, and a protocol more
+    # stays with the others: 'ufw app update' finds nothing to do.
+    host.run(["ufw", "reject", "from", "198.51.100.9"])
+    assert module(host, rules=MORE)[1]["changed"]
+    lines = chain(host, "ufw-user-input")
+    assert "198.51.100.9" in lines[-1] and "445" in "".join(lines[:-1])
+    for command in (["ufw", "app", "update", "Apple Sharing"], ["ufw", "reload"]):
+        host.run(command)
+        assert len(chain(host, "ufw-user-input")) == len(lines)
+        again = module(host, rules=MORE)[1]
+        assert not again["changed"], (command, again["operations"], again["diff"])
+
+    # What decides before ufw's rules is named.
+    host.run(["ufw", "prepend", "deny", "in", "from", "any"])
+    shut = module(host, rules=MORE)[1]
+    assert not shut["changed"] and "no-effect" in codes(shut)
+    assert any("'deny in from any to any'" in text for text in shut["warnings"])
+    host.run(["ufw", "delete", "deny", "in", "from", "any"])
+    host.run(["iptables", "-I", "INPUT", "1", "-j", "REJECT"])
+    assert any("'-A INPUT -j REJECT" in text for text in module(host, rules=MORE)[1]["warnings"])
+    host.run(["iptables", "-F", "INPUT"])
+    assert any("no longer calls ufw's chains" in text for text in module(host, rules=MORE)[1]["warnings"])
+    host.run(["iptables", "-P", "INPUT", "ACCEPT"])
+    host.reboot()
+    install(host)
+    assert codes(module(host, rules=MORE)[1]) == []
+
+    # A file that cannot be replaced, and one that is a copy of ours.
+    host.sh("mount --bind /etc/ufw/user.rules /etc/ufw/user.rules")
+    assert "user.rules is a mount of its own" in refused(host, rules=SHARING)
+    host.sh(
+        "umount /etc/ufw/user.rules; cp /etc/ufw/applications.d/netports-apple /etc/ufw/applications.d/netports-apple.bak"
+    )
+    assert "/etc/ufw/applications.d/netports-apple.bak" in refused(host, rules=SHARING)
+    assert module(host, state="gathered")[1]["gathered"][0]["name"] == "Sharing"
+    assert module(host, state="deleted")[1]["changed"]
+    assert not any("dapp_Apple" in line for family in (4, 6) for line in chain(host, "ufw-user-input", family))
+    host.run(["rm", "/etc/ufw/applications.d/netports-apple.bak"])
+    host.run(["ufw", "delete", "reject", "from", "198.51.100.9"])
+    assert state(host).files == pristine.files
+
+
+# Prints what ufw's own parser finds in each of the texts that it is given.
+PARSER = """
+import builtins, json, sys, tempfile
+builtins._ = str
+from ufw.backend_iptables import UFWBackendIptables
+found = []
+for text in json.load(sys.stdin):
+    with tempfile.NamedTemporaryFile("w", newline="") as file:
+        file.write(text)
+        file.flush()
+        backend = object.__new__(UFWBackendIptables)
+        backend.files, backend.rules, backend.defaults = {"rules": file.name, "rules6": ""}, [], {"ipv6": "no"}
+        backend._read_rules()
+        found.append([[one.action, one.protocol, one.dport, one.dst, one.sport, one.src, one.dapp,
+                       "forward" if one.forward else one.direction, one.interface_in, one.interface_out]
+                      for one in backend.rules])
+print(json.dumps(found))
+"""
+WORDS = {
+    "action": [
+        "allow",
+        "deny",
+        "reject",
+        "limit",
+        "allow_log",
+        "deny_log-all",
+        "route:allow",
+        "route:deny",
+        "ALLOW",
+        "drop",
+    ],
+    "protocol": ["tcp", "udp", "any"],
+    "port": [
+        "any",
+        "80",
+        "80,443",
+        "1000:2000",
+        "22,1000:2000",
+        "http",
+        "https,ssh",
+        "nosuch-port",
+        "0",
+        "70000",
+        "9:8",
+    ],
+    "address": [
+        "0.0.0.0/0",
+        "any",
+        "10.0.0.0/8",
+        "192.0.2.7",
+        "host.example",
+        "10.0.0.0/255.0.0.0",
+        "fe80::1",
+        "300.1.1.1",
+    ],
+    "profile": ["", " Nginx%20Full -", " - Nginx%20Full", " Apple%20X -"],
+    "way": [" in", " out", "", " in_eth0", " out_eth1", " in_eth0!out_eth1", " up", " sideways_eth0"],
+    "tail": ["", " comment=616263", "  ", "\r"],
+}
+
+
+@pytest.mark.hosts("ufw", "bullseye", "trixie")
+def test_tuples_are_read_as_ufw_reads_them(host: Host) -> None:
+    draw = random.Random(host.suite)
+    texts = []
+    for _text in range(400):
+        lines = ["*filter\n", "### RULES ###\n"] * draw.choice([0, 1])
+        for _line in range(draw.randint(1, 4)):
+            word = {name: draw.choice(words) for name, words in WORDS.items()}
+            lines.append(
+                f"### tuple ### {word['action']} {word['protocol']} {word['port']} {draw.choice(WORDS['address'])}"
+                f" any {word['address']}{word['profile']}{word['way']}{word['tail']}\n"
+            )
+        texts.append("".join(lines))
+    theirs = json.loads(host.run(["python3", "-c", PARSER], stdin=json.dumps(texts)).out)
+    kept = 0
+    for text, rules in zip(texts, theirs, strict=True):
+        ours = list(tuples.parse_blocks(text))
+        assert [read_by_ufw(one) for one in rules] == [read_by_us(block) for block in ours], text
+        kept += len(ours)
+    assert kept > 100
+
+
+def read_by_ufw(one: list[Any]) -> tuple[Any, ...]:
+    """A rule of ufw's parser, in the words of a block."""
+    action, protocol, ports, destination, source_ports, source, profile, direction, interface, out_interface = one
+    if direction == "out" and not interface:
+        interface, out_interface = out_interface, ""
+    return action, protocol, ports, destination, source_ports, source, profile, direction, interface, out_interface
+
+
+def read_by_us(block: Any) -> tuple[Any, ...]:
+    """A block of ours."""
+    ends = (block.destination, block.source_ports, block.source)
+    return (
+        *(block.action, block.protocol, block.ports, *ends),
+        *(block.profile, block.direction, block.interface, block.out_interface),
+    )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from typing import Collection, Dict, Iterator, List, Optional, Sequence, Set
+from typing import Collection, Dict, Hashable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import order
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.kernel import canonical
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import (
     ANYWHERE,
     CHAINS,
@@ -118,7 +119,7 @@ def _block(fields: Sequence[str], text: str, start: int, end: int) -> Optional[B
     if not {"in", "out"}.issuperset(ways):
         return None
     direction = "out" if "out" in ways and "in" not in ways else "in"
-    interface, out_interface = ways.get(direction, ""), ""
+    interface, out_interface = ways.get(direction, ""), ways.get("out", "") if direction == "in" else ""
     if route:
         direction, interface, out_interface = "forward", ways.get("in", ""), ways.get("out", "")
     action = action.lower().split("_")[0]
@@ -180,7 +181,7 @@ def block_ports(block: Block) -> List[_ports.PortRange]:
 
 def has_place(text: Optional[str]) -> bool:
     """Whether a rules file has a place for rules."""
-    return any(line.startswith((_BEGIN, _TUPLE)) or line.strip() == "COMMIT" for line in lines_of(text or ""))
+    return any(line.startswith(_BEGIN) or line.strip() == "COMMIT" for line in lines_of(text or ""))
 
 
 def edit(text: str, blocks: Sequence[Block], owned: Collection[str], groups: Groups, first: int = 0) -> str:
@@ -207,7 +208,7 @@ def edit(text: str, blocks: Sequence[Block], owned: Collection[str], groups: Gro
     for key, group in groups.items():
         numbers = present.pop(key, [])
         together = numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else False
-        if key in top and settled or key not in top and together and [blocks[x].text for x in numbers] == group:
+        if key in top and settled or key not in top and together and _same([blocks[x].text for x in numbers], group):
             continue
         if numbers and key not in top:
             put.setdefault(blocks[numbers[0]].start, []).append("\n".join(group))
@@ -249,8 +250,18 @@ def rearranged(text: str, blocks: Sequence[Block], wanted: Sequence[Block], owne
 def _leading(blocks: Sequence[Block], groups: Groups, top: Sequence[Group]) -> bool:
     """Whether the groups that have to stand first do so, as they are wanted and nowhere else."""
     wanted = [block for key in top for block in groups[key]]
-    leads = [block.text for block in blocks[: len(wanted)]] == wanted
+    leads = _same([block.text for block in blocks[: len(wanted)]], wanted)
     return leads and not any(block.group in top for block in blocks[len(wanted) :])
+
+
+def _same(left: Sequence[str], right: Sequence[str]) -> bool:
+    """Whether blocks say the same: ``ufw app update`` writes a single port as a list of one where others have several."""
+    return [_shape(text) for text in left] == [_shape(text) for text in right]
+
+
+def _shape(text: str) -> Tuple[Hashable, ...]:
+    first, *rules = lines_of(text)
+    return (first.strip(), *map(canonical, rules))
 
 
 def _lines_with_gap(lines: Sequence[str], block: Block) -> range:
