@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from torture import install, sampler, settle
+from torture import sampler, settle
 
 from hosts import Host, code, listen, play, probe
+from hosts.code import install
 from hosts.host import NFTABLES
 
 ROLE = MODULE = "netports.apple.host_firewall"
