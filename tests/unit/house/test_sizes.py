@@ -79,7 +79,6 @@ TOO_COMPLEX = {
     "plugins/module_utils/_firewalls/firewalld/admission.py": {"_matches", "_openings"},
     "plugins/module_utils/_firewalls/pf/plan.py": {"_drift"},
     "tests/unit/firewalld/test_firewalld_backend.py": {"firewall"},
-    "tests/unit/docs/test_examples.py": {"test_yaml"},
     "tests/unit/pf/standin.py": {"_pfctl"},
     "tools/apply.py": {"main"},
 }
