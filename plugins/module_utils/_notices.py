@@ -41,6 +41,7 @@ CODES = {
     "name-taken": "Somebody else's rules have the name of ours.",
     "no-effect": "Rules have no effect, since something else decides.",
     "recovered": "An unfinished change of another run was put back, or could not be read.",
+    "elsewhere": "Some packets come by another zone than that of the rules, which do not hold for them.",
     "slow-reload": "A reload of so many rules refuses new connections for long.",
     "runtime-lost": "A reload drops what others have at runtime alone.",
     "other": "Anything else worth a sentence.",

@@ -761,6 +761,17 @@ def test_policies_before_the_zones_decide_first(box: Box, running: bool) -> None
         box.read().admits("192.0.2.9", 22)
 
 
+def test_what_comes_by_another_zone_is_said(box: Box) -> None:
+    def said(*rules: Rule, **asked: Any) -> list[tuple[str, ...]]:
+        return [notice.rules for notice in box.plan(*rules, **asked).notices if notice.code == "elsewhere"]
+
+    box.write("etc/firewalld/zones/lab.xml", '<zone><source address="192.0.2.0/24"/><source ipset="x"/></zone>')
+    box.write("etc/firewalld/zones/trusted.xml", '<zone target="ACCEPT"><source address="10.0.0.0/8"/></zone>')
+    near, far = rule("Near", sources=["192.0.2.7", "fd00::/8"]), rule("Far", sources=["10.0.0.0/8"])
+    assert said(rule(), near, far, rule("Y", "out")) == [("FaceTime", "Near")]
+    assert said(far) == [] and said(near, zone="lab") == []
+
+
 def test_a_reload_of_many_rules_is_said_or_refused(box: Box) -> None:
     daemon = box.start()
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import FrozenSet, Iterable, List, Sequence, Set, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
@@ -101,6 +102,45 @@ def zones(reading: Reading, target: Config) -> List[Notice]:
             direction = "out" if word == "outbound" else "forward"
             found.append(Notice(code="no-effect", text=text, direction=direction))
     return found
+
+
+def elsewhere(reading: Reading, target: Config) -> List[Notice]:
+    """That packets from some sources come by another zone than that of the rules."""
+    found: List[Notice] = []
+    for place, attachments in sorted(target.zones.items()):
+        for name in sorted(reading.zones):
+            sources = (
+                reading.bound(name)[1] if name != place and reading.filter(name).target != "ACCEPT" else frozenset()
+            )
+            own = {part.source for part in target.zones.get(name, ())}
+            missed = [part for part in attachments if part.source not in own and _overlap(part.source, sources)]
+            if missed:
+                text = (
+                    "zone %s takes what comes from %s: the rules in zone %s do not hold there (host_firewall_zone)"
+                    % (
+                        name,
+                        ", ".join(sorted(sources)),
+                        place,
+                    )
+                )
+                names = tuple(sorted({_rule_name(target, part.service) for part in missed}))
+                found.append(Notice(code="elsewhere", text=text, rules=names, direction="in"))
+    return found
+
+
+def _overlap(source: str, others: Iterable[str]) -> bool:
+    """Whether a rule's source, empty for anywhere, and a zone's sources have an address in common."""
+    for other in others:
+        try:
+            network = ipaddress.ip_network(other, strict=False)
+        except ValueError:
+            continue
+        if not source:
+            return True
+        mine = ipaddress.ip_network(source)
+        if mine.version == network.version and mine.overlaps(network):
+            return True
+    return False
 
 
 def apart(reading: Reading, found: Apart, reload: bool) -> List[Notice]:

@@ -88,7 +88,9 @@ def plan(host: Host, asked: Asked, reading: Reading, link: Link, want: Wanted) -
         operations = changes.mends("what an interrupted reload left loaded")
     if start or enable:
         operations.append(Operation(action="enable", what="firewalld"))
-    found += notices.switch(reading, start or enable) + notices.zones(reading, target)
+    found += (
+        notices.switch(reading, start or enable) + notices.zones(reading, target) + notices.elsewhere(reading, target)
+    )
     if reading.runtime:
         apart = others.apart(reading.runtime.loaded, reading.runtime.permanent, owned)
         found += notices.apart(reading, apart, reload)
