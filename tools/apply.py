@@ -21,7 +21,6 @@ Exit status: 0 done, shown, or nothing to do; 1 refused, failed, or answered wit
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import subprocess
@@ -131,11 +130,6 @@ def show(result: Result, words: list[str]) -> None:
     """
     for sentence in words:
         print(f"  {sentence}")
-    before, after = (result["diff"][side].splitlines(keepends=True) for side in ("before", "after"))
-    difference = list(difflib.unified_diff(before, after, "before", "after", n=1))
-    if difference:
-        print()
-        sys.stdout.writelines(f"    {line}" for line in difference)
     for warning in result.get("warnings", []):
         print(f"  Note: {warning}")
 

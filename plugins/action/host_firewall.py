@@ -12,14 +12,16 @@ itself; what this says then is only what happened.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 from ansible.utils.display import Display
 
-from ansible_collections.netports.apple.plugins.plugin_utils import _sets
+from ansible_collections.netports.apple.plugins.plugin_utils import _audit_answer, _health, _sets
+from ansible_collections.netports.apple.plugins.plugin_utils._health import Checks
 
 # Ansible loads this plugin before it forks a worker for each host and task, each of which would have to read by itself
 # what the role's lookup needs.
@@ -49,28 +51,59 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """Run the task.
 
-        :returns: what the module returns, and ``confirmed``: whether a new connection confirmed the change.
+        :returns: what the module returns, and ``confirmed``: whether a new connection confirmed the change. With
+            ``--diff``, the plan in words.
+        :raises AnsibleActionFail: an option of the controller's own has a wrong value.
         """
         self._supports_check_mode = True
         self._supports_async = False
         result: dict[str, Any] = super().run(tmp, task_vars)
         transport = self._connection.transport.rpartition(".")[2]
+        checks, full = self._own_options()
         result.update(self._call(task_vars, "" if transport in LOCAL else "apply"))
         waiting = result.pop("confirm", None)
+        done = "after" in result and not self._task.check_mode
+        ill = self._ill(checks, waiting) if done else ""
         if waiting:
             result["confirmed"] = False
-            result.update(self._confirm(task_vars, waiting))
+            result.update(self._confirm(task_vars, waiting, ill))
             if transport not in SSH:
                 text = (
                     f"connection {transport!r} is not known here: the change is confirmed over it, but that it was a new "
                     "connection, which the new rules let in, nobody can tell"
                 )
                 result["warnings"] = [*result.get("warnings", []), text]
+        elif ill:
+            result.update(failed=True, msg=f"The host does not pass its health check: {ill}.")
+        if "after" in result:
+            result["ruleset"] = str(self._task.args.get("ruleset") or "apple")
+            _warn_of_another(result, self._task.args, (task_vars or {}).get("host_firewall_result"))
+        if self._task.diff and "operations" in result:
+            result["diff"] = _told(result, full)
         return result
+
+    def _own_options(self) -> tuple[Checks, bool]:
+        """What the controller has to check, and whether a diff shows the firewall's own lines, too."""
+        shown = self._task.args.get("diff") or "words"
+        if shown not in ("words", "full"):
+            raise AnsibleActionFail(f"diff (host_firewall_diff) is {shown!r}: give 'words' or 'full'")
+        try:
+            checks = _health.asked(self._task.args)
+        except ValueError as error:
+            raise AnsibleActionFail(f"{error}: nothing was changed") from error
+        return checks, shown == "full" or display.verbosity >= 2
+
+    def _ill(self, checks: Checks, waiting: Any) -> str:
+        """What the host does not answer. A change that waits leaves time for its confirmation."""
+        if not checks.ports and not checks.urls:
+            return ""
+        until = time.monotonic() + waiting["seconds"] - min(10.0, waiting["seconds"] / 2) if waiting else None
+        return _health.problem(checks, str(self._play_context.remote_addr), until)
 
     def _call(self, task_vars: Any, step: str, identity: str = "") -> dict[str, Any]:
         arguments = dict(self._task.args)
-        arguments.pop("_confirm", None)
+        for name in ("_confirm", "diff", *_health.OPTIONS):
+            arguments.pop(name, None)
         if step:
             arguments["_confirm"] = {"step": step, "id": identity}
         result: dict[str, Any] = self._execute_module(
@@ -89,16 +122,18 @@ class ActionModule(ActionBase):
         found = answer.get("confirm")
         return found if isinstance(found, dict) else {"state": "", "why": str(answer.get("msg") or answer)}
 
-    def _confirm(self, task_vars: Any, waiting: dict[str, Any]) -> dict[str, Any]:
+    def _confirm(self, task_vars: Any, waiting: dict[str, Any], ill: str) -> dict[str, Any]:
         """Confirm a change, again and again until its time is over.
 
         :param waiting: ``id``, ``seconds`` and ``until``, from the host.
+        :param ill: why the host does not pass its health check, so that nothing is confirmed; empty where it does.
         :returns: what it makes of the task's result.
         """
         end = time.monotonic() + waiting["seconds"]
         pause = 0.5
         why = ""
-        while True:
+        answer = {"state": "", "why": ill}
+        while not ill:
             answer = self._ask(task_vars, "confirm", waiting["id"])
             if answer["state"] in ("confirmed", "restored", "gone"):
                 break
@@ -121,9 +156,34 @@ class ActionModule(ActionBase):
         else:
             text = f"the host restores its old rules by itself, without a word from here, at {waiting['until']}"
         # What was seen from here says more than that the time was over.
-        why = (why or answer["why"] or "no reason given").strip().rstrip(".")
-        return {
-            "failed": True,
-            "changed": False,
-            "msg": f"The change was made and not confirmed over a new connection ({why}): {text}.",
-        }
+        why = (ill or why or answer["why"] or "no reason given").strip().rstrip(".")
+        message = f"The change was made and not confirmed over a new connection ({why}): {text}."
+        if ill:
+            message = f"The change was made and the host does not pass its health check ({why}): {text}."
+        return {"failed": True, "changed": False, "msg": message}
+
+
+def _warn_of_another(result: dict[str, Any], given: Mapping[str, Any], earlier: Any) -> None:
+    """Warn where a run takes away what an earlier one of the same play allowed, and would again and again.
+
+    :param earlier: the role's result before this one, on this host.
+    """
+    if given.get("state", "replaced") != "replaced" or not isinstance(earlier, Mapping):
+        return
+    if earlier.get("ruleset") != result["ruleset"] or not isinstance(earlier.get("after"), list):
+        return
+    before = {str(rule.get("name")) for rule in earlier["after"]}
+    lost = sorted(before - {str(rule.get("name")) for rule in result["after"]} - {"management"})
+    if lost:
+        text = (
+            f"this play has brought ruleset {result['ruleset']} to other rules before, and takes away {', '.join(lost)} "
+            "now: give each role a ruleset of its own (host_firewall_ruleset), or let them add to one "
+            "(host_firewall_state: merged)"
+        )
+        result["warnings"] = [*result.get("warnings", []), text]
+
+
+def _told(result: Mapping[str, Any], full: bool) -> list[dict[str, str]]:
+    """What ``--diff`` shows: the plan in words, and the firewall's own lines where they are asked for."""
+    words = "".join(f"{_audit_answer.words(step)}\n" for step in result["operations"])
+    return [{"prepared": words}, *([result["diff"]] if full else [])] if words else []

@@ -15,7 +15,6 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.netports.apple.plugins.plugin_utils import (
     _audit_answer,
     _audit_collect,
-    _audit_words,
     _audit_write,
 )
 
@@ -36,14 +35,7 @@ def audit_changes(operations: Any) -> Any:
     """The filter ``audit_changes``: a sentence for each operation."""
     if isinstance(operations, (str, Mapping)):
         raise AnsibleFilterError("netports.apple.audit_changes: give the operations that the module returns")
-    return wrap_var([_sentence(_audit_collect.plain(step)) for step in operations])
-
-
-def _sentence(step: Any) -> str:
-    try:
-        return _audit_words.sentence(_audit_answer.operation(step))
-    except ValueError as error:
-        return _audit_answer.text(f"no operation: {error}")
+    return wrap_var([_audit_answer.words(_audit_collect.plain(step)) for step in operations])
 
 
 def _writer(name: str, write: Callable[[Mapping[str, Any]], str]) -> Callable[[Any], Any]:

@@ -65,6 +65,11 @@ ARGUMENTS: Dict[str, Any] = {
     "zone": {"type": "str", "default": ""},
     "confirm_seconds": {"type": "int", "default": 60},
     "foreign": {"type": "bool", "default": False},
+    # The controller's own: the action plugin takes them out.
+    "diff": {"type": "str", "choices": ["words", "full"], "default": "words"},
+    "health_ports": {"type": "list", "elements": "int", "default": []},
+    "health_urls": {"type": "list", "elements": "str", "default": []},
+    "health_timeout": {"type": "float", "default": 30},
     "accept": {"type": "list", "elements": "str", "choices": list(_notices.ACCEPTABLE), "default": []},
     # The action plugin's own: what this call is to a change that waits for its confirmation.
     "_confirm": {
@@ -208,7 +213,13 @@ def _gathered(order: Order, firewall: Firewall) -> Result:
     """What the host has."""
     state = firewall.read(order.asked)
     found = [rule.to_dict() for rule in state.rules]
-    result = {"changed": False, "backend": firewall.name, "before": found, "gathered": found}
+    result = {
+        "changed": False,
+        "backend": firewall.name,
+        "before": found,
+        "gathered": found,
+        "rulesets": _rulesets(state),
+    }
     return _told(dict(result, **_others(state)), ())
 
 
@@ -352,5 +363,10 @@ def _others(state: State) -> Result:
     return {
         "exposed": [exposure.to_dict() for exposure in state.exposed()],
         "foreign": state.foreign(),
-        "rulesets": {name: [rule.to_dict() for rule in rules] for name, rules in state.rulesets().items()},
+        "rulesets": _rulesets(state),
     }
+
+
+def _rulesets(state: State) -> Dict[str, List[Dict[str, Any]]]:
+    """Every ruleset on the host, in the plain form of its rules."""
+    return {name: [rule.to_dict() for rule in rules] for name, rules in state.rulesets().items()}

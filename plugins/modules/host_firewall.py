@@ -160,6 +160,32 @@ options:
     elements: str
     default: []
     choices: [guard-dropped, main-ruleset-differs, no-way-in, slow-reload]
+  diff:
+    description:
+      - What C(--diff) shows. V(words) is the plan, a line for each operation; V(full), and C(-vv), show the lines of the
+        firewall's files and of the kernel behind it.
+      - Without C(--diff), RV(diff) has these lines.
+    type: str
+    choices: [words, full]
+    default: words
+  health_ports:
+    description:
+      - TCP ports of the host that the controller has to reach after the run, changed or not. Not in check mode.
+      - They are tried before a change is confirmed, so that a host that fails the check goes back to its old rules.
+    type: list
+    elements: int
+    default: []
+  health_urls:
+    description: Pages that the controller has to get after the run, in the same way.
+    type: list
+    elements: str
+    default: []
+  health_timeout:
+    description:
+      - How long each port and page may take, in seconds. A change that waits for its confirmation leaves less, where
+        O(confirm_seconds) is less.
+    type: float
+    default: 30
   _confirm:
     description:
       - What a call is to a change that waits for its confirmation. The action plugin of the collection sets it and
@@ -251,7 +277,9 @@ after:
   type: list
   elements: dict
 diff:
-  description: The ruleset's part of the firewall's files and of the kernel, before and after.
+  description:
+    - The ruleset's part of the firewall's files and of the kernel, before and after.
+    - With C(--diff), a list with the plan in words as C(prepared), and this behind it where O(diff=full).
   returned: when O(state) is V(replaced), V(merged) or V(deleted)
   type: dict
   contains:
@@ -333,9 +361,13 @@ exposed:
     text:
       description: The rule as the firewall's own tools show it.
       type: str
+ruleset:
+  description: As O(ruleset).
+  returned: when O(state) is V(replaced), V(merged) or V(deleted)
+  type: str
 rulesets:
   description: The rules of every ruleset of this collection on the host, by its name, in the form of O(rules).
-  returned: when O(foreign) is V(true) and O(state) is not V(rendered)
+  returned: when O(state) is V(gathered), or O(foreign) is V(true) and O(state) is not V(rendered)
   type: dict
 foreign:
   description:

@@ -206,12 +206,12 @@ class Auditor:
     def _others(self, host: dict[str, Any], policy: Policy, answer: Answer, declared: Any) -> None:
         """The host's other rulesets of this collection.
 
-        :param declared: the names of those that the host is to have, or ``all``.
+        :param declared: the names of those that the host is to have; ``all`` among them for every one.
         """
         for name, rules in answer.rulesets.items():
             if name == host["ruleset"]:
                 continue
-            expected = declared == "all" or name in declared
+            expected = "all" in declared or name in declared
             found = [self._rule(policy, rule) for rule in rules]
             host["rulesets"].append({"ruleset": name, "status": "declared" if expected else "stale", "rules": found})
             if not expected and not host["message"]:

@@ -19,7 +19,7 @@ from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Exposure, Operation
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
-from ansible_collections.netports.apple.plugins.plugin_utils import _audit_kinds
+from ansible_collections.netports.apple.plugins.plugin_utils import _audit_kinds, _audit_words
 
 _LONGEST_TEXT = 2000
 _LONGEST_LIST = 2000
@@ -111,6 +111,14 @@ def operation(value: Any) -> Operation:
         what=text(value.get("what")),
         rules=tuple(text(name) for name in sequence(value.get("rules"))),
     )
+
+
+def words(value: Any) -> str:
+    """An operation in words, or why it is none."""
+    try:
+        return _audit_words.sentence(operation(value))
+    except BAD_VALUE as error:
+        return text(f"no operation: {error}")
 
 
 def text(value: Any) -> str:

@@ -64,7 +64,7 @@ def test_a_fleet(make_host: Any, tmp_path: Path) -> None:
     # One host at a time, each reached anew before the next.
     applied = run("apply", up, netports_serial=1, netports_health_ports=[22])
     assert applied.text.count("Make the firewall allow exactly this ruleset") == 2
-    assert [one.host for one in applied.of(task="Reach the host over a new connection")] == [ufw.name, firewalld.name]
+    assert [one.result["confirmed"] for one in applied.of(task="Make the firewall allow")] == [True, True]
     found = audit(up, tmp_path, fail_on_drift=True)
     assert {one["status"] for one in found.values()} == {"compliant"}
     assert {rule["state"] for one in found.values() for rule in one["rules"]} == {"present"}
@@ -108,9 +108,61 @@ def test_a_failure_in_a_batch_stops_the_next(make_host: Any) -> None:
     assert [one.status for one in stopped.of(bad, task="Make the firewall allow")] == ["failed"]
     assert stopped.of(good, task="Make the firewall allow")[0].changed
     assert not stopped.of(following) and state(following) == before
-    # A host that changed and cannot be reached behind that is a failure too; and it can be asked to go on.
-    asked = {"netports_serial": 1, "netports_health_ports": [4], "netports_health_timeout": 1}
-    stopped = run("apply", [following, good], fails=True, **asked)
-    assert stopped.of(following, task="Make the firewall allow")[0].changed and not stopped.of(good)
+    # A host that fails its check goes back to its old rules, as often as that is tried; and nothing follows it.
+    asked = {"netports_serial": 1, "netports_health_timeout": 1, "host_firewall_confirm_seconds": 5}
+    for _run in range(2):
+        stopped = run("apply", [following, good], fails=True, netports_health_ports=[4], **asked)
+        (one,) = stopped.of(following, task="Make the firewall allow")
+        assert "does not pass its health check (port 4 of " in one.result["msg"] and "restored" in one.result["msg"]
+        assert not stopped.of(good) and state(following) == before
+    # A host that has its rules already is checked as well, and a number given as a text is taken.
+    stopped = run("apply", [good, following], fails=True, netports_health_ports="4", **asked)
+    (one,) = stopped.of(good, task="Make the firewall allow")
+    assert not one.changed and "port 4 of " in one.result["msg"]
+    assert not stopped.of(following)
+    refused = run("apply", [following], fails=True, netports_health_ports="ssh", **asked)
+    (one,) = refused.of(following, task="Make the firewall allow")
+    assert "health_ports (netports_health_ports): 'ssh' is not a port" in one.result["msg"]
+    assert state(following) == before
     went_on = run("apply", [bad, good, following], fails=True, netports_serial=2, netports_max_fail_percentage=50)
     assert went_on.of(following, task="Make the firewall allow")
+
+
+def test_rulesets_that_roles_bring(make_host: Any, tmp_path: Path) -> None:
+    host = make_host("bookworm", "ufw")
+    roles = [
+        {"role": "netports.apple.host_firewall", "host_firewall_products": [product], **more}
+        for product, more in (
+            ("FaceTime", {}),
+            ("Classroom", {"host_firewall_ruleset": "web"}),
+            ("Maps", {"host_firewall_state": "merged"}),
+            ("AirPlay", {}),
+        )
+    ]
+    done = play(host, playbook=json.dumps([{"hosts": "all", "gather_facts": False, "roles": roles}]))
+    results = [one.result for one in done.of(task="Make the firewall allow")]
+    assert [{rule["name"] for rule in one["after"]} - {"management"} for one in results] == [
+        {"FaceTime"},
+        {"Classroom"},
+        {"FaceTime", "Maps"},
+        {"AirPlay"},
+    ]
+    warned = [[text for text in one.get("warnings", []) if "takes away" in text] for one in results]
+    assert warned[:3] == [[], [], []] and "takes away FaceTime, Maps now" in warned[3][0]
+
+    found = audit([host], tmp_path, host_firewall_products=["AirPlay"])[host.name]
+    assert found["status"] == "stale" and [(one["ruleset"], one["status"]) for one in found["rulesets"]] == [
+        ("web", "stale")
+    ]
+    found = audit([host], tmp_path, host_firewall_products=["AirPlay"], netports_rulesets="web")[host.name]
+    assert found["status"] == "compliant" and found["rulesets"][0]["status"] == "declared"
+
+    # The audit of another ruleset attributes drift and exposures in the same way.
+    chain = [one for one in host.kernel().splitlines() if one.startswith("-A ufw-user-output")]
+    number = next(number for number, one in enumerate(chain, 1) if "Classroom" in one)
+    host.run(["iptables", "-D", "ufw-user-output", str(number)])
+    found = audit([host], tmp_path, host_firewall_products=["Classroom"], host_firewall_ruleset="web")[host.name]
+    assert found["cells"]["classroom"]["status"] == "drifted" and found["rulesets"][0]["ruleset"] == "apple"
+
+    run("remove", [host], netports_rulesets=["all"])
+    assert not [path for path, item in state(host)[0].items() if "Classroom" in str(item) or "AirPlay" in str(item)]

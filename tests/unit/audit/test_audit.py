@@ -169,7 +169,7 @@ def test_products_that_share_their_rules_have_columns_of_their_own(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("expected", "status", "of_host"),
-    [([], "stale", "stale"), (["apple", "web"], "declared", "compliant"), ("all", "declared", "compliant")],
+    [([], "stale", "stale"), (["apple", "web"], "declared", "compliant"), (["all"], "declared", "compliant")],
 )
 def test_other_rulesets(expected: Any, status: str, of_host: str) -> None:
     one = record("a", "FaceTime", rulesets={"apple": rules("FaceTime"), "web": [CLASSROOM]})

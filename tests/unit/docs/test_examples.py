@@ -435,7 +435,7 @@ def check_playbook(words: list[str]) -> None:
     if not playbook.startswith("netports."):
         return
     path = ROOT / "playbooks" / f"{playbook.rpartition('.')[2]}.yml"
-    text = path.read_text(encoding="utf-8") + (ROOT / "playbooks" / "tasks" / "health.yml").read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     for index, word in enumerate(words):
         if word == "-e":
             variable = words[index + 1].partition("=")[0]

@@ -136,3 +136,132 @@ def test_who_was_shut_out_hears_how_it_ended(monkeypatch: pytest.MonkeyPatch) ->
     result = stage.run()
     assert "(No route to host): the host restored its old rules at 12:01" in result["msg"]
     assert stage.asked[-1] == ("status", "abc")
+
+
+# --- The health check -------------------------------------------------------------------------------------------------
+
+DONE = {"changed": True, "after": [], "operations": []}
+
+
+def with_health(monkeypatch: pytest.MonkeyPatch, ill: str, *answers: Any, **args: Any) -> tuple[Stage, list[Any]]:
+    """A stage whose host passes its health check, or fails it with a reason; and what was asked of it."""
+    from ansible_collections.netports.apple.plugins.plugin_utils import _health
+
+    seen: list[Any] = []
+
+    def problem(checks: Any, address: str, until: float | None) -> str:
+        seen.append((checks.ports, checks.urls, address, until))
+        return ill
+
+    monkeypatch.setattr(_health, "problem", problem)
+    stage = Stage(monkeypatch, *answers, rules=[1], **args)
+    stage.plugin._play_context = SimpleNamespace(remote_addr="192.0.2.1")
+    return stage, seen
+
+
+def test_a_healthy_host_is_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, seen = with_health(monkeypatch, "", {**WAITS, **DONE}, answer("confirmed"), health_ports="22, 443")
+    assert stage.run()["confirmed"] is True
+    # Asked before the confirmation, for which time is left.
+    assert seen == [((22, 443), (), "192.0.2.1", pytest.approx(50.1))]
+    assert stage.asked == [("apply", ""), ("confirm", "abc")]
+
+
+def test_a_change_after_which_the_host_is_ill_is_never_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = {**WAITS, **DONE}
+    stage, _seen = with_health(monkeypatch, "port 4 is shut", waits, answer("restored"), health_ports=[4])
+    result = stage.run()
+    assert result["failed"] and not result["changed"] and result["confirmed"] is False
+    assert "health check (port 4 is shut): the host restored its old rules at 12:01" in result["msg"]
+    assert {step for step, _identity in stage.asked[1:]} == {"status"}
+
+
+def test_an_unchanged_host_is_checked_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, seen = with_health(monkeypatch, "port 4 is shut", {**DONE, "changed": False}, health_ports=4)
+    result = stage.run()
+    assert result["failed"] and result["msg"] == "The host does not pass its health check: port 4 is shut."
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("answered", [{"failed": True, "msg": "no"}, {"changed": False, "gathered": []}])
+def test_nothing_is_checked_where_nothing_was_done(monkeypatch: pytest.MonkeyPatch, answered: dict[str, Any]) -> None:
+    stage, seen = with_health(monkeypatch, "ill", answered, health_ports=[4])
+    assert stage.run() == answered and seen == []
+    stage, seen = with_health(monkeypatch, "ill", DONE, health_ports=[4])
+    stage.plugin._task.check_mode = True
+    assert "failed" not in stage.run() and seen == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"health_ports": "ssh"}, r"health_ports \(netports_health_ports\): 'ssh' is not a port"),
+        ({"health_ports": ["22-23"]}, "give the ports one by one"),
+        ({"health_ports": {"ssh": 22}}, "netports_health_ports"),
+        ({"health_ports": [0]}, "out of range"),
+        ({"health_urls": ["example.org"]}, r"netports_health_urls\): 'example.org' is not a page"),
+        ({"health_timeout": "soon"}, "netports_health_timeout"),
+        ({"diff": "long"}, "host_firewall_diff"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_is_changed(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], said: str
+) -> None:
+    from ansible.errors import AnsibleActionFail
+
+    stage = Stage(monkeypatch, DONE, rules=[1], **given)
+    with pytest.raises(AnsibleActionFail, match=said):
+        stage.run()
+    assert stage.asked == []
+
+
+# --- The plan in words ------------------------------------------------------------------------------------------------
+
+RULE = {"name": "FaceTime", "direction": "in", "udp": ["3478-3497"]}
+PLANNED = {
+    "changed": True,
+    "after": [RULE],
+    "operations": [{"action": "add", "rule": RULE}, {"action": "mend", "what": "a file"}, {"action": "hack"}],
+    "diff": {"before": "", "after": "many lines\n"},
+}
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_diff_shows_the_plan_in_words(monkeypatch: pytest.MonkeyPatch, full: bool) -> None:
+    stage = Stage(monkeypatch, PLANNED, rules=[1], diff="full" if full else "words")
+    stage.plugin._task.diff = True
+    words, *more = stage.run()["diff"]
+    lines = words["prepared"].splitlines()
+    assert lines[:2] == ["+ FaceTime, inbound 3478-3497/udp from anywhere", "! mend a file"]
+    assert lines[2].startswith("no operation") and more == ([PLANNED["diff"]] if full else [])
+
+
+def test_without_diff_its_key_is_as_the_module_returns_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Stage(monkeypatch, PLANNED, rules=[1]).run()["diff"] == PLANNED["diff"]
+
+
+# --- Two roles and a ruleset ------------------------------------------------------------------------------------------
+
+EARLIER = {"ruleset": "apple", "after": [{"name": "management"}, {"name": "Maps"}, {"name": "FaceTime"}]}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "given", "warned"),
+    [
+        (EARLIER, {}, True),
+        (EARLIER, {"ruleset": "web"}, False),
+        (EARLIER, {"state": "merged"}, False),
+        ({**EARLIER, "after": [{"name": "FaceTime"}]}, {}, False),
+        ({"failed": True}, {}, False),
+        ("nonsense", {}, False),
+    ],
+)
+def test_a_play_that_replaces_a_ruleset_twice_hears_of_it(
+    monkeypatch: pytest.MonkeyPatch, earlier: Any, given: dict[str, Any], warned: bool
+) -> None:
+    from ansible_collections.netports.apple.plugins.action import host_firewall
+
+    result: dict[str, Any] = {**PLANNED, "ruleset": given.get("ruleset", "apple"), "warnings": ["another"]}
+    host_firewall._warn_of_another(result, given, earlier)
+    assert len(result["warnings"]) == 1 + warned
+    assert not warned or ("takes away Maps" in result["warnings"][-1] and "merged" in result["warnings"][-1])
