@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """Run the task.
 
-        :returns: ``summary`` and ``deviating``, as the module's documentation has them, and ``dest``.
+        :returns: ``summary``, ``deviating`` and ``exposed``, as the module's documentation has them, and ``dest``.
         :raises AnsibleActionFail: an option is wrong, or the files cannot be written.
         """
         self._supports_check_mode = True
@@ -52,7 +52,14 @@ class ActionModule(ActionBase):
         if not self._task.check_mode:
             _write(folder, report)
         deviating = [host["host"] for host in report["hosts"] if host["status"] != "compliant"]
-        result.update(changed=True, summary=report["summary"], deviating=wrap_var(deviating), dest=folder)
+        exposed = [host["host"] for host in report["hosts"] if host["exposures"]]
+        result.update(
+            changed=False,
+            summary=report["summary"],
+            deviating=wrap_var(deviating),
+            exposed=wrap_var(exposed),
+            dest=folder,
+        )
         return result
 
 

@@ -18,9 +18,10 @@ extends_documentation_fragment:
 description:
   - The last step of the playbook C(netports.apple.audit). Makes the report from variables that the playbook registers on
     each host, as the filter P(netports.apple.audit#filter) does, and writes it on the controller in four forms.
-  - C(audit.json) has the form of C(data/audit.schema.json); C(audit.csv) has a line for each host and product;
+  - C(audit.json) has the form of C(data/audit.schema.json); C(audit.csv) has a line for each host and product, and for each exposure;
     C(audit.xml) is JUnit XML for pipelines; C(audit.html) is one page that needs nothing else.
-  - Each file is replaced as a whole. In check mode, none is written.
+  - Each file is replaced as a whole. In check mode, none is written. The task never counts as a change, since no host has
+    one.
 options:
   hosts:
     description: Names of the hosts to report, such as C(ansible_play_hosts_all).
@@ -71,6 +72,11 @@ summary:
   type: dict
 deviating:
   description: The hosts that are not compliant.
+  returned: success
+  type: list
+  elements: str
+exposed:
+  description: The hosts that have an exposure.
   returned: success
   type: list
   elements: str

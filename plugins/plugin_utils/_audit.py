@@ -86,13 +86,14 @@ class Auditor:
         self._columns: dict[str, str] = {}
         self._known: dict[tuple[int, Rule], str] = {}
 
-    def report(self, records: Iterable[Mapping[str, Any]], generated: str) -> dict[str, Any]:
+    def report(self, records: Iterable[Mapping[str, Any]], generated: str, collection: str = "") -> dict[str, Any]:
         """Audit hosts.
 
         :param records: for each host ``host`` (its name), ``groups``, ``declared`` (as for :class:`Policy`, with
             ``ruleset`` and ``rulesets``) and ``result`` (what the module returned for a run in check mode, with
             ``foreign``; ``unreachable`` or ``failed`` where it could not).
         :param generated: when, in ISO 8601.
+        :param collection: the version of this collection.
         :returns: the report, of the form of ``data/audit.schema.json``.
         """
         hosts = [self._guarded(record) for record in records]
@@ -101,6 +102,8 @@ class Auditor:
         return {
             "format": FORMAT,
             "generated": generated,
+            "collection": collection,
+            "editions": self._editions(),
             "summary": {
                 "compliant": all(host["status"] == "compliant" for host in hosts),
                 "hosts": {status: states[status] for status in STATUSES},
@@ -115,6 +118,11 @@ class Auditor:
             "rules": self._rules.rows,
             "hosts": hosts,
         }
+
+    def _editions(self) -> list[str]:
+        """The editions of all catalogues that hosts are compared with."""
+        policies = [policy for policy in self._policies.values() if isinstance(policy, Policy)]
+        return sorted({entry["edition"] for policy in policies for entry in policy.catalogue.entries})
 
     def _guarded(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """A host of the report. Whatever a host answered, the others keep their place in the report."""

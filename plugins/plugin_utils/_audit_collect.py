@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.netports.apple.plugins.plugin_utils import _audit, _options
 
+_ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
 # What is read of the module's result; the rest may be long.
 _RESULT = (
     *("unreachable", "failed", "msg", "module_stderr", "backend", "before", "operations", "warnings"),
@@ -40,7 +42,17 @@ def report(hosts: Iterable[Any], variables: Any, folder: str, generated: str = "
     now = generated or datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     settings = _settings()
     records = [_record(name, variables[name], settings) for name in names]
-    return _audit.Auditor(folder).report(records, now)
+    return _audit.Auditor(folder).report(records, now, version())
+
+
+def version() -> str:
+    """The version of this collection: an installed one has it in its manifest, a checkout in galaxy.yml."""
+    try:
+        with open(os.path.join(_ROOT, "MANIFEST.json"), encoding="utf-8") as stream:
+            return str(json.load(stream)["collection_info"]["version"])
+    except FileNotFoundError:
+        with open(os.path.join(_ROOT, "galaxy.yml"), encoding="utf-8") as stream:
+            return next(line.split()[1] for line in stream if line.startswith("version:"))
 
 
 def plain(value: Any) -> Any:

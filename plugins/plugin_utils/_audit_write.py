@@ -14,18 +14,21 @@ import io
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
 _PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "playbooks", "templates", "audit.html")
+# What begins a formula, at the beginning of a cell or behind what some spreadsheets take for the end of one.
+_FORMULA = re.compile(r"(\A|[;,|\t])(\s*[=+\-@＝＋－＠])")
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 CSV_HEADER = ("host", "backend", "host_status", "product", "name", "status", "declared_as", "findings", "message")
 
 
 def to_csv(report: Mapping[str, Any]) -> str:
-    """A line for each host and product, and one for a host without any; RFC 4180, UTF-8."""
+    """A line for each host and product, and for each exposure; a host without either has a line. RFC 4180, UTF-8."""
     stream = io.StringIO()
     writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
     writer.writerow(CSV_HEADER)
@@ -37,17 +40,31 @@ def to_csv(report: Mapping[str, Any]) -> str:
             row = [*first, cell["id"], names.get(cell["id"], ""), cell["status"]]
             row += ["; ".join(cell["declared_as"]), "; ".join(cell["findings"]), message]
             writer.writerow([_harmless(value) for value in row])
+        for exposure in host["exposures"]:
+            row = [*first, "", exposure["rule"], "exposure", exposure["ruleset"], _exposure(exposure), ""]
+            writer.writerow([_harmless(value) for value in row])
     return stream.getvalue()
 
 
+def _exposure(exposure: Mapping[str, Any]) -> str:
+    owner = f"ruleset {exposure['ruleset']}" if exposure["ruleset"] else "somebody else"
+    return f"{exposure['kind']} from anywhere: {exposure['ports']} by rule {exposure['rule']} of {owner}"
+
+
 def _harmless(value: str) -> str:
-    """A cell that no spreadsheet takes for a formula: OWASP, "CSV Injection"."""
-    flat = " ".join(value.splitlines())
-    return f"'{flat}" if flat.lstrip()[:1] in ("=", "+", "-", "@", "\t", "＝", "＋", "－", "＠") else flat
+    """A cell that no spreadsheet takes for a formula: OWASP, "CSV Injection".
+
+    Some spreadsheets part cells at other characters than the comma, whatever the quotes say.
+    """
+    flat = "".join(letter for letter in " ".join(value.splitlines()) if unicodedata.category(letter) != "Cf")
+    return _FORMULA.sub(r"\1'\2", f"'{flat}" if flat[:1] == "\t" else flat)
 
 
 def to_junit(report: Mapping[str, Any]) -> str:
-    """A suite for each host, a case for each product; what is not compliant is a failure, an unaudited host an error."""
+    """A suite for each host, a case for each product and each exposure.
+
+    What is not compliant, and an exposure, is a failure; a host that could not be audited is an error.
+    """
     names = {product["id"]: product["name"] for product in report["products"]}
     suites = ElementTree.Element("testsuites", name="netports.apple.audit")
     for host in report["hosts"]:
@@ -57,6 +74,10 @@ def to_junit(report: Mapping[str, Any]) -> str:
         if host["status"] not in worst:
             # What is about no product, such as drift that names none, or a host that declares nothing.
             cases.append(("firewall", host["status"], [line for line in (host["message"], *host["drift"]) if line]))
+        cases += [
+            (f"exposure: {exposure['kind']}: {exposure['rule']}", "exposure", [_exposure(exposure)])
+            for exposure in host["exposures"]
+        ]
         counts = {"failure": 0, "error": 0}
         for name, status, findings in cases:
             case = ElementTree.SubElement(suite, "testcase", classname=host["host"], name=name)
@@ -70,11 +91,6 @@ def to_junit(report: Mapping[str, Any]) -> str:
         suite.set("tests", str(len(cases)))
         suite.set("failures", str(counts["failure"]))
         suite.set("errors", str(counts["error"]))
-        if host["exposures"]:
-            ElementTree.SubElement(suite, "system-out").text = "\n".join(
-                f"exposure: {one['kind']}: {one['owner']} rule {one['rule']}: {one['ports']}"
-                for one in host["exposures"]
-            )
     ElementTree.indent(suites)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
 

@@ -46,12 +46,35 @@ def test_csv_says_what_the_report_says() -> None:
     assert {line["host"] for line in lines} == {host["host"] for host in report["hosts"]}
 
 
-@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =1", "\r=1", "\n=1", "＝1"])
+@pytest.mark.parametrize(
+    "value",
+    ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =1", "\r=1", "\n=1", "＝1", "\u200b=1", "\ufeff=1", " \u2060 =1"],
+)
 def test_no_cell_is_a_formula(value: str) -> None:
     report = samples.report([record(value, failed=True, msg=value)])
     report["hosts"][0]["host"] = value
     (line,) = csv.DictReader(io.StringIO(_audit_write.to_csv(report)))
     assert line["host"][0] == "'" and line["message"][0] in "'\ufffd"
+
+
+@pytest.mark.parametrize("value", ["a;=1+1", "a; =1", "a,\u200b+1", "a|@x", "a\t=1"])
+def test_no_part_of_a_cell_is_a_formula(value: str) -> None:
+    """Some spreadsheets part cells at a semicolon, whatever the quotes say."""
+    report = samples.report([record("a", failed=True, msg="no")])
+    report["hosts"][0]["message"] = value
+    (line,) = csv.DictReader(io.StringIO(_audit_write.to_csv(report)))
+    assert not any(part.strip()[:1] in tuple("=+-@") for part in re.split("[;,|\t]", line["message"]))
+
+
+def test_csv_has_a_line_for_each_exposure() -> None:
+    one = record("a", "FaceTime", exposed=[samples.exposed("tcp", "5900"), samples.exposed("tcp", "445")])
+    lines = [*csv.DictReader(io.StringIO(_audit_write.to_csv(samples.report([one]))))]
+    assert [(line["status"], line["name"]) for line in lines] == [
+        ("compliant", "FaceTime"),
+        ("exposure", "allow 5900/tcp"),
+        ("exposure", "allow 445/tcp"),
+    ]
+    assert lines[1]["findings"].startswith("remote control from anywhere: 5900/tcp by rule allow 5900/tcp")
 
 
 def test_csv_of_hostile_hosts_has_its_lines_and_columns() -> None:
@@ -80,8 +103,9 @@ def test_junit_says_what_the_report_says() -> None:
         assert int(suite.get("tests", "")) == len(cases)
         assert int(suite.get("failures", "")) == len([*suite.iter("failure")])
         assert int(suite.get("errors", "")) == len([*suite.iter("error")])
-        assert bool([*suite.iter("failure"), *suite.iter("error")]) == (host["status"] != "compliant")
-        assert len([*suite.iter("system-out")]) == bool(host["exposures"])
+        failed = [*suite.iter("failure"), *suite.iter("error")]
+        assert bool(failed) == (host["status"] != "compliant" or bool(host["exposures"]))
+        assert len([one for one in failed if one.get("type") == "exposure"]) == len(host["exposures"])
 
 
 def test_junit_of_hostile_hosts_is_xml() -> None:

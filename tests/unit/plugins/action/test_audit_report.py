@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from matrix import plays
 
 SCHEMA = json.loads((plays.ROOT / "data" / "audit.schema.json").read_text())
@@ -54,12 +55,19 @@ def report(folder: Path, arguments: dict[str, Any], *words: str) -> dict[str, An
 
 def test_four_files_and_a_summary(tmp_path: Path) -> None:
     done = report(tmp_path, {"hosts": ["down", "empty"], "dest": str(tmp_path / "some" / "folder")})
-    assert done["changed"] and done["deviating"] == ["down"] and done["dest"] == str(tmp_path / "some" / "folder")
+    assert (
+        not done["changed"]
+        and done["exposed"] == []
+        and done["deviating"] == ["down"]
+        and done["dest"] == str(tmp_path / "some" / "folder")
+    )
     folder = Path(done["dest"])
     assert sorted(path.name for path in folder.iterdir()) == FILES
     assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o644"}
     written = json.loads((folder / "audit.json").read_text())
     jsonschema.validate(written, SCHEMA)
+    galaxy = yaml.safe_load((plays.ROOT / "galaxy.yml").read_text())
+    assert written["collection"] == galaxy["version"] and "nl-2026" in written["editions"]
     assert [one["host"] for one in written["hosts"]] == ["down", "empty"] and written["summary"] == done["summary"]
     assert all("down" in (folder / name).read_text() for name in FILES)
 
