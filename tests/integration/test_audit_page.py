@@ -114,6 +114,55 @@ def test_filters(browser: Browser, opened: Open) -> None:
     assert browser.js("document.getElementById('count').textContent") == f"{len(stale)} of 1,000 hosts"
 
 
+def test_exposures_come_first_and_lead_to_their_hosts(browser: Browser, opened: Open) -> None:
+    open_port = [samples.exposed("tcp", "5900")]
+    names = [f"mac-{number}.example.org" for number in range(3)]
+    others = [samples.record("b c's", exposed=[samples.exposed("tcp", "445", ruleset="web", name="Files")])]
+    others[0]["result"]["rulesets"] = {"web": samples.rules("Classroom")}
+    opened(
+        [
+            *(samples.record(name, "FaceTime", exposed=open_port) for name in names),
+            *others,
+            samples.record("good", "Maps"),
+        ]
+    )
+    lines = browser.js("[...document.querySelectorAll('#exposures summary')].map(one => one.textContent)")
+    assert len(lines) == 2 and lines[0].endswith("5900/tcp by somebody else's rule allow 5900/tcp — 3 hosts")
+    assert "by the rule of ruleset web, Files — 1 host" in lines[1]
+    assert (
+        browser.js("document.querySelector('#exposures').compareDocumentPosition(document.querySelector('#tiles'))")
+        == 4
+    )
+    browser.js("document.querySelector('#exposures a').click(); new Promise(done => setTimeout(done, 50))")
+    assert browser.js("document.querySelector('#title').textContent") == "mac-0.example.org"
+    assert "To mend it" not in browser.js("document.getElementById('detail').textContent")
+    # A link to a host opens it, also from outside; closed, it is forgotten.
+    browser.js("document.getElementById('detail').close(); location.hash = encodeURIComponent(\"b c's\"); "
+               "new Promise(done => setTimeout(done, 50))")  # fmt: skip
+    text = browser.js("document.getElementById('detail').textContent")
+    assert "ansible-playbook -i INVENTORY netports.apple.remove --limit 'b c'\\''s' -e netports_rulesets=web" in text
+    assert "Ruleset web, which nobody declares" in text and "netports.apple.apply" not in text
+    browser.js("document.getElementById('detail').close(); new Promise(done => setTimeout(done, 50))")
+    assert browser.js("location.hash") == ""
+
+
+def test_only_columns_of_the_hosts_that_are_shown(browser: Browser, opened: Open) -> None:
+    opened([samples.record("a.example.org", "FaceTime"), samples.record("b.example.org", "Maps", "Mail")])
+    heads = "[...document.querySelectorAll('.matrix thead th[scope=col]')].map(one => one.textContent)"
+    assert browser.js(heads) == ["Host", "FaceTime", "Mail", "Maps"]
+    choose(browser, "search", "b.example")
+    assert browser.js(heads) == ["Host", "Mail", "Maps"]
+
+
+def test_the_head_says_what_was_compared(browser: Browser, opened: Open) -> None:
+    report = opened([samples.record("a", "FaceTime")])
+    made = browser.js("document.getElementById('made').textContent")
+    for words in (report["generated"], f"netports.apple {report['collection']}", "nl-2026", "ruleset apple"):
+        assert words in made
+    links = browser.js("[...document.querySelectorAll('#files a')].map(one => one.getAttribute('href'))")
+    assert links == ["audit.csv", "audit.json", "audit.xml"]
+
+
 def test_details_by_keyboard(browser: Browser, opened: Open) -> None:
     opened([samples.record("mac.example.org", "FaceTime", "Push Notifications")])
     browser.js("document.activeElement.blur()")
@@ -167,13 +216,19 @@ def test_phone_dark_and_print(browser: Browser, opened: Open) -> None:
     assert browser.js("document.documentElement.scrollWidth") <= 390, "nothing but the matrix scrolls sideways"
     colours = "const style = getComputedStyle(document.body); [style.backgroundColor, style.color]"
     dark = browser.js(f"{{{colours}}}")
-    opened(samples.fleet(250))
+    report = opened(samples.fleet(250))
     assert browser.js(f"{{{colours}}}") != dark
     browser.js("window.dispatchEvent(new Event('beforeprint'))")
     browser.screen(1000, 900, media="print")
+    wrong = {one["host"] for one in report["hosts"] if one["status"] != "compliant" or one["exposures"]}
+    assert set(browser.js("[...document.querySelectorAll('#paper h2')].map(one => one.textContent)")) == wrong
+    paper = browser.js("document.getElementById('paper').innerText")
+    assert "5900/tcp by the rule of ruleset apple, Screen Sharing" in paper and "missing: outbound" in paper
+    assert browser.js("getComputedStyle(document.getElementById('paper')).display") == "block"
     assert count(browser) == 250, "paper has no button to show more"
     assert browser.js("getComputedStyle(document.getElementById('filters')).display") == "none"
     assert browser.js("getComputedStyle(document.getElementById('wrap')).overflow") == "visible"
     browser.js("window.dispatchEvent(new Event('afterprint'))")
     browser.screen(1000, 900)
     assert count(browser) == 100
+    assert browser.js("document.querySelectorAll('#paper article, details[open]').length") == 0
