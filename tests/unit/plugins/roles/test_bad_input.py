@@ -55,7 +55,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"ruleset": "../x"}, "'../x' is not a ruleset name"),
     ({"zone": "a;b"}, "'a;b' is not a zone name"),
     ({"zone": "h\u00e9"}, "is not a zone name"),
-    ({"state": "gone"}, "host_firewall_state must be one of: present, absent"),
+    ({"state": "gone"}, "host_firewall_state must be one of: present, merged, absent"),
     ({"backend": "iptables"}, "host_firewall_backend must be one of: auto, ufw, firewalld, nftables, pf"),
     ({"rules": [{"products": ["Siri"], "source": ["any"]}]}, "source"),
     ({"rules": [{"interface": "eth0"}]}, "a set names neither products nor services"),
