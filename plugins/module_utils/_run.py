@@ -21,7 +21,7 @@ from ansible_collections.netports.apple.plugins.module_utils import (
 )
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
 from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Change, Waiting, carry_out
-from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal
+from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
 from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner
 from ansible_collections.netports.apple.plugins.module_utils._connection import Connection
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes, registry
@@ -225,7 +225,7 @@ def _gathered(order: Order, firewall: Firewall) -> Result:
 
 def _changed(order: Order, firewall: Firewall, journal: Journal) -> Result:
     """Plan, and outside check mode carry the plan out."""
-    notices = _notices.docker(firewall.host.root) + _settled(order, firewall, journal)
+    notices = _notices.docker(firewall.host.root) + _settled(order, firewall.host, journal)
     fingerprint = journal.fingerprint()
     planned = _planned(order, firewall)
     waiting = None
@@ -234,10 +234,10 @@ def _changed(order: Order, firewall: Firewall, journal: Journal) -> Result:
         try:
             if journal.fingerprint() != fingerprint:
                 # Another run's change came or went in the meantime.
-                notices += _recovered(order, firewall, journal, lock)
+                notices += _recovered(firewall.host, journal)
                 planned = _planned(order, firewall)
             if planned.plan.operations:
-                waiting = carry_out(journal, lock, _change(order, firewall, planned.plan))
+                waiting = carry_out(journal, lock, _change(order, firewall, planned))
         finally:
             os.close(lock)
     return _told(_result(firewall, planned, waiting), [*notices, *planned.notices, *planned.plan.notices])
@@ -258,7 +258,7 @@ def _confirmed(order: Order, host: Host, journal: Journal, identity: str) -> Res
 # Parts of a run
 
 
-def _settled(order: Order, firewall: Firewall, journal: Journal) -> List[Notice]:
+def _settled(order: Order, host: Host, journal: Journal) -> List[Notice]:
     """Wait for another run's change, and put back what a dead run left."""
     if not journal.unsettled():
         return []
@@ -267,34 +267,35 @@ def _settled(order: Order, firewall: Firewall, journal: Journal) -> List[Notice]
         return [Notice(code="waiting", text=text)]
     lock = journal.lock()
     try:
-        return _recovered(order, firewall, journal, lock)
+        return _recovered(host, journal)
     finally:
         os.close(lock)
 
 
-def _recovered(order: Order, firewall: Firewall, journal: Journal, lock: int) -> List[Notice]:
-    """Put back what a dead run left: its files, and what is loaded.
+def _recovered(host: Host, journal: Journal) -> List[Notice]:
+    """Put back what a dead run left: its files, and what is loaded. The caller holds the lock."""
+    found = journal.recover(lambda name: registry.places(name, host), lambda pending: _unloaded(host, pending))
+    return [Notice(code="recovered", text=found.text)] if found else []
 
-    :param lock: the host's lock.
+
+def _unloaded(host: Host, pending: Pending) -> str:
+    """Bring what is loaded to the files, without what a dead run loaded.
+
+    :returns: why that could not be done; empty when it was.
     """
-    found = journal.recover(lambda name: registry.places(name, firewall.host))
-    if not found:
-        return []
-    left = found.pending
-    # What is loaded of the run's own ruleset the run itself brings to what is wanted.
-    if (
-        left
-        and left.firewall in registry.NAMES
-        and (left.firewall, left.ruleset) != (firewall.name, order.asked.ruleset)
-    ):
-        other = firewall if left.firewall == firewall.name else registry.load(left.firewall)(firewall.host)
-        have = other.read(Asked(ruleset=left.ruleset, zone=left.zone))
-        guards = tuple(rule for rule in have.rules if rule.name == _connection.GUARD_NAME)
-        rules = tuple(rule for rule in have.rules if rule not in guards)
-        plan = have.plan(Wanted(rules=rules, guards=guards))
-        if plan.operations:
-            carry_out(journal, lock, Change(plan=plan, firewall=other, zone=left.zone))
-    return [Notice(code="recovered", text=found.text)]
+    if pending.firewall not in registry.NAMES:
+        # The record of an older version. The next run of its ruleset mends what is loaded.
+        return ""
+    firewall = registry.load(pending.firewall)(host)
+    guards = tuple(rule for rule in pending.rules if rule.name == _connection.GUARD_NAME)
+    rules = tuple(rule for rule in pending.rules if rule not in guards)
+    try:
+        if firewall.installed():
+            have = firewall.read(Asked(ruleset=pending.ruleset, zone=pending.zone))
+            have.plan(Wanted(rules=rules, guards=guards)).rollback()
+    except FirewallError as error:
+        return str(error)
+    return ""
 
 
 def _planned(order: Order, firewall: Firewall) -> Planned:
@@ -325,9 +326,16 @@ def _planned_for(order: Order, have: State, connection: Optional[Connection]) ->
     return Planned(state=have, target=want.all, notices=tuple(notices), plan=plan)
 
 
-def _change(order: Order, firewall: Firewall, plan: Plan) -> Change:
+def _change(order: Order, firewall: Firewall, planned: Planned) -> Change:
     origin = _origin(firewall.host)
-    return Change(plan=plan, firewall=firewall, zone=order.asked.zone, seconds=order.seconds, origin=origin)
+    return Change(
+        plan=planned.plan,
+        firewall=firewall,
+        rules=planned.target,
+        zone=order.asked.zone,
+        seconds=order.seconds,
+        origin=origin,
+    )
 
 
 def _origin(host: Host) -> Optional[List[Any]]:

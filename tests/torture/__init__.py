@@ -250,3 +250,86 @@ def kill_at_points(host: Host, firewall: str, stride: int = 1) -> dict[str, int]
                 "/run/netports-strace\n",
             )
     return ends
+
+
+def waiting(host: Host, **arguments: Any) -> tuple[str, int, int]:
+    """Make a change that waits: its id, its keeper and the keeper's watcher."""
+    code, result = module(host, confirm_seconds=PATIENT, _confirm=STEP, **arguments)
+    assert code == 0, result
+    keeper = json.loads(host.read("/var/lib/netports-apple/pending.json"))["keeper"]
+    return result["confirm"]["id"], keeper, int(host.sh(f"ps -o ppid= -p {keeper}").out)
+
+
+def status(host: Host, identity: str) -> str:
+    """How a change stands, as the host says."""
+    return str(module(host, _confirm={"step": "status", "id": identity})[1]["confirm"]["state"])
+
+
+def _traced(host: Host, pid: int, *words: str) -> None:
+    """Attach strace to a process, and wait until it holds it."""
+    host.sh(
+        f"systemd-run --quiet --unit=tracer --collect strace -f {' '.join(words)} -p {pid};"
+        f"while ! grep -q 'TracerPid:.[1-9]' /proc/{pid}/status; do sleep 0.05; done"
+    )
+
+
+def _settled(host: Host) -> None:
+    settle(host)
+    host.sh("while systemctl --quiet is-active tracer; do sleep 0.05; done")
+
+
+def kill_keepers_at_points(host: Host, stride: int = 1) -> dict[str, int]:
+    """Kill the keeper while it confirms and while it restores, and the watcher in the keeper's place.
+
+    Raises AssertionError where the host is not as the outcome says, or where the next run does not bring it there.
+    """
+    install(host)
+    ends = {"killed": 0, "confirmed": 0, "restored": 0, "gone": 0}
+    module(host, state="deleted")
+    before = state(host)
+    assert module(host, rules=WANTED)[0] == 0
+    wanted = state(host)
+
+    def confirm(identity: str, _keeper: int) -> None:
+        module(host, _confirm={"step": "confirm", "id": identity})
+
+    def end(_identity: str, keeper: int) -> None:
+        host.sh(f"kill -TERM {keeper}")
+
+    def kill(_identity: str, keeper: int) -> None:
+        host.sh(f"kill -KILL {keeper}")
+
+    for event, watched in ((confirm, "keeper"), (end, "keeper"), (kill, "watcher")):
+        module(host, state="deleted")
+        identity, keeper, watcher = waiting(host, rules=WANTED)
+        log = "/run/netports-strace"
+        pid = keeper if watched == "keeper" else watcher
+        _traced(host, pid, "-o", log, "-e", f"'trace=/^({'|'.join(CALLS)})$'")
+        event(identity, keeper)
+        _settled(host)
+        names = re.findall(rf"^{pid} +(\w+)\(", host.read(log), re.MULTILINE)
+        points = [(name, number + 1) for name in sorted(set(names)) for number in range(names.count(name))]
+        for call, number in points[::stride]:
+            if state(host) != before:
+                assert module(host, state="deleted")[0] == 0
+                assert state(host) == before, f"{call} {number}: the next run did not come back from it"
+            identity, keeper, watcher = waiting(host, rules=WANTED)
+            pid = keeper if watched == "keeper" else watcher
+            _traced(
+                host, pid, "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}"
+            )
+            event(identity, keeper)
+            _settled(host)
+            answer, now = status(host, identity), state(host)
+            ends["killed"] += 1
+            ends[answer] += 1
+            place = f"{event.__name__}, {watched} killed at {call} {number}: {answer}"
+            if answer == "gone":
+                # Both are dead. A run of another ruleset, too, brings what is loaded to the files.
+                assert watched == "watcher", place
+                code, result = module(host, ruleset="kiosk", state="deleted")
+                assert code == 0 and "recovered" in {notice["code"] for notice in result["notices"]}, place
+                assert state(host) == before, place
+            else:
+                assert now == (wanted if answer == "confirmed" else before), place
+    return ends

@@ -10,7 +10,7 @@ import os
 import pytest
 
 from hosts import Host
-from torture import kill_at_points
+from torture import kill_at_points, kill_keepers_at_points
 
 STRIDE = int(os.environ.get("TORTURE_STRIDE", "1"))
 
@@ -45,3 +45,13 @@ def test_firewalld_killed_at_every_point(host: Host, capsys: pytest.CaptureFixtu
     assert ends["locked out"] == 0
     # A run makes some calls more or fewer than the one that was counted: nearly each kill hit.
     assert ends["killed"] >= 0.9 * (ends["before"] + ends["wanted"])
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.hosts("ufw")
+@pytest.mark.hosts("firewalld")
+def test_keepers_and_watchers_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    ends = kill_keepers_at_points(host, STRIDE)
+    with capsys.disabled():
+        print(f"\n{host.suite} {host.firewall}, keepers: {ends}")
+    assert ends["confirmed"] and ends["restored"]

@@ -18,7 +18,7 @@ import secrets
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
 from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
@@ -26,6 +26,7 @@ from ansible_collections.netports.apple.plugins.module_utils._confirm.keeper imp
 from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Message, Origin
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Firewall, FirewallError, Json, Plan
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Change:
 
     :param plan: the plan.
     :param firewall: its firewall.
+    :param rules: the rules that it leads to, guards and all.
     :param zone: firewalld's zone of the run; empty for its default.
     :param seconds: how long the change waits for its confirmation; 0 when it needs none.
     :param origin: the connection that it is made over.
@@ -41,6 +43,7 @@ class Change:
 
     plan: Plan
     firewall: Firewall
+    rules: Tuple[Rule, ...]
     zone: str = ""
     seconds: int = 0
     origin: Origin = None
@@ -79,6 +82,7 @@ def carry_out(journal: Journal, lock: int, change: Change) -> Optional[Waiting]:
         ruleset=plan.ruleset,
         zone=change.zone,
         files=plan.files,
+        rules=change.rules,
         origin=change.origin,
     )
     try:

@@ -21,6 +21,7 @@ from ansible_collections.netports.apple.plugins.module_utils._confirm import wir
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Answer, Origin
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 # Where programs keep what survives a reboot: Linux; macOS and the BSDs.
 _STATE_FOLDERS = ("var/lib", "var/db")
@@ -45,6 +46,7 @@ class Pending:
     :param ruleset: the ruleset that it changes.
     :param zone: firewalld's zone of the run; empty for its default.
     :param files: the files that it writes, in their order.
+    :param rules: the rules that it leads to, guards and all. They tell what of the kernel's is the change's.
     :param origin: the connection that it was made over.
     :param until: when the wait for its confirmation ends; empty while it is being made.
     :param keeper: the process that waits; 0 while it is being made.
@@ -53,6 +55,7 @@ class Pending:
     id: str
     ruleset: str
     files: Tuple[FileChange, ...]
+    rules: Tuple[Rule, ...] = ()
     firewall: str = ""
     zone: str = ""
     origin: Origin = None
@@ -62,7 +65,8 @@ class Pending:
     def to_json(self) -> str:
         """The form that :meth:`from_json` reads."""
         fields = {name: getattr(self, name) for name in _TEXTS + ("origin", "keeper")}
-        return json.dumps(dict(fields, version=_VERSION, files=[astuple(item) for item in self.files]))
+        rules = [rule.to_dict() for rule in self.rules]
+        return json.dumps(dict(fields, version=_VERSION, files=[astuple(item) for item in self.files], rules=rules))
 
     @classmethod
     def from_json(cls, text: str) -> Pending:
@@ -81,8 +85,9 @@ class Pending:
             raise ValueError("its files are no list of path, text before, text after and mode")
         if not isinstance(keeper, int) or not (origin is None or isinstance(origin, list)):
             raise ValueError("its keeper or its connection cannot be read")
+        rules = tuple(map(Rule.from_dict, found.get("rules", [])))
         changes = tuple(FileChange(path=item[0], before=item[1], after=item[2], mode=item[3]) for item in files)
-        return cls(files=changes, origin=origin, keeper=keeper, **texts)
+        return cls(files=changes, rules=rules, origin=origin, keeper=keeper, **texts)
 
 
 _TEXTS = ("id", "firewall", "ruleset", "zone", "until")
@@ -241,12 +246,12 @@ class Journal:
             # The change is settled all the same: the next run takes away what is left.
             pass
 
-    def recover(self, places: Callable[[str], Sequence[str]]) -> Optional[Recovered]:
-        """Put back the files of a change that nobody keeps any more, after a power cut or a kill.
-
-        The caller holds the lock. What is loaded is the caller's to bring to the files.
+    def recover(self, places: Callable[[str], Sequence[str]], unload: Callable[[Pending], str]) -> Optional[Recovered]:
+        """Put back a change that nobody keeps any more, after a power cut or a kill. The caller holds the lock.
 
         :param places: the files and folders that a firewall may write, by its name.
+        :param unload: brings what is loaded to the files; returns what went wrong, or nothing. The new files are there
+            until then, since a firewall may need them to tell what it has loaded.
         :returns: what was found; ``None`` when there was no such change.
         :raises FirewallError: its record names files that are no firewall's. They stay as they are.
         """
@@ -258,10 +263,13 @@ class Journal:
         allowed = places(found.firewall)
         for item in found.files:
             self._check_place(item.path, allowed)
+        _files.put_back([item for item in found.files if item.before is not None])
+        problem = unload(found)
         _files.put_back(found.files)
         self.close(found.id, wire.RESTORED, "the process that kept it was gone")
-        text = "a change of ruleset %r was left unfinished, with nobody to undo it: its files were put back"
-        return Recovered(pending=found, text=text % found.ruleset)
+        text = "a change of ruleset %r was left unfinished, with nobody to undo it: it was put back"
+        text %= found.ruleset
+        return Recovered(pending=found, text="%s, but for what is loaded (%s)" % (text, problem) if problem else text)
 
     def _set_aside(self) -> Optional[Recovered]:
         """Take away the record of a settled change, and keep a record that cannot be read for people."""

@@ -22,6 +22,7 @@ from ansible_collections.netports.apple.plugins.module_utils._confirm.journal im
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, plan
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def journal(tmp_path: Path) -> Journal:
 def recover(journal: Journal) -> Recovered | None:
     """Recover what is in the folder ``etc`` of the journal's root."""
     root = journal.folder.partition("/var/")[0]
-    return journal.recover(lambda _firewall: [f"{root}/etc"])
+    return journal.recover(lambda _firewall: [f"{root}/etc"], lambda _pending: "")
 
 
 def begin(journal: Journal, change: Pending) -> None:
@@ -44,7 +45,8 @@ def pending(tmp_path: Path, **files: tuple[str | None, str | None]) -> Pending:
     changes = (
         FileChange(path=str(tmp_path / "etc" / name), before=old, after=new) for name, (old, new) in files.items()
     )
-    return Pending(id="abc", firewall="ufw", ruleset="apple", files=tuple(changes))
+    rule = Rule(name="A", direction="in", tcp=((80, 90),), udp=(), sources=("10.0.0.0/8",))
+    return Pending(id="abc", firewall="ufw", ruleset="apple", files=tuple(changes), rules=(rule,))
 
 
 def test_a_change_whose_keeper_is_gone_is_taken_back(tmp_path: Path, journal: Journal) -> None:
@@ -67,6 +69,23 @@ def test_a_change_whose_keeper_is_gone_is_taken_back(tmp_path: Path, journal: Jo
     assert journal.ask("abc", None).state == wire.RESTORED
     assert journal.ask("abd", None).state == wire.GONE
     assert sorted(os.listdir(journal.folder)) == ["lock", "outcome.json"]
+
+
+def test_new_files_stay_until_what_is_loaded_was_put_back(tmp_path: Path, journal: Journal) -> None:
+    one, two = (tmp_path / "etc" / name for name in ("one", "two"))
+    os.close(journal.lock())
+    begin(journal, pending(tmp_path, one=("old", "new"), two=(None, "new")))
+    for path in (one, two):
+        path.write_text("new")
+    seen: list[tuple[str, bool]] = []
+
+    def unload(_pending: Pending) -> str:
+        seen.append((one.read_text(), two.exists()))
+        return "the bus is gone"
+
+    found = journal.recover(lambda _firewall: [str(tmp_path / "etc")], unload)
+    assert found and found.text.endswith("it was put back, but for what is loaded (the bus is gone)")
+    assert seen == [("old", True)] and not two.exists()
 
 
 def test_one_change_at_a_time(tmp_path: Path, journal: Journal) -> None:
@@ -105,6 +124,7 @@ def test_the_record_of_this_version_and_of_older_ones_is_read(changed: dict[str,
             {"files": [[7, None, "new", 420]]},
             {"files": [["/etc/x", None, "new", "rw"]]},
             {"keeper": "7"},
+            {"rules": [{"name": "A"}]},
             {"origin": "192.0.2.1"},
         )
     ],
