@@ -156,6 +156,18 @@ def test_what_others_make_is_never_touched_and_named_where_it_decides(host: Host
         assert joined["changed"] and any("ip mine" in step["what"] for step in joined["operations"])
         assert probe(peer, host, [5900], "tcp") == {5900: "open"}
     assert "no-effect" not in codes(module(host, VNC))
+    host.sh("""
+        nft add chain ip mine early '{ type filter hook prerouting priority -300; }'
+        nft add rule ip mine early tcp dport 5900-5901 drop
+    """)
+    with listen(host, tcp=[5900]):
+        assert probe(peer, host, [5900], "tcp") == {5900: "filtered"}
+    told = module(host, VNC)
+    assert not told["changed"] and "no-effect" in codes(told)
+    assert any(
+        "chain early of table ip mine refuses packets of rule 'Screen Sharing'" in text for text in told["warnings"]
+    )
+    host.sh("nft flush chain ip mine early; nft delete chain ip mine early")
     host.sh(
         "iptables -P INPUT DROP; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -A INPUT -p icmp -j ACCEPT"
     )
@@ -272,7 +284,7 @@ def test_the_administrators_edits_never_keep_his_file_from_loading(host: Host) -
 @pytest.mark.hosts("nftables", "bookworm")
 def test_never_open(host: Host) -> None:
     """In no sample does a chain that refuses accept by its policy, or a rule of the administrator's miss."""
-    install(host)
+    code.install(host)
     module(host, WEB, enable=True)
     with sampler(host) as found:
         for rules in ([VNC, WEB], [WEB], [VNC, rule("Through", "forward", tcp=["443"])], [WEB]):

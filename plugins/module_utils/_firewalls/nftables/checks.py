@@ -10,7 +10,7 @@ A rule may ask for what is not known here. Such a rule counts where it refuses a
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.kernel import (
@@ -34,6 +34,7 @@ _PROGRAMS = (
     *("crowdsec", "crowdsec6", "miniupnpd", "fw4"),
 )
 _IPTABLES = ("filter", "nat", "mangle", "raw", "security")
+PROTOCOLS = ("tcp", "udp")
 _SEES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 
 
@@ -110,14 +111,20 @@ def admits(listing: Listing, address: Optional[str], port: int, passed: FrozenSe
     return True
 
 
-def decider(listing: Listing, chain: Chain, protocol: str, port: int) -> Optional[KernelRule]:
-    """The rule of a base chain that refuses a port from everywhere before any rule accepts it, if there is one."""
-    for rule in chain.rules:
-        if not _ports.covers(ports_of(rule, protocol), (port, port)) or narrows(rule, None) is not False:
-            continue
-        verdict = verdict_of(rule)
-        if verdict:
-            return rule if verdict in REFUSALS else None
+def decider(chain: Chain, rules: Iterable[Rule]) -> Optional[Tuple[Rule, KernelRule]]:
+    """The first rule of a base chain that refuses a wanted port from everywhere before any rule decides otherwise.
+
+    :param rules: the wanted rules that pass the chain.
+    :returns: the wanted rule, and the rule that refuses it.
+    """
+    deciding = [rule for rule in chain.rules if verdict_of(rule) and narrows(rule, None) is False]
+    asked = [(rule, protocol, port) for rule in rules for protocol in PROTOCOLS for port in getattr(rule, protocol)]
+    for rule, protocol, port in asked:
+        for one in deciding:
+            if _ports.covers(ports_of(one, protocol), (port[0], port[0])):
+                if verdict_of(one) in REFUSALS:
+                    return rule, one
+                break
     return None
 
 

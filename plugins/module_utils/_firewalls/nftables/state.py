@@ -214,13 +214,23 @@ class NftablesState(State):
                 )
             )
         for direction, hook in HOOKS.items():
-            named = tuple(rule.name for rule in want.rules if rule.direction == direction)
-            found += self._without_effect(hook, direction, named) if named else []
+            asked = [rule for rule in want.rules if rule.direction == direction]
+            found += self._without_effect(hook, direction, asked) if asked else []
         return found
 
-    def _without_effect(self, hook: str, direction: str, names: Tuple[str, ...]) -> List[Notice]:
-        """What refuses packets where no rule of ours can be."""
+    def _without_effect(self, hook: str, direction: str, asked: Sequence[Rule]) -> List[Notice]:
+        """What refuses packets where no rule of ours can be, or before a rule of ours is reached."""
         found = []
+        names = tuple(rule.name for rule in asked)
+        early = [] if hook == "output" else checks.bases(self.listing, "prerouting")
+        for chain in early + checks.bases(self.listing, hook):
+            decided = checks.decider(chain, asked) if chain.id[:2] != OWN_TABLE else None
+            if decided and (checks.editable(self.listing, chain) or not kernel.refuses(self.listing, chain)):
+                text = "chain %s of table %s %s refuses packets of rule %r before it is reached: %s" % (
+                    *(chain.name, chain.family, chain.table, decided[0].name),
+                    checks.words(decided[1]),
+                )
+                found.append(Notice(code="no-effect", text=text, rules=(decided[0].name,), direction=direction))
         for chain in self._refusing(hook):
             if chain.id[:2] != OWN_TABLE and not checks.editable(self.listing, chain):
                 found.append(
