@@ -22,6 +22,8 @@ TARGETS = [Target(family, *one) for family in (4, 6) for one in (*ALLOWED, *NEIG
 CLOSED = dict.fromkeys(TARGETS, "filtered")
 OPEN = {one: "open" if (one.protocol, one.port) in ALLOWED else "filtered" for one in TARGETS}
 
+KEPT = ("/etc/ufw", "/etc/firewalld", "/etc/nftables.conf", "/etc/nftables.d")
+
 Row = tuple[Host, Host]
 
 
@@ -57,7 +59,7 @@ def module(gateway: Host, **arguments: Any) -> dict[str, Any]:
 
 def state(gateway: Host) -> Any:
     """All that the firewalls keep, on disk and in the kernel."""
-    return gateway.files("/etc/ufw", "/etc/firewalld"), gateway.kernel()
+    return gateway.files(*KEPT), gateway.kernel()
 
 
 def through(row: Row) -> dict[Target, State]:
@@ -73,7 +75,7 @@ def check_life(gateway: Host, row: Row, reload: list[str], **options: Any) -> No
     """
     client, server = row
     client.behind(gateway, server)
-    pristine = gateway.files("/etc/ufw", "/etc/firewalld")
+    pristine = gateway.files(*KEPT)
     with listening(server, gateway):
         assert through(row) == CLOSED
         predicted = role(gateway, check=True, **options)
@@ -104,7 +106,7 @@ def check_life(gateway: Host, row: Row, reload: list[str], **options: Any) -> No
         gone = role(gateway, state="absent")
         assert [one["action"] for one in gone["operations"]] == ["remove"] and gone["after"] == []
         assert through(row) == CLOSED
-    assert gateway.files("/etc/ufw", "/etc/firewalld") == pristine
+    assert gateway.files(*KEPT) == pristine
 
 
 @pytest.mark.hosts("ufw", "bullseye", "trixie")
@@ -233,3 +235,13 @@ def test_firewalld_where_the_rules_do_not_do_what_they_seem_to(host: Host, row: 
         assert "forwards no IPv4 (net.ipv4.ip_forward is 0)" in four
         assert "forwards no IPv6 (net.ipv6.conf.all.forwarding is 0)" in six
         assert through(row) == CLOSED
+
+
+@pytest.mark.hosts("nftables", "bullseye", "trixie")
+def test_nftables(host: Host, row: Row) -> None:
+    check_life(host, row, ["nft", "-f", "/etc/nftables.conf"])
+
+
+@pytest.mark.hosts("nftables", "bookworm")
+def test_nftables_between_two_interfaces(host: Host, row: Row) -> None:
+    check_life(host, row, ["nft", "-f", "/etc/nftables.conf"], interface="eth1", out_interface="eth0")

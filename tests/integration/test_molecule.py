@@ -19,6 +19,6 @@ def test_every_scenario_from_prepare_to_cleanup() -> None:
         env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    for name in ("firewalld", "pf_rendering", "ufw"):
+    for name in ("firewalld", "nftables", "pf_rendering", "ufw"):
         assert f"{name} > verify: Executed: Successful" in done.stdout
     print(done.stdout)
