@@ -13,7 +13,6 @@ import pytest
 from torture import sampler, settle
 
 from hosts import Host, code, listen, play, probe
-from hosts.code import install
 from hosts.host import NFTABLES
 
 ROLE = MODULE = "netports.apple.host_firewall"
