@@ -273,26 +273,35 @@ class Standin:
             return 1, "", "pfctl: illegal option -- P\nusage: pfctl [-AdeghmNnOqRrvz] ..."
         if "n" not in options and not (self.root / "dev/pf").exists():
             return 1, "", "pfctl: /dev/pf: No such file or directory\n"
-        anchor = options.get("a", "")
-        code, out, err = 0, "", "No ALTQ support in kernel\nALTQ related functions disabled\n"
-        if self.system == "openbsd":
-            err = ""
-        if "s" in options and "n" not in options:
-            shown, said = self._show(options["s"], anchor, "P" in options)
-            out, err = out + shown, err + said
-        if "T" in options:
-            assert options["T"] == "show" and "n" not in options
-            known = self.anchors.get(anchor, checker.Text()).tables if anchor else self.tables
-            table = known.get(options["t"])
-            if table is None:
-                return 255, out, err + "pfctl: Table does not exist.\n"
-            return code, out + "".join(f"{'  ' if one[0] == '!' else '   '}{one}\n" for one in table), err
-        if "f" in options:
-            if self.system == "macos" and "n" not in options:
-                err += "pfctl: Use of -f option, could result in flushing of rules\npresent in the main ruleset\n"
-                err += "added by the system at startup.\nSee /etc/pf.conf for further details.\n"
-            code, said, wrong = self._file_option(options, anchor, stdin)
+        out, err = (
+            "",
+            "No ALTQ support in kernel\nALTQ related functions disabled\n" if self.system != "openbsd" else "",
+        )
+        # pfctl does what it is told in this order, whatever the order of the words.
+        for step in (self._listing, self._table, self._file_option, self._switch):
+            code, said, wrong = step(options, stdin)
             out, err = out + said, err + wrong
+            if code:
+                return code, out, err
+        return 0, out, err
+
+    def _listing(self, options: dict[str, str], _stdin: str | None) -> Answer:
+        if "s" not in options or "n" in options:
+            return 0, "", ""
+        return 0, *self._show(options["s"], options.get("a", ""), "P" in options)
+
+    def _table(self, options: dict[str, str], _stdin: str | None) -> Answer:
+        if "T" not in options:
+            return 0, "", ""
+        assert options["T"] == "show" and "n" not in options
+        anchor = options.get("a", "")
+        known = self.anchors.get(anchor, checker.Text()).tables if anchor else self.tables
+        table = known.get(options["t"])
+        if table is None:
+            return 255, "", "pfctl: Table does not exist.\n"
+        return 0, "".join(f"{'  ' if member[0] == '!' else '   '}{member}\n" for member in table), ""
+
+    def _switch(self, options: dict[str, str], _stdin: str | None) -> Answer:
         if "d" in options:
             self.enabled = False
         if "E" in options:
@@ -300,18 +309,16 @@ class Standin:
             self.enabled = True
             self.last_token += 1
             self.tokens.append(str(self.last_token))
-            err += f"pf enabled\nToken : {self.last_token}\n"
+            return 0, "", f"pf enabled\nToken : {self.last_token}\n"
         if "e" in options:
-            if self.enabled:
-                return 1, out, err + "pfctl: pf already enabled\n"
-            self.enabled = True
-            err += "pf enabled\n"
+            already, self.enabled = self.enabled, True
+            return int(already), "", "pfctl: pf already enabled\n" if already else "pf enabled\n"
         if "X" in options:
             if options["X"] not in self.tokens:
-                return 1, out, err + "pfctl: disable request: token is invalid\n"
+                return 1, "", "pfctl: disable request: token is invalid\n"
             self.tokens.remove(options["X"])
             self.enabled = bool(self.tokens)
-        return code, out, err
+        return 0, "", ""
 
     @staticmethod
     def _options(words: list[str]) -> dict[str, str]:
@@ -354,8 +361,10 @@ class Standin:
         numeric = self.system == "macos" or option == (self.system == "freebsd")
         return checker.expand(text, dialect, numeric=numeric, policy=policy)
 
-    def _file_option(self, options: dict[str, str], anchor: str, stdin: str | None) -> Answer:
-        name = options["f"]
+    def _file_option(self, options: dict[str, str], stdin: str | None) -> Answer:
+        if "f" not in options:
+            return 0, "", ""
+        name, anchor = options["f"], options.get("a", "")
         if name == "-":
             assert stdin, "pfctl would read the caller's own standard input"
             text = stdin
@@ -364,6 +373,10 @@ class Standin:
         else:
             text = self.read(name)
         act = "n" not in options
+        noise = ""
+        if act and self.system == "macos":
+            noise = "pfctl: Use of -f option, could result in flushing of rules\npresent in the main ruleset\n"
+            noise += "added by the system at startup.\nSee /etc/pf.conf for further details.\n"
         try:
             if act:
                 if not anchor and self.system != "freebsd":
@@ -374,10 +387,10 @@ class Standin:
             macros = dict(pair.split("=", 1) for pair in options.get("D", "").split("\n") if pair)
             printed = self.load(anchor, text, act, macros, options.get("o") != "none", "P" in options)
         except PfError as error:
-            return 1, "", f"{name}:{error}\npfctl: Syntax error in config file: pf rules not loaded\n"
+            return 1, "", f"{noise}{name}:{error}\npfctl: Syntax error in config file: pf rules not loaded\n"
         if not act:
             self._checked.add((anchor, text))
-        return 0, "".join(f"{line}\n" for line in printed) if "v" in options else "", ""
+        return 0, "".join(f"{line}\n" for line in printed) if "v" in options else "", noise
 
     def load(
         self,
@@ -484,38 +497,43 @@ class Standin:
         return main.inline.setdefault("_1", [])
 
     def _statement(self, number: int, said: str, main: Main, macros: dict[str, str]) -> None:
-        words = said.split()
-        load = re.fullmatch(r'load anchor "?([^" ]+)"? from "([^"]+)"', said)
+        kind = said.split()[0]
         call = re.fullmatch(r'anchor "?([^" ]+)"?( .*)?', said)
-        table = re.fullmatch(r"table <(\S+)>(?: persist| const)*(?: \{(.*)\})?", said)
-        translated = ORDER.get(words[0])
-        if load:
-            main.loads.append((load.group(1), load.group(2)))
-        elif words[:3] == ["set", "skip", "on"]:
-            main.skipped.add(words[3])
-        elif words[:2] == ["set", "state-policy"]:
-            main.policy = words[2]
-        elif table:
-            main.tables[table.group(1)] = tuple((table.group(2) or "").replace(",", " ").split())
-        elif words[0] == "include":
-            self._read(self.read(words[1].strip('"')), main, macros)
+        translated = ORDER.get(kind)
+        if kind in ("load", "set", "table") or (kind == "dummynet-anchor" and self.system == "macos"):
+            self._option(said, main)
+        elif kind == "include":
+            self._read(self.read(said.split()[1].strip('"')), main, macros)
         elif translated and self.system != "openbsd":
             if main.place > translated:
                 raise PfError(f"{number}: Rules must be in order: options, normalization, queueing, translation")
             main.place = translated
             if translated == ORDER["nat"]:
-                main.nat.append(f"{said} all" if "anchor" in words[0] else said)
-        elif words[0] == "set" or (words[0] == "dummynet-anchor" and self.system == "macos"):
-            return
-        elif words[0] == "match" and self.system == "openbsd":
+                main.nat.append(f"{said} all" if "anchor" in kind else said)
+        elif kind == "match" and self.system == "openbsd":
             main.rules.append(said)
-        elif call or words[0] in FILTER[:2]:
+        elif call or kind in FILTER[:2]:
             main.place = 4
             main.rules += (
                 [f'anchor "{call.group(1)}"{call.group(2) or ""} all'] if call else self._printed(said, main.policy)
             )
         else:
             raise PfError(f"{number}: syntax error")
+
+    @staticmethod
+    def _option(said: str, main: Main) -> None:
+        """What may stand anywhere in a ruleset."""
+        words = said.split()
+        load = re.fullmatch(r'load anchor "?([^" ]+)"? from "([^"]+)"', said)
+        table = re.fullmatch(r"table <(\S+)>(?: persist| const)*(?: \{(.*)\})?", said)
+        if load:
+            main.loads.append((load.group(1), load.group(2)))
+        elif table:
+            main.tables[table.group(1)] = tuple((table.group(2) or "").replace(",", " ").split())
+        elif words[:3] == ["set", "skip", "on"]:
+            main.skipped.add(words[3])
+        elif words[:2] == ["set", "state-policy"]:
+            main.policy = words[2]
 
     def _printed(self, rule: str, policy: str) -> list[str]:
         try:
