@@ -203,7 +203,7 @@ def _own_addresses(packets: Packets, here: Here) -> List[_Network]:
         return [ipaddress.ip_network(here.address)]
     versions = (packets.peer.version,) if packets.peer else (4, 6)
     found = [ipaddress.ip_interface(text) for addresses in here.interfaces.values() for text in addresses]
-    return [ipaddress.ip_network(str(one.ip)) for one in found if one.version in versions and not one.is_loopback]
+    return [ipaddress.ip_network(str(own.ip)) for own in found if own.version in versions and not own.is_loopback]
 
 
 def _peer(text: str, peer: Optional[_Network], here: Here) -> _Answer:
@@ -252,7 +252,7 @@ def _in_interface(peer: _Network, text: str, here: Here) -> _Answer:
     if not known:
         return None
     addresses = [ipaddress.ip_interface(address) for own in known.values() for address in own]
-    networks = [one.network if found.group(2) else ipaddress.ip_network(str(one.ip)) for one in addresses]
+    networks = [own.network if found.group(2) else ipaddress.ip_network(str(own.ip)) for own in addresses]
     answers = {_covers(network, peer) for network in networks}
     return True if True in answers else None if None in answers else False
 
