@@ -17,6 +17,8 @@ from hosts import Host, play
 from hosts.code import install, module
 
 MODULE = "netports.apple.host_firewall"
+# Ends the process that waits for a confirmation.
+KILL = 'kill $(python3 -c \'import json; print(json.load(open("/var/lib/netports-apple/pending.json"))["keeper"])\')'
 
 
 def refused(host: Host, **arguments: Any) -> str:
@@ -71,11 +73,18 @@ def test_ufw_is_on_only_when_all_of_it_is(host: Host) -> None:
     host.sh("systemctl unmask --quiet ufw; systemctl disable --quiet ufw")
     # As the package ships it, without a rule and without a section for logging.
     host.sh("cp /usr/share/ufw/user6.rules /etc/ufw/user6.rules")
-    off = state(host)
+    # Not confirmed: off again, but where somebody else has switched it on meanwhile.
+    for words in ("true", "ufw --force enable"):
+        module(host, **on, **waits)
+        host.sh(f"{words}; {KILL}")
+        settle(host)
+        assert not any("dapp_Apple" in line for line in chain(host, "ufw-user-input"))
+        assert bool(chain(host, "ufw-user-input")) == (words != "true")
+    host.sh("ufw disable; cp /usr/share/ufw/user6.rules /etc/ufw/user6.rules")
     waiting = module(host, **on, **waits)[1]["confirm"]
     assert "disabled" in state(host).enabled
     assert module(host, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]["state"] == "confirmed"
-    assert not module(host, **on)[1]["changed"] and state(host).enabled != off.enabled
+    assert not module(host, **on)[1]["changed"] and "disabled" not in host.run(["systemctl", "is-enabled", "ufw"]).out
     host.sh("systemctl disable --quiet ufw")
     found = module(host, rules=WANTED)[1]
     assert not found["changed"] and [one["code"] for one in found["notices"]] == ["off-at-boot"]
@@ -123,9 +132,7 @@ def test_other_commands_of_ufw_at_the_same_moment(host: Host) -> None:
     old = state(host)
     assert module(host, state="deleted", confirm_seconds=600, _confirm=STEP)[0] == 0
     host.run(["ufw", "prepend", "reject", "from", "192.0.2.77"])
-    host.sh(
-        'kill $(python3 -c \'import json; print(json.load(open("/var/lib/netports-apple/pending.json"))["keeper"])\')'
-    )
+    host.sh(KILL)
     settle(host)
     assert "192.0.2.77" in host.run(["ufw", "show", "added"]).out
     host.run(["ufw", "delete", "reject", "from", "192.0.2.77"])

@@ -73,7 +73,7 @@ def chain_by_chain(lines: list[str]) -> list[str]:
 class Host:
     """A host's root folder with ufw's files, its kernel, and the processes that were started on it.
 
-    ``broken`` names a program whose next call fails.
+    ``broken`` names a program whose next call fails, ``deaf`` a program whose next call says that it did what it did not.
     """
 
     def __init__(self, root: Path, blocks: dict[int, list[str]] | None = None, active: bool = True) -> None:
@@ -81,6 +81,7 @@ class Host:
         self.calls: list[list[str]] = []
         self.active = active
         self.broken = ""
+        self.deaf = ""
         # The rules of IPv4's chain INPUT.
         self.input = ["-A INPUT -j ufw-before-input\n"]
         for folder in ("etc/ufw/applications.d", "etc/default", "usr/sbin", "proc/sys/net/ipv6", "run", "lib/ufw"):
@@ -113,6 +114,9 @@ class Host:
         if self.broken and self.broken == argv[0] and "--test" not in argv:
             self.broken = ""
             return 2, "", f"{argv[0]}: out of memory"
+        if self.deaf and self.deaf == argv[0] and "--test" not in argv:
+            self.deaf = ""
+            return 0, "", ""
         found = PROGRAM.match(argv[0])
         if found and found.group(2) == "save":
             return 0, self._save(6 if found.group(1) else 4), ""

@@ -638,3 +638,15 @@ def test_a_file_that_cannot_be_written_is_named_before_anything_is() -> None:
 def test_refuses_by_its_files_also_where_it_is_not_loaded() -> None:
     with fresh(active=False) as host:
         assert read(host).refuses_inbound() and not read(host).active
+
+
+@pytest.mark.parametrize("program", ["iptables-restore", "ip6tables-restore"])
+def test_a_load_is_believed_when_the_kernel_has_it(program: str) -> None:
+    with fresh() as host:
+        texts = {path: path.read_bytes() for path in (host.root / "etc/ufw").rglob("*") if path.is_file()}
+        kernel = {family: list(host.chains[family]) for family in (4, 6)}
+        host.deaf = program
+        with pytest.raises(FirewallError, match="the kernel's rules are not what was loaded"):
+            make(host, [Rule("FaceTime", "in", ((1, 1),), ())])
+        assert {path: path.read_bytes() for path in (host.root / "etc/ufw").rglob("*") if path.is_file()} == texts
+        assert host.chains == kernel

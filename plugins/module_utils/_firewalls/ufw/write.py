@@ -36,9 +36,11 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.lock
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import (
     PROFILES,
     RULES_FILES,
+    SWITCH,
     Load,
     Reading,
     Steps,
+    settings,
 )
 
 # Below /run, for ufw's own parser.
@@ -215,6 +217,7 @@ class UfwPlan(Plan):
     def _undo(self, steps: Steps) -> None:
         with locked(self.host, insist=True):
             _sweep(self.host)
+            steps = self._without_foreign_switch(steps)
             self._put_back(steps)
             for family in () if steps.start else steps.loaded:
                 self._unload(steps, family)
@@ -222,6 +225,19 @@ class UfwPlan(Plan):
             start.stop(self.host, steps.start)
         if steps.unit and start.unit(self.host) == start.ENABLED:
             start.set_unit(self.host, False)
+
+    def _without_foreign_switch(self, steps: Steps) -> Steps:
+        """The steps without ufw's switch where somebody else has switched ufw on since, and wants it to stay so.
+
+        Steps write the switch after the ruleset's profiles. So where it is on and the profiles are the old ones, it
+        was not these steps.
+        """
+        switch, own = self.host.path(SWITCH), reading.profile_path(self.host, self.ruleset)
+        old = [change for change in steps.files if change.path == own and change.before == _files.read(own)]
+        if not steps.start or not old or settings(_files.read(switch)).get("enabled") != "yes":
+            return steps
+        files = tuple(change for change in steps.files if change.path != switch)
+        return replace(steps, files=files, loaded=tuple(steps.start.tables), start=None, unit=False)
 
 
 def _restore_files(changes: Sequence[FileChange]) -> None:
