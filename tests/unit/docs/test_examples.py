@@ -68,6 +68,7 @@ UNRUN = {
     "ansible-playbook": "needs hosts; the playbook is checked, and tests/integration plays it on real ones",
     "firewall-cmd": "needs a host with firewalld",
     "make": "each of its targets is what a person starts",
+    "nft": "needs a host with nftables; tests/integration/test_nftables.py runs it on real ones",
     "python": "needs a saved page of Apple's; tests/unit/article runs it on such pages",
     "ufw": "needs a host with ufw",
 }
