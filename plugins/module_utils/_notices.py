@@ -20,6 +20,7 @@ CODES = {
     "several-firewalls": "More than one firewall is in use.",
     "none-in-use": "More than one firewall is installed and none is in use.",
     "not-installed": "The firewall that was asked for is not installed.",
+    "not-root": "The module does not run as root.",
     "off": "The firewall is off: rules are stored and filter nothing.",
     "blocked": "A file of the firewall cannot be written.",
     "left-over": "Rules are left that may be the ruleset's, and no file says so.",

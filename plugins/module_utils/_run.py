@@ -131,8 +131,12 @@ def run_module(module: AnsibleModule) -> None:
         message = "%s." % str(error).rstrip(".")
         code = error.code if isinstance(error, FirewallError) else "other"
         module.fail_json(msg=message, notices=[Notice(code=code, text=message).to_dict()])
+    except PermissionError as error:
+        message = "%s is closed to this user: become root (become: true); nothing was changed." % error.filename
+        module.fail_json(msg=message, notices=[Notice(code="not-root", text=message).to_dict()])
     except OSError as error:
-        module.fail_json(msg="%s: nothing was changed." % error)
+        message = "%s: nothing was changed." % error
+        module.fail_json(msg=message, notices=[Notice(code="other", text=message).to_dict()])
     for warning in result.pop("warnings", []):
         module.warn(warning)
     module.exit_json(**result)

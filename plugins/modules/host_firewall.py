@@ -262,6 +262,35 @@ before:
   returned: when O(state) is not V(rendered)
   type: list
   elements: dict
+  contains: &rule
+    name:
+      description: As O(rules[].name).
+      type: str
+    direction:
+      description: As O(rules[].direction).
+      type: str
+    tcp:
+      description: TCP ports and ranges of ports.
+      type: list
+      elements: str
+    udp:
+      description: UDP ports and ranges of ports.
+      type: list
+      elements: str
+    sources:
+      description: Networks that packets may come from. Empty for anywhere.
+      type: list
+      elements: str
+    destinations:
+      description: Networks that packets may go to. Empty for anywhere.
+      type: list
+      elements: str
+    interface:
+      description: As O(rules[].interface).
+      type: str
+    out_interface:
+      description: As O(rules[].out_interface).
+      type: str
   sample:
     - name: FaceTime
       direction: out
@@ -276,6 +305,7 @@ after:
   returned: when O(state) is V(replaced), V(merged) or V(deleted)
   type: list
   elements: dict
+  contains: *rule
 diff:
   description:
     - The ruleset's part of the firewall's files and of the kernel, before and after.
@@ -298,11 +328,32 @@ confirmed:
 operations:
   description:
     - What was done; in check mode, what a real run would do.
-    - C(action) is V(add), V(change) or V(remove) of a C(rule), V(mend) of C(what) had drifted, or V(enable). C(rules) of a
-      mend are the names of the rules that it is about, as far as it is about some.
   returned: when O(state) is V(replaced), V(merged) or V(deleted)
   type: list
   elements: dict
+  contains:
+    action:
+      description: V(add), V(change), V(remove), V(mend) or V(enable).
+      type: str
+    rule:
+      description: The rule that is added, that is there after a change, or that is removed.
+      returned: for V(add), V(change) and V(remove)
+      type: dict
+      contains: *rule
+    was:
+      description: The rule before.
+      returned: for V(change)
+      type: dict
+      contains: *rule
+    what:
+      description: What is mended or switched on, in words.
+      returned: for V(mend) and V(enable)
+      type: str
+    rules:
+      description: The names of the rules that it is about; empty where it is about the ruleset as a whole.
+      returned: for V(mend)
+      type: list
+      elements: str
   sample:
     - action: remove
       rule:
@@ -381,6 +432,7 @@ gathered:
   returned: when O(state) is V(gathered)
   type: list
   elements: dict
+  contains: *rule
 rendered:
   description: The rules as the firewall's own files, by their path on a host.
   returned: when O(state) is V(rendered)

@@ -346,7 +346,12 @@ def test_example_fleet(tmp_path: Path) -> None:
     run = Runner(tmp_path)
     inventory = InventoryManager(run.loader, [str(FLEET / "inventory.yml")])
     manager = VariableManager(run.loader, inventory)
-    shown = {FLEET / "inventory.yml", *(FLEET / "group_vars" / f"{group}.yml" for group in inventory.groups)}
+    syntax(tmp_path, str(FLEET / "firewall.yml"))
+    shown = {
+        FLEET / "inventory.yml",
+        FLEET / "firewall.yml",
+        *(FLEET / "group_vars" / f"{group}.yml" for group in inventory.groups),
+    }
     found = {path for path in (ROOT / "examples").rglob("*") if path.is_file()}
     assert found <= shown and len(inventory.get_hosts()) >= 7
     for host in inventory.get_hosts():

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the module ends where the host refuses: with a message that says what would do, and a code."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NoReturn
+
+import pytest
+
+from ansible_collections.netports.apple.plugins.module_utils import _run
+
+
+class Ended(Exception):
+    """The module's end."""
+
+
+class Module:
+    """As much of an AnsibleModule as a failing run needs."""
+
+    params: ClassVar[dict[str, Any]] = {}
+    check_mode = False
+
+    def fail_json(self, **result: Any) -> NoReturn:
+        raise Ended(result)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/etc/ufw/user.rules"), "not-root",
+         "/etc/ufw/user.rules is closed to this user: become root (become: true); nothing was changed."),
+        (OSError(28, "No space left on device"), "other", "[Errno 28] No space left on device: nothing was changed."),
+    ],
+)  # fmt: skip
+def test_what_the_host_refuses(monkeypatch: pytest.MonkeyPatch, error: OSError, code: str, said: str) -> None:
+    def fails(*_arguments: Any) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(_run, "execute", fails)
+    with pytest.raises(Ended) as caught:
+        _run.run_module(Module())
+    result = caught.value.args[0]
+    assert result["msg"] == said and result["notices"] == [{"code": code, "text": said, "rules": [], "direction": ""}]
