@@ -93,19 +93,27 @@ def test_ufw_is_on_only_when_all_of_it_is(host: Host) -> None:
     assert not module(host, **on)[1]["changed"] and chain(host, "ufw-user-input")
 
 
+# ufw asks for iptables' version between its reading of the rules and its lock. The first that asks waits.
+HELD = """#!/bin/sh
+if [ "$*" = -V ] && mkdir /run/read 2>/dev/null; then
+    while [ -e /run/hold ]; do sleep 0.05; done
+fi
+exec /usr/sbin/xtables-nft-multi iptables "$@"
+"""
+
+
 @pytest.mark.hosts("ufw", "bookworm")
 def test_other_commands_of_ufw_at_the_same_moment(host: Host) -> None:
     install(host)
-    # One that has read the old files, and waits for the lock while the rules are loaded, slowly.
-    slow = "/usr/local/sbin/iptables-restore"
-    host.write(
-        slow,
-        '#!/bin/sh\ncase " $* " in *--test*) ;; *) touch /run/slow; sleep 2;; esac\nexec /usr/sbin/iptables-restore "$@"\n',
-        "0755",
+    # One that has read the old files before ours are written, and then waits for the lock.
+    host.run(["rm", "/usr/sbin/iptables"])
+    host.write("/usr/sbin/iptables", HELD, "0755")
+    host.sh("touch /run/hold; ufw prepend reject from 198.51.100.9 >/dev/null 2>&1 &")
+    host.sh("until [ -d /run/read ]; do sleep 0.05; done")
+    host.sh(
+        "(until [ -e /etc/ufw/applications.d/netports-apple ]; do sleep 0.05; done; rm /run/hold) >/dev/null 2>&1 &"
     )
-    host.sh("(until [ -e /run/slow ]; do sleep 0.01; done; ufw prepend reject from 198.51.100.9) >/dev/null 2>&1 &")
     assert module(host, rules=WANTED)[1]["changed"]
-    host.run(["rm", slow])
     assert not module(host, rules=WANTED)[1]["changed"]
     added = host.run(["ufw", "show", "added"]).out
     assert "from 198.51.100.9" in added and "Apple Classroom" in added

@@ -81,4 +81,4 @@ def _matches(
     for block in matcher.get_matching_blocks():
         pairs.extend((head + block.a + more, head + block.b + more) for more in range(block.size))
     pairs.extend((len(left) - number, len(right) - number) for number in range(tail, 0, -1))
-    return [(of_have[one], of_want[other]) for one, other in pairs]
+    return [(of_have[left], of_want[right]) for left, right in pairs]
