@@ -79,6 +79,17 @@ def test_the_guard_goes_when_a_rule_of_the_administrator_admits_the_connection(h
     assert guarded(host) == []
 
 
+def test_two_controllers_in_turn_change_nothing(host: Host, comes_from: Any) -> None:
+    ruleset(host, "block in all\n")
+    for address in (PEER, OTHER):
+        comes_from(address)
+        host.apply(FACETIME)
+    assert guarded(host) == [PEER, OTHER]
+    for address in (PEER, OTHER, None):
+        comes_from(address)
+        assert not host.module(rules=[FACETIME])["changed"]
+
+
 # 2. Options of the main ruleset
 
 
@@ -196,6 +207,15 @@ def test_a_device_that_stays_busy_is_an_error(host: Host, monkeypatch: pytest.Mo
         host.fail("-s", "rules", err="pfctl: DIOCGETRULES: Device busy\n")
     with pytest.raises(FirewallError, match="Device busy"):
         host.module(rules=[FACETIME])
+
+
+def test_a_negated_member_of_a_table_is_seen(host: Host) -> None:
+    on(host)
+    host.apply(*ALL)
+    tables = host.anchors["netports.apple"].tables
+    name = min(tables)
+    tables[name] = (*tables[name], "!10.9.0.0/16")
+    assert whats(host.apply(*ALL)) == [f"table {name} of anchor netports.apple in the kernel is not as its file says"]
 
 
 # 9. Lines of others
