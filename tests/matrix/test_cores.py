@@ -89,7 +89,7 @@ def test_from_the_tarball(core: Core, tarball: Path, tmp_path: Path) -> None:
             assert plugin["doc"]["short_description"] and plugin["examples"] and plugin["return"], name
 
 
-@each_core
+@pytest.mark.parametrize("core", [cores()[0], cores()[-1]], ids=lambda core: core.version)
 def test_from_the_checkout(core: Core, tmp_path: Path) -> None:
     bin_ = programs(core)
     assert "rescued=1" in uses(str(bin_ / "ansible-playbook"), checkout(tmp_path), tmp_path)
