@@ -231,6 +231,42 @@ def bench_firewalls() -> list[str]:
     return lines
 
 
+# The last version whose module loaded every firewall.
+WHOLE = "3eaaeb6"
+START = """
+import importlib, sys, time
+import ansible.module_utils.basic
+start = time.process_time()
+for name in sys.argv[1].split(","):
+    importlib.import_module("ansible_collections.netports.apple.plugins.module_utils." + name)
+print(time.process_time() - start)
+"""
+
+
+def bench_start() -> list[str]:
+    """The collection's code that the module loads, on this machine, beside what it was when it loaded every firewall."""
+    ufw = "_run," + ",".join(
+        str(path.relative_to(ROOT / "plugins/module_utils").with_suffix("")).replace("/", ".")
+        for path in sorted((ROOT / "plugins/module_utils/_firewalls/ufw").glob("*.py"))
+    )
+    rows = ["| version | seconds of processor to load the module's code, median of 15 |", "|---|---|"]
+    with tempfile.TemporaryDirectory() as name:
+        old = Path(name) / "ansible_collections/netports/apple"
+        old.mkdir(parents=True)
+        archive = subprocess.run(["git", "archive", WHOLE, "plugins"], cwd=ROOT, capture_output=True, check=True)
+        subprocess.run(["tar", "-x", "-C", str(old)], input=archive.stdout, check=True)
+        ways = ((f"{WHOLE}, every firewall", Path(name), "_host_firewall"), ("now, ufw", collections(), ufw))
+        found: dict[str, list[float]] = {title: [] for title, _path, _modules in ways}
+        for _number in range(16):
+            for title, path, modules in ways:
+                environment = {**os.environ, "PYTHONPATH": str(path)}
+                argv = [sys.executable, "-c", START, modules]
+                done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+                found[title].append(float(done.stdout))
+    # The first of each compiles.
+    return [*rows, *(f"| {title} | {statistics.median(times[1:]):.3f} |" for title, times in found.items())]
+
+
 def processor_seconds(tasks: Tasks, hosts: int) -> float:
     """The processor's seconds of a run of tasks over many hosts that exist in the inventory alone."""
     with tempfile.TemporaryDirectory() as name:
@@ -340,6 +376,7 @@ def main() -> int:
     """Measure what PARTS names (all, when it is empty), print it, and write it into docs/benchmarks.md."""
     parts: dict[str, Callable[[], list[str]]] = {
         "One host": bench_firewalls,
+        "Start of the module": bench_start,
         "Lookup": bench_lookup,
         "A fleet": lambda: [*fleet.standin(FLEET[0]), "", *fleet.real(FLEET[1])],
     }
