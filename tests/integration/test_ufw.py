@@ -225,14 +225,15 @@ def test_drift_is_seen_named_and_mended(host: Host) -> None:
     # By restore, whose spelling iptables-save's is: a shell would take quotes away.
     delete = "(echo '*filter'; iptables-save -t filter | grep dapp_Apple | {} | sed 's/^-A/-D/'; echo COMMIT) | iptables-restore -n"
     gone = drifted(delete.format("sed -n 1p"))
-    assert [one["what"] for one in gone["operations"]] == ["iptables: rule missing in the kernel"]
+    (one,) = gone["operations"]
+    assert one["what"].startswith("iptables: rule missing in the kernel: ") and one["rules"] == ["FaceTime"]
     extra = drifted(
         "iptables -A ufw-user-input -p tcp --dport 23 -m comment --comment dapp_Apple%20FaceTime -j ACCEPT;"
-        "ip6tables -I ufw6-user-input -p tcp --dport 23 -m comment --comment dapp_Apple%20Old -j ACCEPT"
+        "ip6tables -I ufw6-user-input -p tcp --dport 23 -m comment --comment dapp_Apple%20FaceTime -j ACCEPT"
     )
-    assert [one["what"] for one in extra["operations"]] == [
-        "iptables: rule left over in the kernel",
-        "ip6tables: rule left over in the kernel",
+    assert [(one["what"].rpartition(": ")[0], one["rules"]) for one in extra["operations"]] == [
+        ("iptables: rule left over in the kernel", ["FaceTime"]),
+        ("ip6tables: rule left over in the kernel", ["FaceTime"]),
     ]
     drifted(delete.format("cat"))
     # The files, on whose words the kernel still differs.
