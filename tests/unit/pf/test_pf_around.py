@@ -85,8 +85,8 @@ def test_two_controllers_in_turn_change_nothing(host: Host, comes_from: Any) -> 
         comes_from(address)
         host.apply(FACETIME)
     assert guarded(host) == [PEER, OTHER]
-    for address in (PEER, OTHER, None):
-        comes_from(address)
+    for again in (PEER, OTHER, None):
+        comes_from(again)
         assert not host.module(rules=[FACETIME])["changed"]
 
 
