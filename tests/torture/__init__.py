@@ -309,7 +309,9 @@ def kill_keepers_at_points(host: Host, stride: int = 1) -> dict[str, int]:
         _settled(host)
         names = re.findall(rf"^{pid} +(\w+)\(", host.read(log), re.MULTILINE)
         points = [(name, number + 1) for name in sorted(set(names)) for number in range(names.count(name))]
-        for call, number in points[::stride]:
+        # The last unlink is always among them: behind the outcome, before the record goes.
+        last = max(point for point in points if point[0] == "unlink")
+        for call, number in sorted({*points[::stride], last}):
             if state(host) != before:
                 assert module(host, state="deleted")[0] == 0
                 assert state(host) == before, f"{call} {number}: the next run did not come back from it"
