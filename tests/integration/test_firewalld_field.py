@@ -212,33 +212,13 @@ def test_settings_of_firewalld(host: Host, peer: Host) -> None:
                 # By iptables firewalld refuses with another answer.
                 assert found[5223] == "open" and found[5224] in ("filtered", "closed"), name
             assert module(host)["changed"], name
-    # Panic mode, lockdown, direct rules, and a thousand rich rules of others.
+    # Panic mode.
     cmd(host, "--panic-on")
     notices = module(host, *RULES)["notices"]
     assert any("panic mode" in item["text"] and item["code"] == "no-effect" for item in notices), notices
     cmd(host, "--panic-off")
     assert not module(host, *RULES)["changed"]
     module(host)
-    cmd(
-        host,
-        "--permanent",
-        "--direct",
-        "--add-rule",
-        "ipv4",
-        "filter",
-        "INPUT",
-        "0",
-        "-p",
-        "tcp",
-        "--dport",
-        "79",
-        "-j",
-        "DROP",
-    )
-    cmd(host, "--lockdown-on", check=False)
-    cmd(host, "--reload", check=False)
-    lives(host)
-    cmd(host, "--lockdown-off", check=False)
 
 
 @pytest.mark.hosts("firewalld", "bookworm")
