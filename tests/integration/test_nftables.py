@@ -262,14 +262,27 @@ def test_a_failing_load_leaves_everything_as_it_was(host: Host) -> None:
 
 @pytest.mark.hosts("nftables", "bookworm")
 def test_the_administrators_edits_never_keep_his_file_from_loading(host: Host) -> None:
-    """Where his chain or his table goes, the ruleset's file still loads, and refuses nothing by itself."""
+    """Where his chain changes or goes, the ruleset's file still loads, and refuses nothing by itself."""
+    assert "no-effect" not in codes(module(host, WEB)), "the jump comes before the rule that ends his chain"
     module(host, VNC)
     include = host.read("/etc/nftables.conf").splitlines()[-1]
+    host.write(
+        "/etc/nftables.conf", NFTABLES.replace("hook input priority filter", "hook input priority 10") + include + "\n"
+    )
+    host.reboot()
+    assert "hook input priority filter + 10; policy drop;" in ruleset(host)[2]
+    code.install(host)
+    assert not module(host, VNC)["changed"]
     for text in ("flush ruleset\n", "flush ruleset\ntable inet filter {\n}\n"):
         host.write("/etc/nftables.conf", f"{text}{include}\n")
         host.run(["nft", "-f", "/etc/nftables.conf"])
         assert "policy drop" not in "\n".join(ruleset(host))
         assert "off" in codes(module(host, VNC))
+    early = 'flush ruleset\ninclude "/etc/nftables.d/*.nft"\n' + NFTABLES.replace("flush ruleset", "")
+    host.sh("nft flush ruleset; rm /etc/nftables.d/*")
+    host.write("/etc/nftables.conf", early)
+    host.run(["nft", "-f", "/etc/nftables.conf"])
+    assert "move the include to the end" in module(host, VNC, fails=True)["msg"]
     host.write("/etc/nftables.conf", NFTABLES.replace("filter {", "mine {") + include + "\n")
     host.run(["nft", "-f", "/etc/nftables.conf"])
     module(host, VNC)

@@ -89,14 +89,15 @@ def test_the_kernel_has_what_the_file_says(nft: list[str], made: list[Rule]) -> 
     """The file as nft loads it, and the transaction that a run loads, are the same to the kernel."""
     chains, jumps = text.expected(made, "apple", TARGETS)
     goal = Part(chains=chains, jumps=jumps, own={})
-    listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", text.emit(made, "apple", TARGETS)))
-    assert kernel.differs(listing, "apple", goal) == []
-    assert kernel.transaction(listing, "apple", goal) == ""
     bases = "".join(
         f"add table {target.family} {target.table}\nadd chain {target.family} {target.table} {target.chain} "
         f"{{ type filter hook {target.hook} priority {target.prio}; }}\n"
         for target in TARGETS
     )
+    written = bases + text.emit(made, "apple", TARGETS)
+    listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", written))
+    assert kernel.differs(listing, "apple", goal) == []
+    assert kernel.transaction(listing, "apple", goal) == ""
     empty = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", bases))
     commands = kernel.transaction(empty, "apple", goal) or '{"nftables": []}'
     script = f"printf '%s' '{bases}' | nft -f - && nft -j -f - && nft -j list ruleset"
@@ -141,6 +142,9 @@ def test_the_include_comes_and_goes(main: str) -> None:
         ('include "/etc/nftables.d/netports-apple.nft"', True),
         ('# include "/etc/nftables.d/*.nft"', False),
         ('include "/etc/nftables.d/web.nft"', False),
+        ('include "nftables.d/*.nft"', True),
+        ('include "/etc/./nftables.d//*.nft"', True),
+        ('include "/etc/*.nft"', False),
     ],
 )
 def test_an_include_of_the_administrators_own(line: str, counts: bool) -> None:
@@ -159,3 +163,39 @@ def test_names_of_files_keep_the_order_of_includes() -> None:
     """nft includes in the order of the names: the own table's chains have to be there before the jumps."""
     names = [Path(model.ruleset_file(name)).name for name in ("a", "apple", "z-9")]
     assert min(*names, Path(model.OWN_FILE).name) == Path(model.OWN_FILE).name
+
+
+def test_the_administrators_file_loads_whatever_he_makes_of_his_chain(nft: list[str]) -> None:
+    """A host without any firewall after its next boot is the worst that a file of ours could do."""
+    written = text.emit([Rule("A", "in", ((443, 443),), ())], "apple", TARGETS[:1])
+    for chain in ("filter hook input priority 10; policy drop;", "filter hook input priority -300;", "", None):
+        made = "" if chain is None else f"chain input {{ {chain and 'type ' + chain} }}"
+        main = f"flush ruleset\ntable inet filter {{\n{made}\n}}\n"
+        listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", (main + written) * 2))
+        joined = listing.chains["inet", "filter", "input"]
+        assert kernel.jump_holds(joined, "netports-apple-in")
+        assert bool(joined.hook) == bool(chain) and (joined.policy == "drop") == ("drop" in (chain or ""))
+
+
+def test_hooks_behind_an_include() -> None:
+    tables = "table inet filter {\n chain a { type filter hook input priority 0; }\n # hook output\n}\n"
+    include = 'include "/etc/nftables.d/*.nft"\n'
+    assert text.hooks_behind(include + tables) == {"input"}
+    assert text.hooks_behind(tables + include) == text.hooks_behind(tables) == set()
+
+
+@pytest.mark.parametrize(
+    ("expr", "holds"),
+    [
+        ([{"jump": {"target": "x"}}], True),
+        ([{"counter": {"packets": 1, "bytes": 1}}, {"jump": {"target": "x"}}], True),
+        ([{"goto": {"target": "x"}}], False),
+        (
+            [{"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "a"}}, {"jump": {"target": "x"}}],
+            False,
+        ),
+    ],
+)
+def test_a_jump_holds_for_every_packet(expr: list[dict[str, object]], holds: bool) -> None:
+    chain = model.Chain(family="inet", table="t", name="c", hook="input", rules=(model.KernelRule(expr=tuple(expr)),))
+    assert kernel.jump_holds(chain, "x") is holds

@@ -166,9 +166,9 @@ def jumps_to(chain: Chain, name: str) -> List[KernelRule]:
 
 
 def jump_holds(chain: Chain, name: str) -> bool:
-    """Whether a base chain jumps to a chain, once, before anything that refuses every packet."""
+    """Whether a base chain jumps to a chain, once and with every packet, before anything that refuses every packet."""
     found = jumps_to(chain, name)
-    if len(found) != 1:
+    if len(found) != 1 or verdict_of(found[0]) != "jump" or conditions_of(found[0]):
         return False
     before = chain.rules[: chain.rules.index(found[0])]
     return not any(verdict_of(rule) in REFUSALS and conditions_of(rule) == [] for rule in before)

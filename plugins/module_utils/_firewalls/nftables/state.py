@@ -22,6 +22,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, kernel, text
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
+    FOLDER,
     HOOKS,
     OWN_FILE,
     OWN_TABLE,
@@ -98,6 +99,12 @@ class NftablesState(State):
             raise FirewallError(
                 "/%s is missing, which nftables.service loads at boot: put the package's own file back"
                 % self.files.main
+            )
+        behind = text.hooks_behind(self.files.main_text or "") & {target.hook for target in self._joined()}
+        if want.all and behind:
+            raise FirewallError(
+                "/%s includes /%s before it makes its chain of the %s hook, which the rules have to join: move the "
+                "include to the end of the file" % (self.files.main, FOLDER, min(behind))
             )
         own = self._makes_own(bool(want.all))
         forwards = any(rule.direction == "forward" for rule in self._all_rules(want))
@@ -222,15 +229,20 @@ class NftablesState(State):
         """What refuses packets where no rule of ours can be, or before a rule of ours is reached."""
         found = []
         names = tuple(rule.name for rule in asked)
+        jump = text.chain_name(self.asked.ruleset, direction)
         early = [] if hook == "output" else checks.bases(self.listing, "prerouting")
         for chain in early + checks.bases(self.listing, hook):
-            decided = checks.decider(chain, asked) if chain.id[:2] != OWN_TABLE else None
+            joins = any(target.id == chain.id for target in self._joined())
+            if chain.id[:2] == OWN_TABLE or joins and not kernel.jump_holds(chain, jump):
+                # The own table refuses last, and the jump comes first of all where it is put in.
+                continue
+            decided = checks.decider(chain, asked)
             if decided and (checks.editable(self.listing, chain) or not kernel.refuses(self.listing, chain)):
-                text = "chain %s of table %s %s refuses packets of rule %r before it is reached: %s" % (
+                sentence = "chain %s of table %s %s refuses packets of rule %r before it is reached: %s" % (
                     *(chain.name, chain.family, chain.table, decided[0].name),
                     checks.words(decided[1]),
                 )
-                found.append(Notice(code="no-effect", text=text, rules=(decided[0].name,), direction=direction))
+                found.append(Notice(code="no-effect", text=sentence, rules=(decided[0].name,), direction=direction))
         for chain in self._refusing(hook):
             if chain.id[:2] != OWN_TABLE and not checks.editable(self.listing, chain):
                 found.append(

@@ -13,8 +13,9 @@ from __future__ import annotations
 import fnmatch
 import ipaddress
 import json
+import posixpath
 import re
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
@@ -34,6 +35,9 @@ _INCLUDE = 'include "/%s/%s*.nft" # netports.apple' % (FOLDER, PREFIX)
 # The same behind a file whose last line had no end, which comes back without it.
 _INCLUDE_CUT = _INCLUDE + ", behind a line without an end"
 _INCLUDED = re.compile(r'^\s*include\s+"([^"]+)"', re.MULTILINE)
+# What nft puts before a relative path.
+_BESIDE = "/etc"
+_HOOK = re.compile(r"^[^#\n]*\bhook\s+(\w+)", re.MULTILINE)
 _VERSIONS = {"inet": (4, 6), "ip": (4,), "ip6": (6,)}
 _PROTOCOLS = {4: "ip", 6: "ip6"}
 
@@ -49,8 +53,9 @@ def chain_name(ruleset: str, direction: str) -> str:
 def emit(rules: Sequence[Rule], ruleset: str, targets: Sequence[Target]) -> str:
     """A ruleset's file.
 
-    It declares the base chains that it joins once more, without a policy: where the administrator took a chain out
-    of his own file, the declaration makes an empty one that accepts, and his file still loads.
+    It declares the base chains that it joins once more, by their names alone: whatever the administrator makes of
+    type, priority and policy, his file still loads. Where he took a chain out, that makes one without a hook, which no
+    packet meets.
 
     :param targets: the base chains to join.
     """
@@ -69,7 +74,7 @@ def emit(rules: Sequence[Rule], ruleset: str, targets: Sequence[Target]) -> str:
         lines += [
             "",
             "add table %s" % where,
-            "add chain %s %s { type filter hook %s priority %d; }" % (where, target.chain, target.hook, target.prio),
+            "add chain %s %s" % (where, target.chain),
             "add chain %s %s" % (where, name),
             "flush chain %s %s" % (where, name),
         ]
@@ -270,9 +275,22 @@ def was_switched(own: Optional[str]) -> bool:
 
 def included(main: str) -> bool:
     """Whether the administrator's file includes the rulesets' files, by our line or by his own."""
-    return any(
-        fnmatch.fnmatchcase("/%s/%sapple.nft" % (FOLDER, PREFIX), pattern) for pattern in _INCLUDED.findall(main)
-    )
+    return _include_end(main) is not None
+
+
+def hooks_behind(main: str) -> Set[str]:
+    """The hooks of the chains that the administrator's file makes behind its include of the rulesets' files."""
+    end = _include_end(main)
+    return set() if end is None else set(_HOOK.findall(main, end))
+
+
+def _include_end(main: str) -> Optional[int]:
+    for found in _INCLUDED.finditer(main):
+        folder, _unused, names = posixpath.normpath(posixpath.join(_BESIDE, found.group(1))).rpartition("/")
+        # As glob(3) has it, whose * never stands for a slash.
+        if folder == "/" + FOLDER and fnmatch.fnmatchcase(PREFIX + "apple.nft", names):
+            return found.end()
+    return None
 
 
 def with_include(main: str) -> str:
