@@ -23,7 +23,7 @@ DROPPED = "guard-dropped"
 class Protection:
     """What keeps the way in to a host open.
 
-    :param guards: the rules that have to be there, the present connection's first.
+    :param guards: the rules that have to be there, in order.
     :param notices: what people should know of them.
     :param blind: the firewall refuses what comes in, and neither a connection nor a guard says whom to admit.
     """
@@ -47,7 +47,8 @@ def protect(state: State, connection: Optional[Connection]) -> Protection:
     dropped = needed if DROPPED in state.asked.accept else []
     kept = [] if dropped else needed
     return Protection(
-        guards=tuple(present + kept),
+        # In one order, whoever comes: two controllers in turn change nothing.
+        guards=tuple(sorted(present + kept)),
         notices=tuple(_notices(present, kept, dropped)),
         blind=not (connection or kept),
     )

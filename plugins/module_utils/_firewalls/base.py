@@ -83,7 +83,7 @@ class Wanted:
     """What the ruleset is to hold.
 
     :param rules: the rules, without the guards.
-    :param guards: rules that keep management connections admitted, the present connection's first. Each has a single
+    :param guards: rules that keep management connections admitted. Each has a single
         source and a single TCP port. They stand before every other rule.
     """
 
