@@ -182,22 +182,25 @@ def _openings(reading: Reading, decides: Filter) -> Iterator[Tuple[str, str, Lis
     for port, protocol in decides.forward_ports:
         yield "forward-port", "forward port %s/%s" % (port, protocol), [(port, protocol)]
     for rule in decides.rules:
-        if rule.source not in ("", *_ANYWHERE) or (rule.other_source and "NOT" not in rule.text.split()):
-            continue
-        if rule.kind == "forward-port":
-            yield "rich-rule", rule.text, [(rule.value, rule.protocol)]
-        elif rule.action != "accept":
-            continue
-        elif rule.kind == "service":
-            yield "rich-rule", rule.text, _ports_of(reading, rule.value)
-        elif rule.kind == "port":
-            yield "rich-rule", rule.text, [(rule.value, rule.protocol)]
-        elif rule.kind == "protocol":
-            yield "rich-rule", rule.text, [(EVERYTHING, rule.value)]
-        elif rule.kind == "source-port":
-            yield "rich-rule", rule.text, [(EVERYTHING, rule.protocol)]
-        elif not rule.kind:
-            yield "rich-rule", rule.text, everything
+        ports = _opened_by(reading, rule)
+        if ports and (rule.source in ("", *_ANYWHERE) and (not rule.other_source or "NOT" in rule.text.split())):
+            yield "rich-rule", rule.text, ports
+
+
+def _opened_by(reading: Reading, rule: Rich) -> List[Port]:
+    """The ports that a rich rule opens, whoever it opens them to."""
+    if rule.kind == "forward-port":
+        return [(rule.value, rule.protocol)]
+    if rule.action != "accept":
+        return []
+    if rule.kind == "service":
+        return _ports_of(reading, rule.value)
+    return {
+        "": [(EVERYTHING, protocol) for protocol in _PROTOCOLS],
+        "port": [(rule.value, rule.protocol)],
+        "protocol": [(EVERYTHING, rule.value)],
+        "source-port": [(EVERYTHING, rule.protocol)],
+    }.get(rule.kind, [])
 
 
 def _exposure(reading: Reading, kind: str, place: str, text: str, ports: Sequence[Port]) -> List[Exposure]:

@@ -69,15 +69,7 @@ def plan(host: Host, asked: Asked, reading: Reading, link: Link, want: Wanted) -
     loaded: List[Difference] = []
     if reading.runtime:
         loaded = compare.compare(compare.config_of(reading.runtime.loaded, owned), target, "at runtime")
-    reload = reading.failed or (
-        reading.runtime is not None
-        and (reading.interrupted or bool(written) or any(difference.definition for difference in loaded))
-    )
-    if reload and reading.room < ROOM:
-        raise FirewallError(
-            "/run has %d KiB left and firewalld needs %d KiB there to load its rules: free some, nothing was changed"
-            % (reading.room // 1024, ROOM // 1024)
-        )
+    reload = _reload(reading, bool(written) or any(difference.definition for difference in loaded))
     start = bool(asked.enable) and not reading.running
     enable = bool(asked.enable) and not reading.enabled
     operations = changes.operations(reading.rules.get(reading.ruleset, ()), wanted)
@@ -151,6 +143,21 @@ def _target(reading: Reading, asked: Asked, want: Wanted, wanted: List[Rule], na
         zones={name: tuple(attachments) for name, attachments in attached.items()},
         policies=naming.policies_of(reading.ruleset, through, has, taken),
     )
+
+
+def _reload(reading: Reading, needed: bool) -> bool:
+    """Whether firewalld reads its files anew.
+
+    :param needed: files or definitions change.
+    :raises FirewallError: it has no room for that.
+    """
+    reload = reading.failed or (reading.runtime is not None and (reading.interrupted or needed))
+    if reload and reading.room < ROOM:
+        raise FirewallError(
+            "/run has %d KiB left and firewalld needs %d KiB there to load its rules: free some, nothing was changed"
+            % (reading.room // 1024, ROOM // 1024)
+        )
+    return reload
 
 
 def _refuse_references(reading: Reading, target: Config) -> None:
