@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.netports.apple.plugins.module_utils import _rules
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import registry
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import kernel, model, text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, kernel, model, text
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import Part, Target
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _sets
@@ -199,3 +199,82 @@ def test_hooks_behind_an_include() -> None:
 def test_a_jump_holds_for_every_packet(expr: list[dict[str, object]], holds: bool) -> None:
     chain = model.Chain(family="inet", table="t", name="c", hook="input", rules=(model.KernelRule(expr=tuple(expr)),))
     assert kernel.jump_holds(chain, "x") is holds
+
+
+FROM = ("10.0.0.1", "192.0.2.1", "2001:db8::1")
+PARTS = """
+table inet t {
+  set ports { type inet_service; flags interval; elements = { 22, 5900-5910 } }
+  set pairs { type ipv4_addr . inet_service; elements = { 10.0.0.1 . 22 } }
+  set moving { type ipv4_addr; flags timeout; elements = { 10.0.0.1 timeout 1h } }
+  chain sub { tcp dport 22 accept; }
+  map verdicts { type inet_service : verdict; elements = { 22 : accept, 80 : jump sub } }
+  chain input { type filter hook input priority 0; policy POLICY; RULE; }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "accepts", "refuses"),
+    [
+        ("tcp dport 22 accept", FROM, ()),
+        ("tcp dport != 22 accept", (), ()),
+        ("tcp dport != 23 accept", FROM, ()),
+        ("tcp dport != { 22, 23 } drop", (), ()),
+        ("tcp dport < 1024 accept", FROM, ()),
+        ("tcp dport >= 1024 drop", (), ()),
+        ("tcp dport @ports accept", FROM, ()),
+        ("tcp dport @ports drop", (), FROM),
+        ("tcp dport vmap @verdicts", FROM, ()),
+        ("tcp dport vmap { 22 : drop, 23 : accept }", (), FROM),
+        ("ct state vmap { established : accept, invalid : drop }", (), ()),
+        ("meta pkttype vmap { broadcast : drop, multicast : drop }", (), ()),
+        ("ip saddr . tcp dport { 10.0.0.1 . 22, 192.0.2.0/24 . 80-90 } accept", FROM[:1], ()),
+        ("ip saddr . tcp dport @pairs accept", FROM[:1], ()),
+        ("ip saddr . tcp dport vmap { 10.0.0.1 . 22 : drop }", (), FROM[:1]),
+        ("meta l4proto . th dport { tcp . 22, udp . 53 } accept", FROM, ()),
+        ("meta l4proto != tcp drop", (), ()),
+        ("meta l4proto != udp drop", (), FROM),
+        ("sctp dport 22 accept", (), ()),
+        ("ip saddr != 10.0.0.0/8 accept", FROM[1:2], ()),
+        ("ip saddr @moving accept", (), ()),
+        ("ip saddr @moving drop", (), FROM[:2]),
+        ("ip saddr . tcp dport != @pairs accept", (), ()),
+        ("meta mark 1 accept", (), ()),
+        ("limit rate 1/second accept", (), ()),
+        ("ct state & (established|related) == 0 accept", (), ()),
+        ('iifname . ip saddr { "eth0" . 10.0.0.1 } accept', (), ()),
+        ("tcp flags & (syn|ack) == syn accept", (), ()),
+        ("fib daddr type local accept", (), ()),
+        ("goto sub", FROM, ()),
+    ],
+)
+def test_what_a_rule_does_to_a_connection(
+    nft: list[str], rule: str, accepts: tuple[str, ...], refuses: tuple[str, ...]
+) -> None:
+    """To 22/tcp. What is not known counts where it refuses, and never where it accepts."""
+    for policy, decided in (("drop", accepts), ("accept", tuple(one for one in FROM if one not in refuses))):
+        given = PARTS.replace("POLICY", policy).replace("RULE", rule)
+        listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
+        assert tuple(one for one in FROM if checks.admits(listing, one, 22, frozenset())) == decided
+        base = listing.chains["inet", "t", "input"]
+        assert all(checks.words(one) for one in base.rules)
+        assert all(chain.name in ("input", "sub") for chain, _rule in checks.open_rules(listing, base))
+
+
+@pytest.mark.parametrize(
+    ("rule", "ports"),
+    [
+        ("tcp dport @ports accept", [(22, 22), (5900, 5910)]),
+        ("tcp dport != { 1-21, 23-65535 } accept", [(22, 22)]),
+        ("tcp dport vmap { 22 : accept, 80 : drop }", [(22, 22)]),
+        ("ip saddr . tcp dport @pairs accept", []),
+        ("ip saddr != 10.0.0.1 tcp dport 22 accept", [(22, 22)]),
+        ("sctp dport 22 accept", []),
+    ],
+)
+def test_what_a_rule_leaves_open_to_everybody(nft: list[str], rule: str, ports: list[tuple[int, int]]) -> None:
+    given = PARTS.replace("POLICY", "drop").replace("RULE", rule)
+    listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
+    found = checks.open_rules(listing, listing.chains["inet", "t", "input"])
+    assert [port for _chain, one in found for port in checks.ports_of(one, "tcp")] == ports

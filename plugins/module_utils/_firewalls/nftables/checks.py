@@ -26,6 +26,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
     KernelRule,
     Listing,
 )
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.spread import spread
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 # Tables that programs make, by their names.
@@ -35,6 +36,9 @@ _PROGRAMS = (
 )
 _IPTABLES = ("filter", "nat", "mangle", "raw", "security")
 PROTOCOLS = ("tcp", "udp")
+# What carries the protocols that have ports.
+_LOWER = ("ip", "ip6", "ether", "vlan")
+_ALL: Tuple[_ports.PortRange, ...] = ((_ports.LOWEST, _ports.HIGHEST),)
 _SEES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 
 
@@ -76,13 +80,16 @@ def words(rule: KernelRule) -> str:
                 named = [
                     " ".join(str(part) for part in part.values()) for part in left.values() if isinstance(part, dict)
                 ]
-                found.append("%s %s" % (" ".join(named), _shown(value["right"])))
+                sign = "" if value.get("op") in ("==", "in") else "%s " % value.get("op")
+                found.append("%s %s%s" % (" ".join(named), sign, _shown(value["right"])))
             else:
                 found.append("%s %s" % (key, value["target"]) if key in ("jump", "goto") else str(key))
     return " ".join(found)
 
 
 def _shown(right: Any) -> str:
+    if isinstance(right, dict) and "name" in right:
+        return str(right["name"])
     parts = right["set"] if isinstance(right, dict) and "set" in right else right
     texts = []
     for part in parts if isinstance(parts, list) else [parts]:
@@ -117,7 +124,7 @@ def decider(chain: Chain, rules: Iterable[Rule]) -> Optional[Tuple[Rule, KernelR
     :param rules: the wanted rules that pass the chain.
     :returns: the wanted rule, and the rule that refuses it.
     """
-    deciding = [rule for rule in chain.rules if verdict_of(rule) and narrows(rule, None) is False]
+    deciding = [rule for rule in spread(chain.rules) if verdict_of(rule) and narrows(rule, None) is False]
     asked = [(rule, protocol, port) for rule in rules for protocol in PROTOCOLS for port in getattr(rule, protocol)]
     for rule, protocol, port in asked:
         for one in deciding:
@@ -138,7 +145,7 @@ def _walk(
     seen: FrozenSet[str],
 ) -> Optional[bool]:
     """What a chain decides: true (lets in), false (refuses), or ``None`` (nothing)."""
-    for rule in chain.rules:
+    for rule in spread(chain.rules):
         verdict = verdict_of(rule)
         left_out = narrows(rule, address)
         if not verdict or left_out or not _ports.covers(ports_of(rule, protocol), (port, port)):
@@ -166,7 +173,7 @@ def open_rules(
     listing: Listing, chain: Chain, seen: FrozenSet[str] = frozenset()
 ) -> Iterator[Tuple[Chain, KernelRule]]:
     """The rules that accept new connections from anywhere, in a base chain and in the chains that it jumps to."""
-    for rule in chain.rules:
+    for rule in spread(chain.rules):
         if any(_asks_source(condition) for condition in conditions_of(rule)) or narrows(rule, None):
             continue
         verdict = verdict_of(rule)
@@ -180,40 +187,69 @@ def open_rules(
 
 
 def _asks_source(condition: Dict[str, Any]) -> bool:
-    return bool(_sides(condition)[0].get("payload", {}).get("field") in ("saddr", "sport"))
+    """Whether a condition leaves some sources alone."""
+    left, _right, op = _sides(condition)
+    parts = left.get("concat") or left.get("&") or [left]
+    fields = [part.get("payload", {}).get("field") for part in parts if isinstance(part, dict)]
+    return op != "!=" and ("saddr" in fields or "sport" in fields)
 
 
 def ports_of(rule: KernelRule, protocol: str) -> List[_ports.PortRange]:
-    """The ports of a protocol that a rule's conditions ask for: all where they ask for none; none for another one."""
-    found: List[_ports.PortRange] = [(_ports.LOWEST, _ports.HIGHEST)]
+    """The ports of a protocol that a rule's conditions may ask for: all where they ask for none; none for another one.
+
+    What is not known counts as all.
+    """
+    found: List[_ports.PortRange] = list(_ALL)
     for condition in conditions_of(rule):
-        left, right = _sides(condition)
+        left, right, op = _sides(condition)
         payload = left.get("payload", {})
-        key = left.get("meta", {}).get("key")
-        if payload.get("field") == "dport" and payload.get("protocol") in ("tcp", "udp", "th"):
-            if payload["protocol"] not in (protocol, "th"):
-                return []
-            found = [value for value in values(right) if isinstance(value, tuple)]
-        elif key == "l4proto" or payload.get("field") in ("protocol", "nexthdr"):
-            if protocol not in values(right) and {"tcp": 6, "udp": 17}[protocol] not in _numbers(right):
-                return []
-        elif (
-            payload.get("protocol") in ("tcp", "udp")
-            and payload["protocol"] != protocol
-            or payload.get("protocol") in ("icmp", "icmpv6")
-        ):
+        if payload.get("protocol") not in (None, "th", protocol, *_LOWER):
             return []
+        if payload.get("field") == "dport":
+            asked = _asked(op, right)
+            found = found if asked is None else _ports.subtract(found, _ports.subtract(_ALL, asked))
+        elif _asks_protocol(left):
+            known = values(right)
+            fits = protocol in known or {"tcp": 6, "udp": 17}[protocol] in _numbers(right)
+            if op in ("==", "in", "!=") and not _unknown(right) and fits == (op == "!="):
+                return []
     return found
+
+
+def _asks_protocol(left: Dict[str, Any]) -> bool:
+    return left.get("meta", {}).get("key") == "l4proto" or left.get("payload", {}).get("field") in (
+        "protocol",
+        "nexthdr",
+    )
+
+
+def _asked(op: str, right: Any) -> Optional[List[_ports.PortRange]]:
+    """The ports that a comparison holds for; ``None`` where that is not known."""
+    ports = [value for value in values(right) if isinstance(value, tuple)]
+    if op in ("==", "in", "!="):
+        if len(ports) != len(values(right)):
+            return None
+        return ports if op != "!=" else _ports.subtract(_ALL, ports)
+    if len(ports) != 1:
+        return None
+    port = ports[0][0]
+    ends = {"<": (0, port - 1), "<=": (0, port), ">": (port + 1, _ports.HIGHEST), ">=": (port, _ports.HIGHEST)}.get(op)
+    return None if ends is None else [ends] if ends[0] <= ends[1] else []
 
 
 def _numbers(right: Any) -> List[int]:
     return [value[0] for value in values(right) if isinstance(value, tuple)]
 
 
-def _sides(condition: Dict[str, Any]) -> Tuple[Dict[str, Any], Any]:
-    match = condition.get("match", {})
+def _unknown(right: Any) -> bool:
+    return any(isinstance(value, str) and value.startswith("@") for value in values(right))
+
+
+def _sides(condition: Dict[str, Any]) -> Tuple[Dict[str, Any], Any, str]:
+    """Both sides of a condition and its operator; nothing of it where it is no comparison."""
+    match = condition.get("match") or {}
     left = match.get("left", {})
-    return (left if isinstance(left, dict) else {}), match.get("right")
+    return (left if isinstance(left, dict) else {}), match.get("right"), str(match.get("op", ""))
 
 
 def narrows(rule: KernelRule, address: Optional[str]) -> Optional[bool]:
@@ -234,30 +270,41 @@ def narrows(rule: KernelRule, address: Optional[str]) -> Optional[bool]:
 
 def _fits(condition: Dict[str, Any], address: Optional[str]) -> Optional[bool]:
     """Whether a condition holds for a new connection from an address; ``None`` where that is not known."""
-    left, right = _sides(condition)
+    left, right, op = _sides(condition)
     payload, meta = left.get("payload", {}), left.get("meta", {})
-    if payload.get("field") in ("dport", "protocol", "nexthdr") or meta.get("key") == "l4proto":
-        return True
-    if condition.get("match", {}).get("op") not in ("==", "in"):
-        return None
+    if payload.get("field") == "dport":
+        return None if _asked(op, right) is None else True
+    if _asks_protocol(left):
+        return True if op in ("==", "in", "!=") and not _unknown(right) else None
     if payload.get("field") == "saddr" and payload.get("protocol") in ("ip", "ip6"):
-        return _from(payload["protocol"], right, address)
+        fits = _from(payload["protocol"], right, address)
+        if op == "!=" and fits is not None and _sees(payload["protocol"], address):
+            return not fits
+        return fits if op in ("==", "in") or fits is False else None
+    if op not in ("==", "in"):
+        return None
     if meta.get("key") == "nfproto":
         return None if address is None else ("ipv6" if ":" in address else "ipv4") in values(right)
     if left.get("ct", {}).get("key") == "state":
         return "new" in values(right)
+    if meta.get("key") == "pkttype":
+        return "host" in values(right) or "unicast" in values(right)
     if meta.get("key") in ("iifname", "iif"):
         return False if values(right) == ["lo"] else None
     return None
 
 
+def _sees(protocol: str, address: Optional[str]) -> bool:
+    return address is not None and (":" in address) == (protocol == "ip6")
+
+
 def _from(protocol: str, right: Any, address: Optional[str]) -> Optional[bool]:
     if address is None:
         return None
-    parsed = ipaddress.ip_address(address)
-    if (parsed.version == 6) != (protocol == "ip6"):
+    if not _sees(protocol, address):
         return False
+    parsed = ipaddress.ip_address(address)
     ranges = [value for value in values(right) if isinstance(value, tuple)]
-    if not ranges:
+    if len(ranges) != len(values(right)):
         return None
     return any(first <= int(parsed) <= last for first, last in ranges)

@@ -11,6 +11,7 @@ import json
 from dataclasses import replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import spread
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
     OWN_TABLE,
     PREFIX,
@@ -32,19 +33,23 @@ def parse(text: str) -> Listing:
     :raises ValueError: it is not that.
     """
     chains: Dict[Id, Dict[str, Any]] = {}
-    rules: Dict[Id, List[KernelRule]] = {}
+    printed: List[Dict[str, Any]] = []
+    sets: Dict[spread.Name, List[Any]] = {}
     held = []
     for entry in json.loads(text)["nftables"]:
-        chain, rule, table = entry.get("chain"), entry.get("rule"), entry.get("table")
+        chain, table = entry.get("chain"), entry.get("table")
         if chain:
             chains[chain["family"], chain["table"], chain["name"]] = chain
-        elif rule:
-            made = KernelRule(
-                expr=tuple(rule.get("expr", ())), comment=rule.get("comment", ""), handle=int(rule.get("handle", 0))
-            )
-            rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(made)
+        elif entry.get("rule"):
+            printed.append(entry["rule"])
         elif table and "owner" in str(table.get("flags", "")):
             held.append((table["family"], table["name"]))
+        sets.update(spread.named(entry))
+    rules: Dict[Id, List[KernelRule]] = {}
+    for rule in printed:
+        expr = spread.resolve(rule.get("expr", ()), rule["family"], rule["table"], sets)
+        made = KernelRule(expr=expr, comment=rule.get("comment", ""), handle=int(rule.get("handle", 0)))
+        rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(made)
     found = {
         key: Chain(
             family=key[0],
@@ -83,6 +88,7 @@ def values(right: Any) -> Any:
     """
     members = right["set"] if isinstance(right, dict) and "set" in right else right
     members = members if isinstance(members, list) else [members]
+    members = [spread.plain(member) for member in members]
     ranges = [interval(member) for member in members]
     if all(ranges):
         return _merged([found for found in ranges if found])
