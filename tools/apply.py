@@ -183,37 +183,58 @@ def main() -> int:
         )
         return 2
     status, results, printed = play(variables, "netports.apple.preview")
-    words = sentences(results)
     firewalls = [one for one in results if one["action"] == "netports.apple.host_firewall"]
     if any(NO_FIREWALL in codes(one["result"]) for one in firewalls) and not os.environ.get("HOSTS"):
         print(
-            "This machine has no firewall that netports.apple manages (ufw, firewalld or pf), so nothing was changed.\n"
-            "Install one (for example: apt-get install ufw) and run this again. The rules would be:"
+            f"This machine uses no firewall that netports.apple manages ({', '.join(BACKENDS)}), so nothing was changed.\n"
+            "Install one (for example: apt-get install ufw), or switch nftables on (BACKEND=nftables ENABLE=yes), and run "
+            "this again. The rules would be:"
         )
         return render(variables)
+    if not planned(results, firewalls) or status:
+        if not unsuccessful(results):
+            print(printed, file=sys.stderr)
+        return 1
+    if switch("CHECK") or not any(one["result"]["changed"] for one in firewalls):
+        return 0
+    if not switch("CONFIRM") and not agreed():
+        return 1
+    return carry_out(variables)
+
+
+def unsuccessful(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results of tasks that failed, and of hosts that cannot be reached."""
+    return [one for one in results if one["status"] in ("failed", "unreachable")]
+
+
+def planned(results: list[dict[str, Any]], firewalls: list[dict[str, Any]]) -> bool:
+    """Show what would change, host by host, and what failed; say whether nothing did."""
+    words = sentences(results)
     for one in firewalls:
         if one["status"] == "ok":
             state = "would change" if one["result"]["changed"] else "is as wanted already"
             print(f"{one['host']}: {one['result']['backend']} {state}")
             show(one["result"], words.get(one["host"], []))
-    failed = [one for one in results if one["status"] in ("failed", "unreachable")]
-    for one in failed:
+    for one in unsuccessful(results):
         print(f"{one['host']}: {one['result'].get('msg')}", file=sys.stderr)
-    if status or failed:
-        if not failed:
-            print(printed, file=sys.stderr)
-        return 1
-    if switch("CHECK") or not any(one["result"]["changed"] for one in firewalls):
-        return 0
-    if not switch("CONFIRM"):
-        try:
-            answer = input("\nMake these changes? [y/N] ")
-        except EOFError:
-            answer = ""
-            print()
-        if answer.strip().lower() not in ("y", "yes"):
-            print("Nothing was changed. CONFIRM=yes asks nothing.")
-            return 1
+    return not unsuccessful(results)
+
+
+def agreed() -> bool:
+    """Ask whether to go on."""
+    try:
+        answer = input("\nMake these changes? [y/N] ")
+    except EOFError:
+        answer = ""
+        print()
+    if answer.strip().lower() in ("y", "yes"):
+        return True
+    print("Nothing was changed. CONFIRM=yes asks nothing.")
+    return False
+
+
+def carry_out(variables: dict[str, Any]) -> int:
+    """Make the changes; return the program's exit code."""
     status, results, printed = play(variables, "netports.apple.apply")
     for one in results:
         if one["action"] == "netports.apple.host_firewall":

@@ -274,19 +274,22 @@ class Box:
             assert stdin is None
             self.argv.append(argv)
             if argv[0] == "systemctl" and not self.answer[0]:
-                if {"--now", "start"} & set(argv) and "disable" not in argv:
-                    self.start()
-                elif self.daemon and {"--now", "stop"} & set(argv):
-                    self.daemon.state = "gone"
-                wants = self.root / WANTS
-                if "enable" in argv:
-                    wants.parent.mkdir(parents=True, exist_ok=True)
-                    wants.symlink_to("/usr/lib/systemd/system/firewalld.service")
-                elif "disable" in argv:
-                    wants.unlink()
+                self.systemctl(argv)
             return self.answer
 
         return Firewalld(Host(run=run, root=str(self.root)))
+
+    def systemctl(self, argv: list[str]) -> None:
+        if {"--now", "start"} & set(argv) and "disable" not in argv:
+            self.start()
+        elif self.daemon and {"--now", "stop"} & set(argv):
+            self.daemon.state = "gone"
+        wants = self.root / WANTS
+        if "enable" in argv:
+            wants.parent.mkdir(parents=True, exist_ok=True)
+            wants.symlink_to("/usr/lib/systemd/system/firewalld.service")
+        elif "disable" in argv:
+            wants.unlink()
 
     def read(self, **asked: Any) -> State:
         return self.firewall().read(Asked(**{"ruleset": "apple", **asked}))

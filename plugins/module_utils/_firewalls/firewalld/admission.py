@@ -147,15 +147,7 @@ def _matches(reading: Reading, rule: Rich, address: Optional[str], port: int) ->
     if rule.action != "accept" and not refuses:
         return False
     unclear = refuses == (address is not None)
-    if rule.source or rule.other_source:
-        if address is None or rule.other_source:
-            if not unclear:
-                return False
-        elif not holds(rule.source, address):
-            return False
-    elif rule.family and address and rule.family != "ipv%d" % version(address):
-        return False
-    if rule.destination and not unclear:
+    if not _fits(rule, address, unclear) or (rule.destination and not unclear):
         return False
     if rule.kind == "service":
         return rule.value not in reading.owned and _covers(_ports_of(reading, rule.value), port)
@@ -164,6 +156,18 @@ def _matches(reading: Reading, rule: Rich, address: Optional[str], port: int) ->
     if rule.kind == "protocol":
         return rule.value == "tcp"
     return not rule.kind or (rule.kind == "source-port" and unclear)
+
+
+def _fits(rule: Rich, address: Optional[str], unclear: bool) -> bool:
+    """Whether a rule's source and IP version fit an address.
+
+    :param unclear: the answer where that cannot be told.
+    """
+    if rule.source and not rule.other_source and address is not None:
+        return holds(rule.source, address)
+    if rule.source or rule.other_source:
+        return unclear
+    return not (rule.family and address and rule.family != "ipv%d" % version(address))
 
 
 def _openings(reading: Reading, decides: Filter) -> Iterator[Tuple[str, str, List[Port]]]:

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
+from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
@@ -74,19 +75,11 @@ def plan(host: Host, asked: Asked, reading: Reading, link: Link, want: Wanted) -
     enable = bool(asked.enable) and not reading.enabled
     operations = changes.operations(reading.rules.get(reading.ruleset, ()), wanted)
     operations += compare.unmentioned([*differences, *loaded], operations, (names, reading.places))
-    if not operations:
-        operations = changes.mends(*(change.path for change in written))
-    if not operations and reading.runtime and reading.interrupted:
-        operations = changes.mends("what an interrupted reload left loaded")
+    operations = operations or _mends(reading, written)
     if start or enable:
         operations.append(Operation(action="enable", what="firewalld"))
-    found += (
-        notices.switch(reading, start or enable) + notices.zones(reading, target) + notices.elsewhere(reading, target)
-    )
-    if reading.runtime:
-        apart = others.apart(reading.runtime.loaded, reading.runtime.permanent, owned)
-        found += notices.apart(reading, apart, reload)
-        found += notices.slow(reading, asked.accept) if reload else []
+    found += notices.switch(reading, start or enable)
+    found += _told(reading, asked, target, owned, reload)
     attach, detach, policies = _single_changes(reading, target, owned, reload)
     before, after = told.diff(reading, target, owned)
     return FirewalldPlan(
@@ -113,6 +106,24 @@ def plan(host: Host, asked: Asked, reading: Reading, link: Link, want: Wanted) -
             enable=enable,
         ),
     )
+
+
+def _mends(reading: Reading, written: Sequence[FileChange]) -> List[Operation]:
+    """The steps of a run that changes no rule: files that are not as they are to be, or what a dead run left loaded."""
+    found = changes.mends(*(change.path for change in written))
+    if not found and reading.runtime and reading.interrupted:
+        found = changes.mends("what an interrupted reload left loaded")
+    return found
+
+
+def _told(reading: Reading, asked: Asked, target: Config, owned: Owned, reload: bool) -> List[Notice]:
+    """What people should know of the zones, of what others have at runtime alone, and of the reload."""
+    found = notices.zones(reading, target) + notices.elsewhere(reading, target)
+    if reading.runtime:
+        apart = others.apart(reading.runtime.loaded, reading.runtime.permanent, owned)
+        found += notices.apart(reading, apart, reload)
+        found += notices.slow(reading, asked.accept) if reload else []
+    return found
 
 
 def _target(reading: Reading, asked: Asked, want: Wanted, wanted: List[Rule], names: Dict[Key, str]) -> Config:
