@@ -278,3 +278,37 @@ def test_what_a_rule_leaves_open_to_everybody(nft: list[str], rule: str, ports: 
     listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
     found = checks.open_rules(listing, listing.chains["inet", "t", "input"])
     assert [port for _chain, one in found for port in checks.ports_of(one, "tcp")] == ports
+
+
+@pytest.mark.parametrize(
+    "by_hand",
+    [
+        "add chain inet netports input",
+        "add chain inet netports input { type filter hook input priority 7; policy drop; }",
+        "add chain inet netports input { type filter hook forward priority 0; policy drop; }",
+        "add chain inet netports other { type filter hook input priority 0; policy drop; }",
+        "add rule inet netports input drop",
+    ],
+)
+def test_the_own_table_is_mended_whatever_was_made_of_it(nft: list[str], by_hand: str) -> None:
+    """A chain that lost its hook would take the rules and refuse nothing."""
+    made = [Rule("A", "in", ((443, 443),), ())]
+    chains, jumps = text.expected(made, "apple", text.own_targets(False))
+    goal = Part(chains=chains, jumps=jumps, own=text.own_chains(False))
+    start = "add table inet netports\n"
+    if "input" in by_hand and "chain" not in by_hand:
+        start += "add chain inet netports input { type filter hook input priority 0; policy drop; }\n"
+    start += f"{by_hand}\n"
+    for wanted in (goal, Part(chains={}, jumps=(), own={})):
+        before = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", start))
+        commands = kernel.transaction(before, "apple", wanted)
+        script = f"printf '%s' '{start}' | nft -f - && nft -j -f - && nft -j list ruleset"
+        after = kernel.parse(ask(nft, script, commands))
+        assert kernel.differs(before, "apple", goal) and kernel.differs(after, "apple", wanted) == []
+        assert bool(after.chains) is bool(wanted.own)
+
+
+def test_protocols_are_compared_by_number() -> None:
+    """nft prints numbers where the host has no /etc/protocols, and takes no names there."""
+    assert "icmp }" not in text.own_text(True, switched=False)
+    assert kernel.values({"set": ["icmp", "ipv6-icmp"]}) == kernel.values({"set": [58, 1]})

@@ -209,8 +209,8 @@ def ports_of(rule: KernelRule, protocol: str) -> List[_ports.PortRange]:
             asked = _asked(op, right)
             found = found if asked is None else _ports.subtract(found, _ports.subtract(_ALL, asked))
         elif _asks_protocol(left):
-            known = values(right)
-            fits = protocol in known or {"tcp": 6, "udp": 17}[protocol] in _numbers(right)
+            number = {"tcp": 6, "udp": 17}[protocol]
+            fits = _ports.covers([value for value in values(right) if isinstance(value, tuple)], (number, number))
             if op in ("==", "in", "!=") and not _unknown(right) and fits == (op == "!="):
                 return []
     return found
@@ -235,10 +235,6 @@ def _asked(op: str, right: Any) -> Optional[List[_ports.PortRange]]:
     port = ports[0][0]
     ends = {"<": (0, port - 1), "<=": (0, port), ">": (port + 1, _ports.HIGHEST), ">=": (port, _ports.HIGHEST)}.get(op)
     return None if ends is None else [ends] if ends[0] <= ends[1] else []
-
-
-def _numbers(right: Any) -> List[int]:
-    return [value[0] for value in values(right) if isinstance(value, tuple)]
 
 
 def _unknown(right: Any) -> bool:

@@ -25,6 +25,8 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 # Statements that decide nothing.
 _SILENT = ("counter", "log")
 REFUSALS = ("drop", "reject")
+# nft prints these by name where the host has /etc/protocols.
+_NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "icmpv6": 58}
 
 
 def parse(text: str) -> Listing:
@@ -97,13 +99,15 @@ def values(right: Any) -> Any:
 
 def interval(value: Any) -> Optional[Tuple[int, int]]:
     """A port, an address, a range or a prefix as the first and the last number; ``None`` for anything else."""
+    if isinstance(value, dict) and "range" in value:
+        first, last = (interval(end) for end in value["range"])
+        return (first[0], last[1]) if first and last else None
+    if isinstance(value, str):
+        value = _NUMBERS.get(value, value)
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return value, value
-    if isinstance(value, dict) and "range" in value:
-        first, last = (interval(end) for end in value["range"])
-        return (first[0], last[1]) if first and last else None
     if isinstance(value, dict) and "prefix" in value:
         value = "%s/%s" % (value["prefix"]["addr"], value["prefix"]["len"])
     try:
@@ -225,7 +229,7 @@ def differs(listing: Listing, ruleset: str, goal: Part) -> List[str]:
             found.append("chain %s of table %s %s does not jump to %s" % (base[2], base[0], base[1], name))
     for key in sorted(set(have.own) | set(goal.own)):
         one, other = have.own.get(key), goal.own.get(key)
-        if one is None or other is None or one.policy != other.policy or not same(one.rules, other.rules):
+        if one is None or other is None or _place(one) != _place(other) or not same(one.rules, other.rules):
             found.append("chain %s of table %s %s is not as its file says" % (key[2], key[0], key[1]))
     return found
 
@@ -235,13 +239,15 @@ def transaction(listing: Listing, ruleset: str, goal: Part) -> str:
 
     What is right stays untouched, with its counters.
     """
+    misplaced = [key for key, base in goal.own.items() if _misplaced(listing.chains.get(key), base)]
+    commands = _removals(misplaced)
+    listing = replace(listing, chains={key: chain for key, chain in listing.chains.items() if key not in misplaced})
     have = part(listing, ruleset)
-    commands = _leftovers(listing, ruleset, goal)
-    gone = [key for key in have.own if key not in goal.own]
-    if gone and not goal.own:
+    commands += _leftovers(listing, ruleset, goal)
+    if not goal.own and any(key[:2] == OWN_TABLE for key in listing.chains):
         commands.append({"delete": {"table": _table(OWN_TABLE)}})
-    elif gone:
-        commands += [{verb: {"chain": _named(key)}} for key in gone for verb in ("flush", "delete")]
+    else:
+        commands += _removals([key for key in have.own if key not in goal.own])
     for key, base in goal.own.items():
         commands += _own(key, base, have.own.get(key))
     for key, rules in goal.chains.items():
@@ -256,6 +262,19 @@ def transaction(listing: Listing, ruleset: str, goal: Part) -> str:
         commands += [_delete(base_id, rule) for rule in jumps_to(chain, name)] if chain else []
         commands.append(_rule("insert", base_id, jump(ruleset, name)))
     return json.dumps({"nftables": commands}) if commands else ""
+
+
+def _place(chain: Chain) -> Tuple[str, int, str]:
+    return chain.hook, chain.prio, chain.policy
+
+
+def _misplaced(have: Optional[Chain], want: Chain) -> bool:
+    """Whether a chain has to be made anew: nft changes the policy of a chain that is there, and nothing else of it."""
+    return have is not None and _place(have)[:2] != _place(want)[:2]
+
+
+def _removals(keys: Sequence[Id]) -> List[Dict[str, Any]]:
+    return [{verb: {"chain": _named(key)}} for key in keys for verb in ("flush", "delete")]
 
 
 def _own(key: Id, want: Chain, have: Optional[Chain]) -> List[Dict[str, Any]]:
@@ -282,7 +301,7 @@ def _leftovers(listing: Listing, ruleset: str, goal: Part) -> List[Dict[str, Any
             if (base.id, chain.name) not in goal.jumps:
                 commands += [_delete(base.id, rule) for rule in jumps_to(base, chain.name)]
         if chain.id not in goal.chains:
-            commands += [{"flush": {"chain": _named(chain.id)}}, {"delete": {"chain": _named(chain.id)}}]
+            commands += _removals([chain.id])
     return commands
 
 

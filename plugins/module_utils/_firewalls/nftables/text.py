@@ -179,7 +179,8 @@ def _direction(target: Target) -> str:
 
 
 # What a host needs that refuses by default: answers, itself, ICMP and neighbour discovery, and DHCP's answers, which
-# are no answers to the connection tracker. RFC 4890 4.3.1 and 4.4.1; RFC 2131 4.1; RFC 8415 7.2.
+# are no answers to the connection tracker. RFC 4890 4.3.1 and 4.4.1; RFC 2131 4.1; RFC 8415 7.2. Protocols stand by
+# number: a host without /etc/protocols knows no names.
 _ESSENTIALS: Tuple[Tuple[str, Tuple[Any, ...], str], ...] = (
     (
         "ct state { established, related }",
@@ -188,8 +189,8 @@ _ESSENTIALS: Tuple[Tuple[str, Tuple[Any, ...], str], ...] = (
     ),
     ('iifname "lo"', ({"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "lo"}},), "loopback"),
     (
-        "meta l4proto { icmp, ipv6-icmp }",
-        ({"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": {"set": ["icmp", "ipv6-icmp"]}}},),
+        "meta l4proto { 1, 58 }",
+        ({"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": {"set": [1, 58]}}},),
         "ICMP and neighbour discovery",
     ),
     (
