@@ -312,3 +312,30 @@ def test_protocols_are_compared_by_number() -> None:
     """nft prints numbers where the host has no /etc/protocols, and takes no names there."""
     assert "icmp }" not in text.own_text(True, switched=False)
     assert kernel.values({"set": ["icmp", "ipv6-icmp"]}) == kernel.values({"set": [58, 1]})
+
+
+@pytest.mark.parametrize(
+    ("rule", "everywhere", "somewhere"),
+    [
+        ("counter drop", True, True),
+        ("reject with icmpx type admin-prohibited", True, True),
+        ("goto logdrop", True, True),
+        ('iifname "eth0" drop', False, True),
+        ('iifname != "lo" jump logdrop', False, True),
+        ("meta nfproto ipv4 drop", False, True),
+        ("ct state invalid drop", False, False),
+        ("tcp dport 23 drop", False, False),
+        ("meta l4proto icmp drop", False, False),
+        ("goto mixed", False, False),
+    ],
+)
+def test_which_chains_are_joined(nft: list[str], rule: str, everywhere: bool, somewhere: bool) -> None:
+    """A chain that refuses on some interfaces is joined; for the audit it leaves the others open."""
+    given = (
+        'table inet t {\nchain logdrop { log prefix "x"; counter drop; }\nchain mixed { tcp dport 1 drop; accept; }\n'
+        "chain input { type filter hook input priority 0; RULE; }\n}\n"
+    ).replace("RULE", rule)
+    listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
+    base = listing.chains["inet", "t", "input"]
+    assert kernel.refuses(listing, base) is everywhere
+    assert kernel.refuses(listing, base, everywhere=False) is somewhere

@@ -144,12 +144,12 @@ class NftablesState(State):
         return [chain for chain in self._refusing("input") if chain.id[:2] != OWN_TABLE]
 
     def _joined(self) -> List[Target]:
-        """The administrators' base chains that refuse, and that may be edited."""
+        """The administrators' base chains that refuse, be it on some interfaces alone, and that may be edited."""
         return [
             Target(family=chain.family, table=chain.table, chain=chain.name, hook=chain.hook, prio=chain.prio)
             for hook in HOOKS.values()
-            for chain in self._refusing(hook)
-            if chain.id[:2] != OWN_TABLE and checks.editable(self.listing, chain)
+            for chain in checks.bases(self.listing, hook)
+            if kernel.refuses(self.listing, chain, everywhere=False) and checks.editable(self.listing, chain)
         ]
 
     def _makes_own(self, wanted: bool) -> bool:
