@@ -339,3 +339,15 @@ def test_which_chains_are_joined(nft: list[str], rule: str, everywhere: bool, so
     base = listing.chains["inet", "t", "input"]
     assert kernel.refuses(listing, base) is everywhere
     assert kernel.refuses(listing, base, everywhere=False) is somewhere
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        *("", "[]", "{}", '{"nftables": null}', '{"nftables": [1]}', '{"nftables": [{"set": {"family": "inet"}}]}'),
+        '{"nftables": [{"rule": {"family": "inet", "table": "t", "chain": "c", "expr": null}}]}',
+    ],
+)
+def test_what_is_no_ruleset_is_a_value_error(printed: str) -> None:
+    with pytest.raises(ValueError):
+        kernel.parse(printed)

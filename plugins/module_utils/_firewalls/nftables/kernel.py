@@ -36,11 +36,18 @@ def parse(text: str) -> Listing:
 
     :raises ValueError: it is not that.
     """
+    try:
+        return _listing(json.loads(text)["nftables"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("%s: %s" % (type(error).__name__, error)) from error
+
+
+def _listing(entries: Sequence[Dict[str, Any]]) -> Listing:
     chains: Dict[Id, Dict[str, Any]] = {}
     printed: List[Dict[str, Any]] = []
     sets: Dict[spread.Name, List[Any]] = {}
     held = []
-    for entry in json.loads(text)["nftables"]:
+    for entry in entries:
         chain, table = entry.get("chain"), entry.get("table")
         if chain:
             chains[chain["family"], chain["table"], chain["name"]] = chain

@@ -35,7 +35,7 @@ def state(host: Host, asked: Asked, listed: str, boot: bool) -> NftablesState:
     """
     try:
         listing = kernel.parse(listed)
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise FirewallError("nft -j list ruleset printed what is no ruleset (%s): see 'nft --version'" % error)
     files = _read(host, asked.ruleset, boot)
     return NftablesState(
