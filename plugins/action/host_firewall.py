@@ -11,8 +11,9 @@ itself; what this says then is only what happened.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -41,6 +42,12 @@ LOCAL = (
 )
 # How long, in seconds, the host may take to restore once its time is over, before it is asked whether it did.
 RESTORING = 15
+# Seconds between two tries to confirm, the last number again and again. With the play's own connection these are 5 in
+# 30 seconds at most: a sixth is refused by ``ufw limit``, and often by other limits that nobody here can see.
+PAUSES = (1, 5, 10, 15)
+# The same where the host says that its rule is a limit, which others may have used up: fewer tries.
+PAUSES_LIMITED = (15,)
+ENDED = ("confirmed", "restored", "gone")
 
 
 class ActionModule(ActionBase):
@@ -66,7 +73,7 @@ class ActionModule(ActionBase):
         ill = self._ill(checks, waiting) if done else ""
         if waiting:
             result["confirmed"] = False
-            result.update(self._confirm(task_vars, waiting, ill))
+            result.update(self._confirm(task_vars, waiting, ill, _limited(result)))
             if transport not in SSH:
                 text = (
                     f"connection {transport!r} is not known here: the change is confirmed over it, but that it was a new "
@@ -122,30 +129,29 @@ class ActionModule(ActionBase):
         found = answer.get("confirm")
         return found if isinstance(found, dict) else {"state": "", "why": str(answer.get("msg") or answer)}
 
-    def _confirm(self, task_vars: Any, waiting: dict[str, Any], ill: str) -> dict[str, Any]:
+    def _confirm(self, task_vars: Any, waiting: dict[str, Any], ill: str, limited: bool) -> dict[str, Any]:
         """Confirm a change, again and again until its time is over.
 
         :param waiting: ``id``, ``seconds`` and ``until``, from the host.
         :param ill: why the host does not pass its health check, so that nothing is confirmed; empty where it does.
+        :param limited: the host refuses who opens many connections in a short time.
         :returns: what it makes of the task's result.
         """
         end = time.monotonic() + waiting["seconds"]
-        pause = 0.5
         why = ""
         answer = {"state": "", "why": ill}
-        while not ill:
+        for pause in () if ill else _pauses(limited):
             answer = self._ask(task_vars, "confirm", waiting["id"])
-            if answer["state"] in ("confirmed", "restored", "gone"):
+            if answer["state"] in ENDED:
                 break
             why = answer["why"]
             display.v(f"{MODULE}: not confirmed yet: {why}")
             if time.monotonic() + pause >= end:
                 break
             time.sleep(pause)
-            pause = min(pause * 2, 5)
-        ask_until = end + RESTORING
-        while answer["state"] not in ("confirmed", "restored", "gone") and time.monotonic() < ask_until:
-            time.sleep(max(1.0, end - time.monotonic()))
+        pauses = _pauses(limited)
+        while answer["state"] not in ENDED and time.monotonic() < end + RESTORING:
+            time.sleep(max(next(pauses), end - time.monotonic()))
             answer = self._ask(task_vars, "status", waiting["id"])
         if answer["state"] == "confirmed":
             return {"confirmed": True}
@@ -160,7 +166,25 @@ class ActionModule(ActionBase):
         message = f"The change was made and not confirmed over a new connection ({why}): {text}."
         if ill:
             message = f"The change was made and the host does not pass its health check ({why}): {text}."
+        elif limited:
+            message += (
+                " A limit admits ssh on this host (ufw limit) and refuses who opens many connections in a short time: wait "
+                "a minute and run this again, or let a rule without a limit admit the controller."
+            )
         return {"failed": True, "changed": False, "msg": message}
+
+
+def _pauses(limited: bool) -> Iterator[int]:
+    """The seconds between tries, without an end."""
+    pauses = PAUSES_LIMITED if limited else PAUSES
+    return itertools.chain(pauses, itertools.repeat(pauses[-1]))
+
+
+def _limited(result: Mapping[str, Any]) -> bool:
+    """Whether the host says that a limit admits this connection."""
+    return any(
+        isinstance(notice, Mapping) and notice.get("code") == "limited" for notice in result.get("notices") or ()
+    )
 
 
 def _warn_of_another(result: dict[str, Any], given: Mapping[str, Any], earlier: Any) -> None:

@@ -76,6 +76,17 @@ def check_way_in(state: State, rules: Sequence[Rule]) -> List[Notice]:
     return [Notice(code=NO_WAY_IN, text=text)]
 
 
+def limited(state: State, connection: Connection) -> List[Notice]:
+    """A limit that admits the connection, and may refuse the new one that has to confirm a change."""
+    if not state.limits(connection.address, connection.port):
+        return []
+    text = (
+        "a limit admits the connection that manages this host (%s to port %d) and refuses who opens many new ones in a "
+        "short time: the change is confirmed with fewer tries" % (connection.address, connection.port)
+    )
+    return [Notice(code="limited", text=text)]
+
+
 def _single(rule: Rule) -> List[Rule]:
     """A guard for each address and port of a rule that was read back."""
     ports = [port for first, last in rule.tcp for port in range(first, last + 1)]

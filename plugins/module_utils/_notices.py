@@ -32,6 +32,7 @@ CODES = {
     "guard-kept": "The ruleset itself goes on admitting somebody who managed the host before.",
     "guard-dropped": "The ruleset no longer admits somebody who managed the host before.",
     "no-way-in": "No ssh connection is known, and no rule admits anybody to the host's ssh daemon.",
+    "limited": "A limit admits the connection that manages the host: many new ones in a short time are refused.",
     "wide": "A rule lets anywhere reach many ports.",
     "forwarding-off": "The kernel forwards no packets of an IP version.",
     "docker": "Ports that Docker publishes pass by the firewall.",

@@ -327,6 +327,8 @@ def _planned_for(order: Order, have: State, connection: Optional[Connection]) ->
     notices = [*_notices.wide(rules), *_notices.forwarding(rules, have.host.root), *protection.notices]
     if protection.blind and plan.operations:
         notices += _guard.check_way_in(have, rules)
+    if connection and order.seconds and plan.operations:
+        notices += _guard.limited(have, connection)
     return Planned(state=have, target=want.all, notices=tuple(notices), plan=plan)
 
 

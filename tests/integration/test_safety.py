@@ -98,6 +98,23 @@ def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
     assert "confirmed" not in run(host, confirm_seconds=0)
 
 
+@pytest.mark.hosts("ufw", "bookworm")
+def test_a_host_that_limits_ssh(host: Host, tmp_path: Path) -> None:
+    host.sh("ufw delete allow 22/tcp; ufw limit 22/tcp")
+    before = state(host)
+    done = run(host, confirm_seconds=PATIENT)
+    assert done["confirmed"] is True and "limited" in [notice["code"] for notice in done["notices"]]
+    # The limit counts anew: the kernel's list has the addresses that came.
+    host.sh("echo / > /proc/net/xt_recent/DEFAULT")
+    # A controller that does not come back hears of the limit.
+    failed = run(host, fails=True, state="deleted", confirm_seconds=3, env=ssh_in_place(tmp_path, BLIND))
+    assert "A limit admits ssh on this host" in failed["msg"], failed
+    settle(host)
+    assert state(host) != before
+    assert run(host, state="deleted", confirm_seconds=PATIENT)["confirmed"] is True
+    assert state(host) == before
+
+
 @pytest.mark.hosts("ufw", "trixie")
 @pytest.mark.hosts("firewalld", "bookworm")
 @pytest.mark.hosts("nftables", "bookworm")

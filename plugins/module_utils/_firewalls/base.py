@@ -252,6 +252,13 @@ class State(ABC):
         :raises FirewallError: no rule could: the firewall drops that IP version altogether.
         """
 
+    def limits(self, address: str, port: int) -> bool:
+        """Whether the rule that admits an address to a TCP port refuses who opens many connections in a short time.
+
+        :param address: the canonical address of the other side.
+        """
+        return False
+
     @abstractmethod
     def exposed(self) -> List[Exposure]:
         """What lets anywhere in, own and foreign. Empty unless ``asked.foreign``."""

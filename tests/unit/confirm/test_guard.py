@@ -251,6 +251,19 @@ def test_nobody_loses_the_way_in_to_somebody_elses_run(host: Host) -> None:
     assert _guard.protect(firewall(host, guard("2001:db8::dead", 22)), None).guards == ()
 
 
+def test_a_limit_on_the_connection_is_told(host: Host) -> None:
+    @dataclass(frozen=True)
+    class Limiting(Firewall):
+        def limits(self, address: str, port: int) -> bool:
+            return (address, port) == ("10.0.0.9", 22)
+
+    assert _guard.limited(firewall(host), HERE) == []
+    limiting = Limiting(host=host, asked=Asked(ruleset="apple"), rules=(), active=True, enabled=True)
+    (notice,) = _guard.limited(limiting, HERE)
+    assert notice.code == "limited" and "(10.0.0.9 to port 22)" in notice.text
+    assert _guard.limited(limiting, replace(HERE, address="10.0.0.8")) == []
+
+
 def test_without_a_connection_a_change_that_leaves_no_way_in_is_refused(host: Host) -> None:
     shut = firewall(host)
     assert _guard.protect(shut, None).blind and not _guard.protect(firewall(host, guard("10.0.0.7", 22)), None).blind

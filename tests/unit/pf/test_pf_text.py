@@ -17,7 +17,7 @@ from unit.pf import checker
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor as _pf_text
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import main_ruleset, model
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import main_ruleset, model, printed
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError, normalise
 
@@ -238,3 +238,21 @@ def test_what_a_load_would_drop(loaded: list[str], file: list[str], lost: list[s
 def test_a_main_ruleset_without_what_it_loads_keeps_its_lines_apart() -> None:
     text = '# a comment \\\nload anchor "a" from "b"\nload anchor "a" \\\n from "b"\npass\n'
     assert main_ruleset.alone(text) == '# a comment \\\nload anchor "a" from "b"\n\n\npass\n'
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("= 22", ((22, 22),)),
+        ("20:30", ((20, 30),)),
+        ("!= 65535", ((0, 65534),)),
+        ("= " + "9" * 5000, ()),
+        ("!= " + "9" * 5000, ((0, 65535),)),
+        ("<= 70000", ((0, 65535),)),
+        ("> " + "9" * 5000, ()),
+        ("1024:" + "9" * 5000, ((1024, 65535),)),
+        ("20 <> " + "9" * 5000, ((0, 19),)),
+    ],
+)
+def test_a_number_above_all_ports_matches_as_no_port_does(condition: str, found: tuple[_ports.PortRange, ...]) -> None:
+    assert printed.ports(condition) == found

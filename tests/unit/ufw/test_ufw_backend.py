@@ -374,6 +374,36 @@ def test_first_match_decides_whether_an_address_is_admitted() -> None:
         assert not have.admits("198.51.100.9", 22) and have.admits("203.0.113.9", 22) and have.admits(None, 22)
 
 
+def test_a_limit_that_decides_is_told() -> None:
+    limit = (
+        "### tuple ### limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 in\n"
+        "-A ufw-user-input -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --set\n"
+        "-A ufw-user-input -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --update --seconds 30 --hitcount 6 "
+        "-j ufw-user-limit\n-A ufw-user-input -p tcp --dport 22 -j ufw-user-limit-accept\n"
+    )
+    with fresh() as host:
+        assert not read(host).limits("198.51.100.9", 22)
+        put_first(host, limit)
+        have = read(host)
+        assert have.admits("198.51.100.9", 22) and have.limits("198.51.100.9", 22)
+        assert not have.limits("198.51.100.9", 80) and not have.limits("2001:db8::9", 22)
+        put_first(host, ADMIN[4][0])
+        assert not read(host).limits("198.51.100.9", 22)
+    with fresh(active=False) as host:
+        put_first(host, limit)
+        assert not read(host).limits("198.51.100.9", 22)
+
+
+@pytest.mark.parametrize("ports", ["9" * 5000, "1:" + "9" * 5000, "22," + "9" * 5000, "65536"])
+def test_a_tuple_with_a_port_that_there_is_not_is_passed_over(ports: str) -> None:
+    with fresh() as host:
+        put_first(host, f"### tuple ### allow tcp {ports} 0.0.0.0/0 any 0.0.0.0/0 in\n")
+        put_first(host, f"### tuple ### allow tcp any 0.0.0.0/0 {ports} 0.0.0.0/0 in\n")
+        assert read(host).rules == () and read(host, foreign=True).exposed()
+        make(host, SHARING)
+        assert make(host, SHARING) == []
+
+
 def put_first(host: Host, block: str, family: int = 4) -> None:
     """An administrator's rule before all others, in the file alone."""
     text = host.file(family).read_text()

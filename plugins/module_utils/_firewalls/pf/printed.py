@@ -138,7 +138,7 @@ def ports(condition: str) -> Tuple[_ports.PortRange, ...]:
     if not found:
         return (EVERY_PORT,)
     operator, first, between, second = found.groups()
-    low, high = int(first), int(second or first)
+    low, high = _number(first), _number(second or first)
     lowest, highest = EVERY_PORT
     spans = {
         "=": [(low, low)],
@@ -151,4 +151,12 @@ def ports(condition: str) -> Tuple[_ports.PortRange, ...]:
         "<>": [(lowest, low - 1), (high + 1, highest)],
         ":": [(low, high)],
     }[operator or between or "="]
-    return tuple(span for span in spans if span[0] <= span[1])
+    return tuple((low, min(high, highest)) for low, high in spans if low <= min(high, highest))
+
+
+def _number(text: str) -> int:
+    """A port's number; for more digits than a port has, the number above every port.
+
+    Python refuses to read thousands of digits.
+    """
+    return int(text) if len(text) <= len(str(_ports.HIGHEST)) else _ports.HIGHEST + 1

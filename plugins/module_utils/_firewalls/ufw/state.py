@@ -61,14 +61,21 @@ class UfwState(State):
 
     def admits(self, address: Optional[str], port: int) -> bool:
         if address is None:
-            return any(self._decides(family, None, port) for family in self._families())
+            return any(self._admits(family, None, port) for family in self._families())
         family = version(address)
         if family not in self._families():
             raise FirewallError(
                 "you are connected from %s over IPv6 and ufw drops IPv6 altogether (IPV6=no in /etc/default/ufw): "
                 "set IPV6=yes or connect over IPv4 first" % address
             )
-        return self._decides(family, address, port)
+        return self._admits(family, address, port)
+
+    def limits(self, address: str, port: int) -> bool:
+        family = version(address)
+        if family not in self._families() or not (self.active or self.asked.enable):
+            return False
+        block = self._decides(family, address, port)
+        return block is not None and block.action == "limit"
 
     def exposed(self) -> List[Exposure]:
         if not self.asked.foreign:
@@ -124,8 +131,12 @@ class UfwState(State):
     def _families(self) -> Tuple[int, ...]:
         return (4, 6) if self.found.ipv6 else (4,)
 
-    def _decides(self, family: int, address: Optional[str], port: int) -> bool:
-        """Whether the first rule that is not the ruleset's and that matches lets in, as in the kernel.
+    def _admits(self, family: int, address: Optional[str], port: int) -> bool:
+        block = self._decides(family, address, port)
+        return block is not None and block.allows
+
+    def _decides(self, family: int, address: Optional[str], port: int) -> Optional[Block]:
+        """The first rule that is not the ruleset's and that matches, as in the kernel.
 
         Which of the host's addresses and interfaces the connection uses is not asked: a narrower rule that allows
         is not counted, a narrower one that refuses is. For any address, only a refusal of all of them counts.
@@ -141,10 +152,10 @@ class UfwState(State):
                 continue
             if address is None:
                 if block.allows or (_anywhere(block.source, family) and not narrow):
-                    return block.allows
+                    return block
             elif ipaddress.ip_address(address) in ipaddress.ip_network(block.source, strict=False):
-                return block.allows
-        return False
+                return block
+        return None
 
 
 def read(host: Host, asked: Asked) -> UfwState:

@@ -24,6 +24,7 @@ class Stage:
 
         self.answers = list(answers)
         self.asked: list[tuple[str, str]] = []
+        self.times: list[float] = []
         self.now = 0.0
         monkeypatch.setattr(host_firewall, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep))
         self.resets = 0
@@ -50,6 +51,7 @@ class Stage:
         step = module_args.pop("_confirm", {"step": "", "id": ""})
         assert module_args == {"rules": [1]}, "every call has the task's arguments"
         self.asked.append((step["step"], step["id"]))
+        self.times.append(self.now)
         self.now += 0.1
         answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
         return dict(answer)
@@ -131,11 +133,43 @@ def test_what_is_not_confirmed_fails(monkeypatch: pytest.MonkeyPatch, given: dic
 
 
 def test_who_was_shut_out_hears_how_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    shut = [{"unreachable": True, "msg": "No route to host"}] * 16
+    shut = [{"unreachable": True, "msg": "No route to host"}] * 6
     stage = Stage(monkeypatch, WAITS, *shut, answer("waiting"), answer("restored", "time is over"), rules=[1])
     result = stage.run()
     assert "(No route to host): the host restored its old rules at 12:01" in result["msg"]
     assert stage.asked[-1] == ("status", "abc")
+
+
+LIMITED = {**WAITS, "notices": [{"code": "wide"}, {"code": "limited", "text": "a limit admits", "rules": []}]}
+
+
+@pytest.mark.parametrize(("waits", "seconds", "most"), [(WAITS, 60, 5), (WAITS, 600, 5), (LIMITED, 60, 4)])
+def test_tries_stay_below_the_limit_of_a_host(
+    monkeypatch: pytest.MonkeyPatch, waits: dict[str, Any], seconds: int, most: int
+) -> None:
+    # `ufw limit` refuses the sixth connection in 30 seconds. The play's own is the first.
+    waits = {**waits, "confirm": {"id": "abc", "seconds": seconds, "until": "12:00"}}
+    stage = Stage(monkeypatch, waits, {"unreachable": True, "msg": "refused"}, rules=[1])
+    result = stage.run()
+    counts = [sum(start <= time <= start + 30 for time in stage.times) for start in stage.times]
+    assert result["failed"] and max(counts) <= most, stage.times
+    assert len(stage.times) > seconds / 15, "it does not give up before the time is over"
+    assert ("limit admits ssh" in result["msg"]) is ("notices" in waits)
+
+
+@pytest.mark.parametrize("seconds", [3, 10, 20])
+def test_a_short_wait_on_a_host_with_a_limit(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    waits = {**LIMITED, "confirm": {"id": "abc", "seconds": seconds, "until": "12:00"}}
+    stage = Stage(monkeypatch, waits, {"unreachable": True, "msg": "refused"}, answer("restored", "late"), rules=[1])
+    result = stage.run()
+    assert "(refused): the host restored its old rules at 12:01. A limit admits ssh" in result["msg"]
+    assert len(stage.times) <= 4
+
+
+@pytest.mark.parametrize("notices", [None, [], ["limited"], [{"text": "limited"}]])
+def test_no_notice_of_a_limit(monkeypatch: pytest.MonkeyPatch, notices: Any) -> None:
+    stage = Stage(monkeypatch, {**WAITS, "notices": notices}, answer("restored", "late"), rules=[1])
+    assert stage.run()["msg"].endswith("at 12:01.")
 
 
 # --- The health check -------------------------------------------------------------------------------------------------
