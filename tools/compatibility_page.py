@@ -69,7 +69,7 @@ the Pythons are those of the next table.
 |---|---|---|---|
 {systems}
 
-ufw 0.36, firewalld 0.9 and newer ones are taken, and for inbound rules alone firewalld from 0.6 on, tested on
+ufw 0.36, firewalld 0.9, nftables 0.9.8 and newer ones are taken, and for inbound rules alone firewalld from 0.6 on, tested on
 a 0.9 whose policies were taken away. Nothing is known of the distributions that have a workflow alone. [pf](backends/pf.md) tells more of its stand-ins.
 
 Not to be had on the test hosts, and so not proven: SELinux (files are replaced with the label that they have, and a new

@@ -21,7 +21,7 @@ description:
   - Rules usually come from P(netports.apple.ports#lookup) by way of P(netports.apple.rules#filter); the role
     C(netports.apple.host_firewall) puts the three together.
   - A ruleset lives in the firewall's own objects, so that it shows in the firewall's own tools - application
-    profiles of ufw (C(Apple FaceTime)), services and policies of firewalld, an anchor of pf.
+    profiles of ufw (C(Apple FaceTime)), services and policies of firewalld, chains of nftables, an anchor of pf.
   - All changes are made in one run, validated by the firewall's own parser beforehand, and put back when they
     fail half-way. No command is used that opens the firewall for a moment (C(ufw reload), C(ufw default), a
     flush).
@@ -31,8 +31,8 @@ description:
     change is refused where no rule admits anybody to the host's ssh daemon (see O(accept)).
 requirements:
   - Python 3.7 or newer on the host.
-  - ufw 0.36 or newer, firewalld 0.9 or newer (0.6 for inbound rules alone), or pf of macOS, FreeBSD or OpenBSD.
-    O(state=rendered) needs none.
+  - ufw 0.36 or newer, firewalld 0.9 or newer (0.6 for inbound rules alone), nftables 0.9.8 or newer, or pf of
+    macOS, FreeBSD or OpenBSD. O(state=rendered) needs none.
 options:
   rules:
     description:

@@ -62,10 +62,7 @@ def _newer(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording) -> li
         return []
     names = ", ".join(f"{_name(catalogue, product)} ({', '.join(own)})" for product, own in ports.items())
     on, off = wording.give("supplement", True), wording.give("supplement", False)
-    text = (
-        f"these products have newer ports, which are in the supplement and off: {names}; {on} switches them on, {off}"
-    )
-    return [f"{text} leaves them off without this warning"]
+    return [f"newer ports in the supplement are off: {names}; {on} opens them, {off} ends this warning"]
 
 
 def _usually_meant(catalogue: Catalogue, wishes: Sequence[Wish]) -> list[str]:

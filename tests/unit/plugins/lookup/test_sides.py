@@ -156,9 +156,8 @@ def test_ports_in_the_supplement_are_told_of_until_somebody_decides(
     ask("rules", given)
     (told,) = (text for text in warnings if "no rule for" not in text)
     assert told == (
-        "these products have newer ports, which are in the supplement and off: AirPlay (5000/tcp, 6000/tcp, 7000/tcp, "
-        "49152-65535/tcp, 49152-65535/udp), Screen Sharing (5901-5902/udp); supplement: true switches them on, "
-        "supplement: false leaves them off without this warning"
+        "newer ports in the supplement are off: AirPlay (5000/tcp, 6000/tcp, 7000/tcp, 49152-65535/tcp, "
+        "49152-65535/udp), Screen Sharing (5901-5902/udp); supplement: true opens them, supplement: false ends this warning"
     )
     warnings.clear()
     for decided in (True, False):

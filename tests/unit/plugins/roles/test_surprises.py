@@ -38,5 +38,5 @@ def test_a_run_says_each_surprise_once(tmp_path: Path, decided: bool | None, tim
         tmp_path,
     )
     shown = " ".join((printed + errors).split())
-    assert shown.count("host_firewall_supplement: true switches them on") == times
+    assert shown.count("host_firewall_supplement: true opens them") == times
     assert shown.count("usually meant is 'SMB file sharing'") == 1
