@@ -32,7 +32,9 @@ def call(path, interface, member, *given):
     return getattr(bus.get_object(NAME, path), member)(*given, dbus_interface=interface)
 def plain(value):
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        # firewalld gives an empty list, or leaves its key out: the same.
+        items = {str(key): plain(item) for key, item in value.items()}
+        return {key: item for key, item in items.items() if item != []}
     if isinstance(value, (list, tuple)):
         items = [plain(item) for item in value]
         return sorted((item for item in items if "apple-" not in json.dumps(item)), key=json.dumps)
@@ -47,6 +49,7 @@ for kind, names, member in (("zone", "listZones", "getSettings2"), ("policy", "l
         name = call(path, "org.freedesktop.DBus.Properties", "Get", interface, "name")
         found["permanent " + kind + " " + name] = plain(call(path, interface, member))
 found["direct"] = plain(call(PATH, NAME + ".direct", "getAllRules"))
+found["permanent direct"] = plain(call(PATH + "/config", NAME + ".config.direct", "getSettings"))
 print(json.dumps({key: value for key, value in found.items() if not key.split()[-1].startswith("apple-")}))
 """
 
@@ -219,6 +222,63 @@ def test_settings_of_firewalld(host: Host, peer: Host) -> None:
     cmd(host, "--panic-off")
     assert not module(host, *RULES)["changed"]
     module(host)
+
+
+@pytest.mark.hosts("firewalld", "bookworm", "trixie")
+def test_lockdown_and_direct_rules(host: Host) -> None:
+    def direct(port: int, *words: str) -> None:
+        rest = ("ipv4", "filter", "INPUT", "0", "-p", "tcp", "--dport", str(port), "-j", "DROP")
+        cmd(host, *words, "--direct", "--add-rule", *rest)
+
+    def dropped() -> set[int]:
+        return {port for port in (4444, 4445, 4446) if f"dport {port} " in host.kernel()}
+
+    # firewalld 2 has no lockdown any more; before, only who is in its list may change anything, and root is.
+    with setting(host, "Lockdown", "yes"):
+        assert (cmd(host, "--query-lockdown").strip() == "yes") == (host.suite == "bookworm")
+        direct(4444, "--permanent")
+        cmd(host, "--reload")
+        direct(4445)
+        direct(4446, "--permanent")
+        # In files and at runtime, at runtime alone, in files alone: each stays so over our reloads.
+        assert dropped() == {4444, 4445}
+        lives(host)
+        assert dropped() == {4444, 4445}
+        module(host, *RULES)
+        assert dropped() == {4444, 4445}
+        # A reload by somebody else does what it does without us.
+        cmd(host, "--reload")
+        assert dropped() == {4444, 4446} and not module(host, *RULES)["changed"]
+        module(host)
+
+
+@pytest.mark.hosts("firewalld", "trixie")
+def test_targets_of_zones_and_of_policies(host: Host, peer: Host) -> None:
+    refused = {"default": "filtered", "%%REJECT%%": "filtered", "DROP": "filtered", "ACCEPT": "open"}
+    with listen(host, tcp=[5223, 5224]):
+        for target, other in refused.items():
+            cmd(host, "--permanent", f"--set-target={target}")
+            cmd(host, "--reload")
+            notices = lives(host)
+            idle = [item for item in notices if item["code"] == "no-effect"]
+            assert bool(idle) == (target == "ACCEPT"), notices
+            module(host, *RULES)
+            assert probe(peer, host, [5223, 5224]) == {5223: "open", 5224: other}, target
+            module(host)
+        cmd(host, "--permanent", "--set-target=default")
+        # A policy of the administrator that drops: behind the zones, and before them.
+        cmd(host, "--permanent", "--new-policy=wall")
+        for words in ("--add-ingress-zone=ANY", "--add-egress-zone=HOST", "--set-target=DROP", "--add-service=ssh"):
+            cmd(host, "--permanent", "--policy=wall", words)
+        for priority, found in ((50, "open"), (-50, "filtered")):
+            cmd(host, "--permanent", "--policy=wall", f"--set-priority={priority}")
+            cmd(host, "--reload")
+            notices = lives(host)
+            idle = [item for item in notices if item["code"] == "no-effect" and item["direction"] == "in"]
+            assert bool(idle) == (found == "filtered"), notices
+            module(host, *RULES)
+            assert probe(peer, host, [5223, 5224]) == {5223: found, 5224: "filtered"}, priority
+            module(host)
 
 
 @pytest.mark.hosts("firewalld", "bookworm")

@@ -690,7 +690,9 @@ def test_a_wall_that_comes_first_is_said(box: Box) -> None:
         ("HOST", "ANY", "outbound"),
         ("ANY", "home", "forwarded"),
         ("home", "ANY", "forwarded"),
-        ("ANY", "HOST", ""),
+        ("ANY", "HOST", "inbound"),
+        ("public", "HOST", "inbound"),
+        ("home", "HOST", ""),
     ):
         ends = f'<ingress-zone name="{ingress}"/><egress-zone name="{egress}"/>'
         box.write("etc/firewalld/policies/wall.xml", f'<policy target="REJECT" priority="-20">{ends}</policy>')

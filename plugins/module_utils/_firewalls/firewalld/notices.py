@@ -16,6 +16,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     HOST,
     PRIORITY,
     Config,
+    Filter,
     Loaded,
     Policy,
     Port,
@@ -87,20 +88,31 @@ def zones(reading: Reading, target: Config) -> List[Notice]:
             found.append(Notice(code="no-effect", text=text, rules=names))
     found += _forwarding(reading, forwarding)
     for name, policy in sorted(reading.policies.items()):
-        if policy.target not in ("DROP", "REJECT") or policy.priority > PRIORITY:
-            continue
-        words: List[str] = []
-        if len(forwarding) < len(target.policies) and HOST in policy.ingress:
-            words.append("outbound")
-        if any(_meet(policy.ingress, own.ingress) and _meet(policy.egress, own.egress) for own in forwarding):
-            words.append("forwarded")
-        for word in words:
-            text = (
-                "policy %s refuses %s connections before the ruleset's policy is asked: give it a priority "
-                "above %d" % (name, word, PRIORITY)
-            )
-            direction = "out" if word == "outbound" else "forward"
-            found.append(Notice(code="no-effect", text=text, direction=direction))
+        if policy.target in ("DROP", "REJECT"):
+            found += _refused(name, policy, target, forwarding)
+    return found
+
+
+def _refused(name: str, policy: Filter, target: Config, forwarding: Sequence[Policy]) -> List[Notice]:
+    """The rules that have no effect, since a policy of others refuses before firewalld comes to them.
+
+    Policies below 0 are asked before the zones. Source: firewalld.policies(5), "Policy priorities".
+    """
+    found: List[Notice] = []
+    text = "policy %s refuses %s connections before the ruleset's %s is asked: give it a priority above %d"
+    parts = [part for zone in target.zones if _meet(policy.ingress, (zone,)) for part in target.zones[zone]]
+    if parts and HOST in policy.egress and policy.priority < 0:
+        names = tuple(sorted({_rule_name(target, part.service) for part in parts}))
+        told = text % (name, "inbound", "zone", 0)
+        found.append(Notice(code="no-effect", text=told, rules=names, direction="in"))
+    if policy.priority > PRIORITY:
+        return found
+    if len(forwarding) < len(target.policies) and HOST in policy.ingress:
+        told = text % (name, "outbound", "policy", PRIORITY)
+        found.append(Notice(code="no-effect", text=told, direction="out"))
+    if any(_meet(policy.ingress, own.ingress) and _meet(policy.egress, own.egress) for own in forwarding):
+        told = text % (name, "forwarded", "policy", PRIORITY)
+        found.append(Notice(code="no-effect", text=told, direction="forward"))
     return found
 
 
