@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from integration.test_firewalld import LOCAL, agree, cmd, module, rule
 
-from hosts import Host, listen, probe
+from hosts import Host, listen, play, probe
 
 FACETIME = rule("FaceTime", tcp=["5223"], udp=["3478-3497"])
 OUT = rule("FaceTime", "out", tcp=["443"])
@@ -279,6 +279,31 @@ def test_targets_of_zones_and_of_policies(host: Host, peer: Host) -> None:
             module(host, *RULES)
             assert probe(peer, host, [5223, 5224]) == {5223: found, 5224: "filtered"}, priority
             module(host)
+
+
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
+def test_files_of_the_filter_are_firewallds_own(host: Host, peer: Host) -> None:
+    """What ``to_firewalld`` writes passes firewalld's own check, is loaded, lets packets in, and is nobody's ruleset."""
+    near = f"query('netports.apple.ports', 'Screen Sharing') | netports.apple.rules(sources=['{peer.address4}'])"
+    far = "query('netports.apple.ports', 'FaceTime') | netports.apple.rules"
+    task = {
+        "ansible.builtin.copy": {"content": "{{ item.value }}", "dest": "{{ item.key }}", "mode": "0644"},
+        "loop": f"{{{{ ({near} + {far}) | netports.apple.to_firewalld(ruleset='site') | dict2items }}}}",
+    }
+    with listen(host, tcp=[5900, 5901], udp=[3477, 3478]):
+        assert probe(peer, host, [5900]) == {5900: "filtered"}
+        assert probe(peer, host, [3478], "udp") == {3478: "filtered"}
+        play(host, [{"name": "Write", **task}])
+        host.run(["firewall-offline-cmd", "--check-config"])
+        cmd(host, "--reload")
+        assert {"site-in", "site-out"} <= set(cmd(host, "--get-policies").split())
+        for family, screen in ((4, "open"), (6, "filtered")):
+            found = probe(peer, host, [5900, 5901], family=family)
+            assert found == {5900: screen, 5901: "filtered"}, family
+            found = probe(peer, host, [3477, 3478], "udp", family)
+            assert found == {3477: "filtered", 3478: "open"}, family
+    files = host.files("/etc/firewalld")
+    assert not module(host, ruleset="site")["changed"] and host.files("/etc/firewalld") == files
 
 
 @pytest.mark.hosts("firewalld", "bookworm")
