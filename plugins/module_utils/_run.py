@@ -163,7 +163,8 @@ def execute(params: Dict[str, Any], run: Run, check: bool, root: str = "/") -> R
         return _confirmed(order, host, journal, call["id"])
     if order.state == "rendered":
         return _rendered(order)
-    firewall = registry.choose(order.backend, host)
+    removal = order.state == "deleted" and not order.rules and not order.asked.enable
+    firewall = registry.choose(order.backend, host, removal)
     if order.state == "gathered":
         return _gathered(order, firewall)
     return _changed(order, firewall, journal)

@@ -501,5 +501,11 @@ def test_two_firewalls_and_none(host: Host) -> None:
     host.run(["systemctl", "disable", "--now", "firewalld"])
     assert role(host, ["FaceTime"])["backend"] == "ufw"
     host.run(["apt-get", "purge", "-y", "ufw", "firewalld"])
+    # The package's removal takes our rules and leaves our profiles.
+    assert "netports-apple" in host.sh("ls /etc/ufw/applications.d").out and not owned(host)
+    assert role(host, state="absent", check=True)["changed"]
+    assert role(host, state="absent", backend="ufw")["changed"]
+    assert "netports-apple" not in host.sh("ls /etc/ufw/applications.d").out
+    assert not role(host, state="absent")["changed"] and not role(host, state="absent", backend="ufw")["changed"]
     none = role(host, ["FaceTime"], fails=True)
     assert "no firewall that this collection manages is in use" in none["msg"]

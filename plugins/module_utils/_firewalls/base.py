@@ -302,6 +302,10 @@ class Firewall(ABC):
     def installed(self) -> bool:
         """Whether the firewall is on the host. Starts no process."""
 
+    def uninstalled(self) -> bool:
+        """Whether the firewall is gone and :meth:`read` reads, for a removal, what a ruleset left. Starts no process."""
+        return False
+
     @abstractmethod
     def in_use(self) -> bool:
         """Whether the firewall is switched on, now or at the next boot. Starts no process."""

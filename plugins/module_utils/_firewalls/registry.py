@@ -9,6 +9,7 @@ Ansible ships what it finds by reading imports, so each import is a plain statem
 
 from __future__ import annotations
 
+import os
 from typing import Callable, Dict, List, Tuple, Type
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Firewall, FirewallError, Host
@@ -64,25 +65,30 @@ def places(name: str, host: Host) -> Tuple[str, ...]:
     return tuple(place for known in names for place in load(known)(host).places())
 
 
-def choose(name: str, host: Host) -> Firewall:
+def choose(name: str, host: Host, removal: bool = False) -> Firewall:
     """The firewall that was asked for, or the one that the host uses.
 
     :param name: one of ``NAMES``, or ``auto``.
+    :param removal: whether a firewall that was uninstalled will do, since all of a ruleset is to go. ``auto`` takes it
+        where its folders are still there and no firewall is in use.
     :raises FirewallError: it is not there; none is; or two are in use.
     """
     if name != "auto":
         firewall = load(name)(host)
-        if not firewall.installed():
+        if not firewall.installed() and not (removal and firewall.uninstalled()):
             raise FirewallError(
                 "%s is not installed on this host: install it (the role does with host_firewall_install: true), "
                 "or set another backend" % name,
                 "not-installed",
             )
         return firewall
-    installed = [firewall for firewall in (load(known)(host) for known in NAMES) if firewall.installed()]
+    known = [load(word)(host) for word in NAMES]
+    installed = [firewall for firewall in known if firewall.installed()]
     in_use = _in_use(installed)
     # The lowest layer may be there without anybody's wish: it is managed where it is used, or by name.
     found = in_use or [firewall for firewall in installed if firewall.rank == 0]
+    if not found and removal:
+        found = [gone for gone in known if gone.uninstalled() and any(map(os.path.isdir, gone.places()))]
     if len(found) == 1:
         return found[0]
     if not found:

@@ -18,7 +18,7 @@ from unit.ufw.standin import Host
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
-from ansible_collections.netports.apple.plugins.module_utils._firewalls import base
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import base, registry
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
     FirewallError,
@@ -680,3 +680,40 @@ def test_a_load_is_believed_when_the_kernel_has_it(program: str) -> None:
             make(host, [Rule("FaceTime", "in", ((1, 1),), ())])
         assert {path: path.read_bytes() for path in (host.root / "etc/ufw").rglob("*") if path.is_file()} == texts
         assert host.chains == kernel
+
+
+@pytest.mark.parametrize("backend", ["ufw", "auto"])
+@pytest.mark.parametrize("purged", [False, True])
+def test_what_an_uninstalled_ufw_leaves_is_removed(backend: str, purged: bool) -> None:
+    with fresh() as host:
+        before = host.file(4).read_text()
+        make(host, SHARING)
+        (host.root / "usr/sbin/ufw").unlink()
+        if purged:
+            for path in [*host.root.glob("etc/ufw/*.rules"), host.root / "etc/ufw/ufw.conf"]:
+                path.unlink()
+        profile = host.root / "etc/ufw/applications.d/netports-apple"
+        params = {
+            **{name: option.get("default") for name, option in _host_firewall.ARGUMENTS.items()},
+            "state": "deleted",
+            "backend": backend,
+        }
+        host.calls.clear()
+        foreseen = _host_firewall.execute(params, host.run, True, str(host.root))
+        assert foreseen["changed"] and profile.exists()
+        done = _host_firewall.execute(params, host.run, False, str(host.root))
+        assert done["changed"] and done["operations"] == foreseen["operations"] and done["after"] == []
+        assert [notice["code"] for notice in done["notices"]] == ["not-installed"]
+        assert not profile.exists() and (purged or host.file(4).read_text() == before)
+        assert not _host_firewall.execute(params, host.run, False, str(host.root))["changed"]
+        for other in ({"state": "replaced"}, {"enable": True}, {"rules": [SHARING[0].to_dict()]}):
+            with pytest.raises(FirewallError) as caught:
+                _host_firewall.execute({**params, **other}, host.run, False, str(host.root))
+            assert caught.value.code == ("not-installed" if backend == "ufw" else "no-firewall")
+
+
+def test_a_ufw_that_only_lost_its_settings_is_not_taken_for_gone() -> None:
+    with fresh() as host:
+        (host.root / "etc/ufw/ufw.conf").unlink()
+        with pytest.raises(FirewallError, match="not installed"):
+            registry.choose("ufw", base.Host(run=host.run, root=str(host.root)), removal=True)

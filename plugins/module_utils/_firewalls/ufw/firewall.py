@@ -35,17 +35,21 @@ class Ufw(Firewall):
     folders = ("etc/ufw", "etc/default/ufw")
 
     def installed(self) -> bool:
+        return not self.uninstalled() and os.path.isfile(self.host.path(SWITCH))
+
+    def uninstalled(self) -> bool:
         programs = (self.host.path(folder, "ufw") for folder in ("usr/sbin", "usr/local/sbin", "sbin"))
-        return any(map(os.path.isfile, programs)) and os.path.isfile(self.host.path(SWITCH))
+        return not any(map(os.path.isfile, programs))
 
     def in_use(self) -> bool:
         texts = [_files.read(self.host.path(path)) for path in (DEFAULTS, SWITCH)]
         return self.installed() and settings(*texts).get("enabled") == "yes"
 
     def read(self, asked: Asked) -> State:
-        from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.state import read
+        # Both, also for the other case: the keeper of a change imports nothing any more.
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import gone, state
 
-        return read(self.host, asked)
+        return gone.read(self.host, asked) if self.uninstalled() else state.read(self.host, asked)
 
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
