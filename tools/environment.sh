@@ -17,7 +17,7 @@ grep -q aerleon "$context/_build/requirements.txt"
 collection=$context/introspected/ansible_collections/netports/apple
 mkdir -p "$collection"
 cp -R meta "$collection/"
-printf '{"collection_info": {"namespace": "netports", "name": "apple", "version": "1.1.0"}}\n' >"$collection/MANIFEST.json"
+printf '{"collection_info": {"namespace": "netports", "name": "apple", "version": "2.0.0"}}\n' >"$collection/MANIFEST.json"
 .venv/bin/ansible-builder introspect "$context/introspected" >"$context/found"
 if ! grep -q '^ *- *.*jsonschema' "$context/found"; then
     echo "ansible-builder does not find the collection's requirements:" >&2

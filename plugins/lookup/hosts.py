@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: hosts
 short_description: The host names that Apple's products connect to
-version_added: 1.1.0
+version_added: 2.0.0
 author:
   - netports.apple contributors (@netports)
 description:

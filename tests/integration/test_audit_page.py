@@ -133,16 +133,16 @@ def test_exposures_come_first_and_lead_to_their_hosts(browser: Browser, opened: 
         browser.js("document.querySelector('#exposures').compareDocumentPosition(document.querySelector('#tiles'))")
         == 4
     )
-    browser.js("document.querySelector('#exposures a').click(); new Promise(done => setTimeout(done, 50))")
+    browser.js("document.querySelector('#exposures a').click(); new Promise(done => setTimeout(done, 500))")
     assert browser.js("document.querySelector('#title').textContent") == "mac-0.example.org"
     assert "To mend it" not in browser.js("document.getElementById('detail').textContent")
     # A link to a host opens it, also from outside; closed, it is forgotten.
     browser.js("document.getElementById('detail').close(); location.hash = encodeURIComponent(\"b c's\"); "
-               "new Promise(done => setTimeout(done, 50))")  # fmt: skip
+               "new Promise(done => setTimeout(done, 500))")  # fmt: skip
     text = browser.js("document.getElementById('detail').textContent")
     assert "ansible-playbook -i INVENTORY netports.apple.remove --limit 'b c'\\''s' -e netports_rulesets=web" in text
     assert "Ruleset web, which nobody declares" in text and "netports.apple.apply" not in text
-    browser.js("document.getElementById('detail').close(); new Promise(done => setTimeout(done, 50))")
+    browser.js("document.getElementById('detail').close(); new Promise(done => setTimeout(done, 500))")
     assert browser.js("location.hash") == ""
 
 

@@ -18,7 +18,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls import r
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, kernel, model, text
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import Part, Target
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
-from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _sets
+from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _port_words, _sets
 
 PORTS = st.integers(1, 65535)
 RANGES = st.one_of(PORTS.map(lambda port: (port, port)), st.tuples(PORTS, PORTS).map(lambda two: (min(two), max(two))))
@@ -117,8 +117,15 @@ def test_the_own_table_is_what_its_file_says(nft: list[str]) -> None:
 def test_all_products_pass_nft(nft: list[str]) -> None:
     """Every product of the catalogue, in every direction, in the form that the filter and the state rendered give."""
     catalogue = _catalogue.load()
-    products = sorted(catalogue.products)
-    declared = [{"products": products, "directions": ["in", "out", "forward"]}]
+    # A product whose port each site chooses needs a set of its own.
+    sites = {
+        product
+        for product in catalogue.products
+        if any(entry["port"] == _port_words.SITE_PORT for entry in catalogue.of_product(product, False))
+    }
+    shared = {"directions": ["in", "out", "forward"]}
+    declared = [{**shared, "products": sorted(set(catalogue.products) - sites)}]
+    declared += [{**shared, "products": [product], "ports": ["49200"]} for product in sorted(sites)]
     compiled = _sets.compile_sets(catalogue, declared, {"local_networks": ["10.0.0.0/8", "fd00::/8"]})
     made = [Rule.from_dict(rule) for rule in compiled.rules]
     rendered = registry.load("nftables").render(made, "apple")
