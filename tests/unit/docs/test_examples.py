@@ -309,7 +309,7 @@ def test_yaml(example: Example, runner: Callable[[Path], Runner]) -> None:
         assert len(InventoryManager(run.loader, [str(run.folder / "inventory.yml")]).get_hosts()) == 2
     elif what == "requirements":
         version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
-        assert content["collections"] == [{"name": "netports.apple", "version": f">={version},<2.0.0"}]
+        assert content["collections"] == [{"name": "netports.apple", "version": f">={version},<3.0.0"}]
     elif what == "site":
         (run.folder / "site.yml").write_text(example.text)
         assert _catalogue.load([str(run.folder / "site.yml")]).entries
