@@ -358,3 +358,12 @@ def test_which_chains_are_joined(nft: list[str], rule: str, everywhere: bool, so
 def test_what_is_no_ruleset_is_a_value_error(printed: str) -> None:
     with pytest.raises(ValueError):
         kernel.parse(printed)
+
+
+def test_a_dormant_table_refuses_nothing(nft: list[str]) -> None:
+    body = "chain input {\n type filter hook input priority 0; policy drop;\n }\n}\n"
+    for flags, awake in (("", True), ("flags dormant\n", False)):
+        listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", f"table inet filter {{\n{flags}{body}"))
+        (chain,) = listing.chains.values()
+        # nft 1.0.6 does not say what the flag is: then the table is nobody's to join.
+        assert (chain.hook == "input" and checks.editable(listing, chain)) is awake

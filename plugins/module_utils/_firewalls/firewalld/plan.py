@@ -61,11 +61,7 @@ def plan(host: Host, asked: Asked, reading: Reading, link: Link, want: Wanted) -
     )
     _refuse_references(reading, target)
     written = files.changes(host, reading, target, owned.services)
-    if reading.failed and not written:
-        raise FirewallError(
-            "firewalld is in the state FAILED, it could not load its configuration, and this ruleset is not why: "
-            "see 'firewall-offline-cmd --check-config', mend it and run 'firewall-cmd --reload'"
-        )
+    _refuse_failed(reading, written)
     differences = compare.compare(reading.own, target)
     loaded: List[Difference] = []
     if reading.runtime:
@@ -106,6 +102,18 @@ def plan(host: Host, asked: Asked, reading: Reading, link: Link, want: Wanted) -
             enable=enable,
         ),
     )
+
+
+def _refuse_failed(reading: Reading, written: Sequence[FileChange]) -> None:
+    """Refuse a run on a firewalld that cannot load, where nothing that the run writes could mend it.
+
+    :raises FirewallError: it is so.
+    """
+    if reading.failed and not written:
+        raise FirewallError(
+            "firewalld is in the state FAILED, it could not load its configuration, and this ruleset is not why: "
+            "see 'firewall-offline-cmd --check-config', mend it and run 'firewall-cmd --reload'"
+        )
 
 
 def _mends(reading: Reading, written: Sequence[FileChange]) -> List[Operation]:

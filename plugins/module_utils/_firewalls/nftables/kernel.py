@@ -46,15 +46,18 @@ def _listing(entries: Sequence[Dict[str, Any]]) -> Listing:
     chains: Dict[Id, Dict[str, Any]] = {}
     printed: List[Dict[str, Any]] = []
     sets: Dict[spread.Name, List[Any]] = {}
-    held = []
+    held: List[Tuple[str, str]] = []
+    dormant: List[Tuple[str, str]] = []
     for entry in entries:
         chain, table = entry.get("chain"), entry.get("table")
         if chain:
             chains[chain["family"], chain["table"], chain["name"]] = chain
         elif entry.get("rule"):
             printed.append(entry["rule"])
-        elif table and "owner" in str(table.get("flags", "")):
-            held.append((table["family"], table["name"]))
+        elif table and table.get("flags"):
+            # nft 1.0.6 prints another word in the place of a flag: a table with a flag that is not known stays untouched.
+            asleep = "dormant" in str(table["flags"])
+            (dormant if asleep else held).append((table["family"], table["name"]))
         sets.update(spread.named(entry))
     rules: Dict[Id, List[KernelRule]] = {}
     for rule in printed:
@@ -67,7 +70,8 @@ def _listing(entries: Sequence[Dict[str, Any]]) -> Listing:
             table=key[1],
             name=key[2],
             rules=tuple(rules.get(key, ())),
-            hook=chain.get("hook", ""),
+            # No packet passes the chains of a dormant table.
+            hook="" if key[:2] in dormant else chain.get("hook", ""),
             kind=chain.get("type", ""),
             prio=int(chain.get("prio", 0)),
             policy=chain.get("policy", "accept"),
