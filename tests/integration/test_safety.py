@@ -83,6 +83,8 @@ def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
     assert outcome["why"] == "no new connection confirmed the change within 3 seconds"
     assert state(host) == before
     with collection(plugins__action__host_firewall=("            self._connection.reset()\n", "")) as env:
+        # The connection outlives the pauses between the tries, so that none of them makes a new one.
+        env = {**env, "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=600s"}
         kept = run(host, fails=True, confirm_seconds=30, env=env)
     assert "over the connection that the change was made over" in kept["msg"], kept
     assert "the host restored its old rules at" in kept["msg"]

@@ -127,7 +127,9 @@ def test_all_products_pass_nft(nft: list[str]) -> None:
     declared = [{**shared, "products": sorted(set(catalogue.products) - sites)}]
     declared += [{**shared, "products": [product], "ports": ["49200"]} for product in sorted(sites)]
     compiled = _sets.compile_sets(catalogue, declared, {"local_networks": ["10.0.0.0/8", "fd00::/8"]})
-    made = [Rule.from_dict(rule) for rule in compiled.rules]
+    # The host's own range has numbers on a host alone.
+    numbered = [rule for rule in compiled.rules if _port_words.HOST_EPHEMERAL not in rule["tcp"] + rule["udp"]]
+    made = [Rule.from_dict(rule) for rule in numbered]
     rendered = registry.load("nftables").render(made, "apple")
     (written,) = rendered.values()
     assert len(made) > 60 and written.count("accept comment") >= len(made)
