@@ -45,7 +45,7 @@ def test_ufw_is_on_only_when_all_of_it_is(host: Host) -> None:
     on: dict[str, Any] = {"rules": WANTED, "backend": "ufw", "enable": True}
     waits: dict[str, Any] = {"confirm_seconds": 900, "_confirm": STEP}
     for name, prefix in (("before.rules", "ufw"), ("after.rules", "ufw"), ("before6.rules", "ufw6")):
-        kind = name.split(".")[0].rstrip("6")
+        kind = name.partition(".")[0].rstrip("6")
         text = host.read(f"/etc/ufw/{name}")
         host.write(
             f"/etc/ufw/{name}",

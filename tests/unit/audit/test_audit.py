@@ -160,7 +160,7 @@ def test_products_that_share_their_rules_have_columns_of_their_own(tmp_path: Pat
     report = _audit.Auditor(str(tmp_path)).report([{**one, "declared": policy}], samples.NOW)
     cells = {cell["id"]: (cell["status"], cell["declared_as"]) for cell in report["hosts"][0]["products"]}
     assert cells == {"tv-plus": ("missing", ["Apple TV+"]), "tv": ("missing", ["Apple TV"])}
-    (rule,) = report["rules"].values()
+    (rule,) = list(report["rules"].values())
     assert {report["entries"][entry]["product"] for entry in rule["entries"]} == {"tv-plus", "tv"}
 
 

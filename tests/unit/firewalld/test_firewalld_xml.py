@@ -225,8 +225,7 @@ def test_only_our_own_words_make_an_owner(description: str) -> None:
         ('rule family="ipv4" source address="10.0.0.0/8" port port="22" protocol="tcp" accept', "accept", 0, "10.0.0.0/8", False, "port", "22"),
         ('rule service name="ssh" accept limit value="1/m"', "accept", 0, "", False, "service", "ssh"),
         (
-            ('rule priority="-1" family="ipv6" port port="1-9" protocol="tcp" log prefix="x accept"'
-            ' reject type="icmp6-adm-prohibited"'),
+            'rule priority="-1" family="ipv6" port port="1-9" protocol="tcp" log prefix="x accept" reject type="icmp6-adm-prohibited"',
             "reject", -1, "", False, "port", "1-9",
         ),
         ('rule priority="32767" drop', "drop", 32767, "", False, "", ""),

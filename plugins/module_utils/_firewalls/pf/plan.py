@@ -65,7 +65,7 @@ class _Planner:
                 "pf is off, its main ruleset refuses packets, and sudo or doas took SSH_CONNECTION away, which says"
                 " what connection to keep: log in as root, let it through (sudoers: Defaults env_keep +="
                 ' "SSH_CONNECTION"; doas.conf: setenv { SSH_CONNECTION }), or switch pf on yourself first',
-                "no-way-in",
+                code="no-way-in",
             )
         if reading.obstacles:
             raise FirewallError(
