@@ -191,6 +191,7 @@ def _logged() -> Iterator[list[str]]:
     """Collect what aerleon logs, which would otherwise go to the terminal."""
     messages: list[str] = []
     handler = logging.Handler()
+    # A class for this one method would say no more.
     handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("absl")
     before = logger.handlers, logger.propagate, logger.level

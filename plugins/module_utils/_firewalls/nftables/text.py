@@ -149,6 +149,7 @@ def _alternatives(rule: Rule, family: str) -> List[List[Condition]]:
 def collapse(networks: Iterable[str]) -> List[str]:
     """Networks of one IP version without those that lie in another: a set takes no intervals that overlap."""
     parsed = [ipaddress.ip_network(network) for network in networks]
+    # The networks are of one IP version, which their type does not say.
     merged = ipaddress.collapse_addresses(parsed)  # type: ignore[type-var]
     return [str(one.network_address) if one.prefixlen == one.max_prefixlen else str(one) for one in merged]
 
