@@ -229,9 +229,9 @@ class Journal:
         :raises OSError: it could not be written down; the change is still unsettled.
         """
         answer = Answer(id=identity, state=state, why=why[:_LONGEST_WHY], at=clock())
-        # In place: the bytes are there already, also on a full disk. What follows the line is blank.
+        # In place: the bytes are there already, also on a full disk. They may hold the line of a process that died here.
         with open(os.open(self._room, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as stream:
-            stream.write(wire.line(answer.to_dict()))
+            stream.write(wire.line(answer.to_dict()).ljust(_ROOM))
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(self._room, self._outcome)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -247,6 +248,22 @@ def test_the_room_for_the_outcome_is_taken_before(tmp_path: Path, journal: Journ
     kept = os.stat(os.path.join(journal.folder, "outcome.json"))
     assert (kept.st_ino, kept.st_size, kept.st_blocks) == (room.st_ino, room.st_size, room.st_blocks)
     assert journal.outcome().state == wire.RESTORED
+
+
+def test_the_line_of_a_process_that_died_behind_it_is_no_part_of_the_outcome(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.close(journal.lock())
+    begin(journal, pending(tmp_path))
+
+    def killed(_descriptor: int) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, "fsync", killed)
+        journal.close("abc", wire.RESTORED, "a reason that is longer than that of who comes next")
+    journal.close("abc", wire.RESTORED, "short")
+    assert journal.outcome().why == "short"
 
 
 def test_ufws_switch_and_what_it_leaves() -> None:
