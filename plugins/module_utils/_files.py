@@ -116,8 +116,18 @@ def put_back(changes: Sequence[FileChange]) -> None:
     for change in reversed(changes):
         if change.before != change.after and read(change.path) == change.after:
             if change.before is not None:
-                os.makedirs(os.path.dirname(change.path), 0o755, exist_ok=True)
+                make_folder(os.path.dirname(change.path))
             replace(change.path, change.before, change.mode)
+
+
+def make_folder(path: str, mode: int = 0o755) -> None:
+    """Make a folder that is not there, with these permissions whatever the umask: who keeps a change has a narrow umask.
+
+    :raises OSError: it cannot be made.
+    """
+    if not os.path.isdir(path):
+        os.makedirs(path, mode)
+        os.chmod(path, mode)
 
 
 def sweep(folder: str) -> None:

@@ -133,3 +133,12 @@ def test_a_new_file_has_the_mode_that_was_asked_for(tmp_path: Path, umask: Calla
     link.symlink_to(tmp_path / "one")
     _files.replace(str(link), "more")
     assert link.is_symlink() and (tmp_path / "one").read_text() == "more"
+
+
+def test_a_new_folder_has_the_mode_that_was_asked_for(tmp_path: Path, umask: Callable[[int], None]) -> None:
+    umask(0o077)
+    folder = tmp_path / "folder"
+    for mode in (0o755, 0o700):
+        # One that is there stays as it is.
+        _files.make_folder(str(folder), mode)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o755

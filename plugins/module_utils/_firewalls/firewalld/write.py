@@ -137,8 +137,8 @@ class FirewalldPlan(Plan):
         :raises FirewallError: it failed. All is as it was, or the message says what is not.
         """
         for folder in ("services", "policies", "zones"):
-            if self.files and not os.path.isdir(self.host.path(ETC, folder)):
-                os.makedirs(self.host.path(ETC, folder), 0o750)
+            if self.files:
+                _files.make_folder(self.host.path(ETC, folder), 0o750)
         self._sweep()
         self._unchanged()
         daemon = self.link.daemon()

@@ -91,7 +91,7 @@ class NftablesPlan(Plan):
         self._tidy()
 
     def _write(self) -> None:
-        os.makedirs(self.host.path(FOLDER), 0o755, exist_ok=True)
+        _files.make_folder(self.host.path(FOLDER))
         _files.sweep(self.host.path(FOLDER))
         _files.apply(list(self.files))
 

@@ -61,7 +61,7 @@ class PfPlan(Plan):
         found = kernel.read(system, None, anchor.parse(steps.text or "", self.ruleset))
         if found.calls(system.anchor) != int(bool(steps.text)) or bool(found.rules) != bool(steps.text):
             raise FirewallError("the rules of anchor %s are no longer loaded" % system.anchor)
-        os.makedirs(system.path(FOLDER), 0o755, exist_ok=True)
+        _files.make_folder(system.path(FOLDER))
         with changes.undoing() as undo:
 
             def settle() -> None:
@@ -106,7 +106,7 @@ class PfPlan(Plan):
             self._check(text)
         folder = self._system.path(FOLDER)
         if not os.path.isdir(folder):
-            os.mkdir(folder, 0o755)
+            _files.make_folder(folder)
             undo.callback(os.rmdir, folder)
         _files.sweep(folder)
         _files.apply(list(self.files), then=lambda: self._start(text, undo))
