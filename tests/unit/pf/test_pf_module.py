@@ -337,6 +337,21 @@ def test_a_connection_that_nobody_knows_is_not_cut(host: Host, variable: str, mo
     host.apply(FACETIME)
 
 
+@pytest.mark.parametrize("admits", ["", "pass in proto tcp to port 22\n"])
+def test_the_guard_is_there_when_the_administrator_switches_pf_on(
+    host: Host, admits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off(host)
+    host.write("/etc/pf.conf", (MACOS_PF_CONF if host.system == "macos" else "") + "block all\n" + admits)
+    managed_from(host, "192.0.2.9", monkeypatch)
+    result = host.apply(FACETIME)
+    assert not host.enabled and "off" in codes(result) and ("guard" in codes(result)) is not bool(admits)
+    for program in ("/sbin/kldload -n pf", "/sbin/pfctl -f /etc/pf.conf", "/sbin/pfctl -e"):
+        if host.system == "freebsd" or "pfctl" in program:
+            host.run(program.split())
+    assert host.enabled and any("management" in rule and " in " in rule for rule in kernel(host)) is not bool(admits)
+
+
 def test_no_guard_where_nothing_is_refused(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     off(host)
     managed_from(host, "192.0.2.9", monkeypatch)

@@ -117,6 +117,11 @@ def includes(text: Optional[str]) -> List[str]:
     return re.findall(r'^[ \t]*include[ \t]+"([^"\n]+)"', text or "", re.MULTILINE)
 
 
+def may_refuse(text: str) -> bool:
+    """Whether a main ruleset has a word that could make it refuse packets."""
+    return any(re.search(r"\b(block|antispoof|include)\b", line.partition("#")[0]) for line in text.split("\n"))
+
+
 def alone(text: str) -> str:
     """A main ruleset without what it loads into anchors: pfctl would print that among its own rules."""
     lines = text.split("\n")

@@ -102,17 +102,20 @@ def _power(system: System, asked: Asked, parsed: Parsed, found: Optional[Kernel]
 def _coming(
     system: System, asked: Asked, parsed: Parsed, main: Optional[str], found: Optional[Kernel], power: Power
 ) -> Tuple[Optional[Tuple[str, ...]], Tuple[str, ...]]:
-    """The rules of the main ruleset's file, where they are to be loaded or pf is to be switched on, and what a load drops.
+    """The rules of the main ruleset's file, where they are to be loaded or pf is off, and what a load drops.
+
+    While pf is off, somebody may switch it on with that file: the rules have to fit that moment.
 
     :returns: ``coming`` and ``lost`` of the reading.
     """
     wanted = bool(target(asked, parsed))
     loads = found is not None and bool(found.calls(system.anchor)) != wanted
-    if main is None or not (loads or (asked.enable and wanted and not power.on)):
+    off = wanted and not power.on
+    if main is None or not (loads or (off and (asked.enable or main_ruleset.may_refuse(main)))):
         return None, ()
     # The kernel's may have been loaded without the optimizer.
     expansion = kernel.expanded(system, main)
-    if found is None or expansion is None:
+    if found is None or expansion is None or not loads:
         return (expansion.rules if expansion else None), ()
     lost = _lost(system, found, expansion)
     plain = kernel.expanded(system, main, "-o", "none") if lost else None

@@ -50,7 +50,7 @@ class PfState(State):
             return all(admission.may_admit(rules, port, here) for rules in self._rulesets())
         if self._target == self.reading.parsed.rules and self._guard(address, port) in self.reading.parsed.early:
             return False
-        return self._admits(address, port, begun=not self.reading.power.on)
+        return self._admits(address, port, begun=self._begins)
 
     def exposed(self) -> List[Exposure]:
         if not self.asked.foreign:
@@ -79,6 +79,11 @@ class PfState(State):
         return plan.make(self.host, self.asked, self.reading, want, self._early(want), self.refuses_inbound())
 
     @property
+    def _begins(self) -> bool:
+        """Whether this run switches pf on over connections that have no state yet."""
+        return bool(self.asked.enable) and not self.reading.power.on
+
+    @property
     def _target(self) -> Tuple[Rule, ...]:
         return reading.target(self.asked, self.reading.parsed)
 
@@ -100,10 +105,9 @@ class PfState(State):
 
     def _early(self, want: Wanted) -> FrozenSet[Rule]:
         """The guards of connections that only need them for having begun before pf."""
-        begins = not self.reading.power.on
         return frozenset(
             guard
             for guard in anchor.canonical(want.guards)
             if guard in self.reading.parsed.early
-            or (begins and self._admits(guard.sources[0], guard.tcp[0][0], begun=False))
+            or (self._begins and self._admits(guard.sources[0], guard.tcp[0][0], begun=False))
         )
