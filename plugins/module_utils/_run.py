@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -20,7 +20,6 @@ from ansible_collections.netports.apple.plugins.module_utils import (
     _rules,
 )
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
-from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Change, Waiting, carry_out
 from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
 from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner
 from ansible_collections.netports.apple.plugins.module_utils._connection import Connection
@@ -37,6 +36,9 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 )
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
+
+if TYPE_CHECKING:
+    from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Waiting
 
 ARGUMENTS: Dict[str, Any] = {
     "rules": {
@@ -242,7 +244,7 @@ def _changed(order: Order, firewall: Firewall, journal: Journal) -> Result:
                 notices += _recovered(firewall.host, journal)
                 planned = _planned(order, firewall)
             if planned.plan.operations:
-                waiting = carry_out(journal, lock, _change(order, firewall, planned))
+                waiting = _carried_out(order, firewall, planned, journal, lock)
         finally:
             os.close(lock)
     return _told(_result(firewall, planned, waiting), [*notices, *planned.notices, *planned.plan.notices])
@@ -333,16 +335,22 @@ def _planned_for(order: Order, have: State, connection: Optional[Connection]) ->
     return Planned(state=have, target=want.all, notices=tuple(notices), plan=plan)
 
 
-def _change(order: Order, firewall: Firewall, planned: Planned) -> Change:
-    origin = _origin(firewall.host)
-    return Change(
+def _carried_out(order: Order, firewall: Firewall, planned: Planned, journal: Journal, lock: int) -> Optional[Waiting]:
+    """Carry the plan out. A run that changes nothing does without the code for it.
+
+    :param lock: the host's lock.
+    """
+    from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Change, carry_out
+
+    change = Change(
         plan=planned.plan,
         firewall=firewall,
         rules=planned.target,
         zone=order.asked.zone,
         seconds=order.seconds,
-        origin=origin,
+        origin=_origin(firewall.host),
     )
+    return carry_out(journal, lock, change)
 
 
 def _origin(host: Host) -> Optional[List[Any]]:

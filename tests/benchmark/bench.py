@@ -30,6 +30,7 @@ import yaml
 from benchmark import fleet
 
 from hosts import Host, Lab, play
+from hosts.payload import payload
 from hosts.plays import collections
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -234,38 +235,55 @@ def bench_firewalls() -> list[str]:
 # The last version whose module loaded every firewall.
 WHOLE = "3eaaeb6"
 START = """
-import importlib, sys, time
+import sys, time
+sys.path.insert(0, sys.argv[1])
 import ansible.module_utils.basic
 start = time.process_time()
-for name in sys.argv[1].split(","):
-    importlib.import_module("ansible_collections.netports.apple.plugins.module_utils." + name)
+if sys.argv[2]:
+    from ansible_collections.netports.apple.plugins.module_utils import _run
+    from ansible_collections.netports.apple.plugins.module_utils._confirm import change
+    from ansible_collections.netports.apple.plugins.module_utils._firewalls import base, registry
+    try:
+        host = base.Host(run=lambda argv, stdin: (1, "", "not here"), root=sys.argv[3])
+        registry.load(sys.argv[2])(host).read(base.Asked(ruleset="apple"))
+    except (base.FirewallError, OSError):
+        pass
+else:
+    from ansible_collections.netports.apple.plugins.module_utils import _host_firewall
 print(time.process_time() - start)
 """
 
 
 def bench_start() -> list[str]:
-    """The collection's code that the module loads, on this machine, beside what it was when it loaded every firewall."""
-    ufw = "_run," + ",".join(
-        str(path.relative_to(ROOT / "plugins/module_utils").with_suffix("")).replace("/", ".")
-        for path in sorted((ROOT / "plugins/module_utils/_firewalls/ufw").glob("*.py"))
-    )
-    rows = ["| version | seconds of processor to load the module's code, median of 15 |", "|---|---|"]
+    """The collection's code that a run loads which changes something, from the archive that a host gets.
+
+    It is on this machine, beside what it was when it loaded every firewall. As on a host, Python compiles the archive's
+    code each time, and has its own from its cache.
+    """
     with tempfile.TemporaryDirectory() as name:
-        old = Path(name) / "ansible_collections/netports/apple"
-        old.mkdir(parents=True)
-        archive = subprocess.run(["git", "archive", WHOLE, "plugins"], cwd=ROOT, capture_output=True, check=True)
+        folder = Path(name)
+        old = folder / "old/ansible_collections/netports/apple"
+        for path in (old, folder / "before", folder / "now", folder / "root"):
+            path.mkdir(parents=True)
+        archive = subprocess.run(["git", "archive", WHOLE], cwd=ROOT, capture_output=True, check=True)
         subprocess.run(["tar", "-x", "-C", str(old)], input=archive.stdout, check=True)
-        ways = ((f"{WHOLE}, every firewall", Path(name), "_host_firewall"), ("now, ufw", collections(), ufw))
-        found: dict[str, list[float]] = {title: [] for title, _path, _modules in ways}
+        sent = {"before": payload(folder / "old", folder / "before"), "now": payload(collections(), folder / "now")}
+        for word, data in sent.items():
+            (folder / f"{word}.zip").write_bytes(data)
+        ways = {f"{WHOLE}, every firewall": ("before", "")}
+        ways |= {f"now, {firewall}": ("now", firewall) for firewall in ("ufw", "firewalld", "nftables", "pf")}
+        found: dict[str, list[float]] = {title: [] for title in ways}
         for _number in range(15):
-            for title, path, modules in ways:
-                # As on a host, where the code comes in an archive: compiled each time.
-                cache = {"PYTHONPYCACHEPREFIX": f"{name}/none", "PYTHONDONTWRITEBYTECODE": "1"}
-                environment = {**os.environ, **cache, "PYTHONPATH": str(path)}
-                argv = [sys.executable, "-c", START, modules]
-                done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
-                found[title].append(float(done.stdout))
-    return [*rows, *(f"| {title} | {statistics.median(times):.3f} |" for title, times in found.items())]
+            for title, (word, firewall) in ways.items():
+                argv = [sys.executable, "-c", START, f"{folder}/{word}.zip", firewall, f"{folder}/root"]
+                found[title].append(float(subprocess.run(argv, capture_output=True, text=True, check=True).stdout))
+    lines = [
+        "| version | processor's seconds to load the module's code, median of 15 | bytes sent |",
+        "|---|---:|---:|",
+    ]
+    for title, times in found.items():
+        lines.append(f"| {title} | {statistics.median(times):.3f} | {len(sent[ways[title][0]])} |")
+    return lines
 
 
 def processor_seconds(tasks: Tasks, hosts: int) -> float:

@@ -14,7 +14,6 @@ Until the confirmation the disk has what was there before, so that a reboot need
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ def carry_out(journal: Journal, lock: int, change: Change) -> Optional[Waiting]:
     plan = change.plan
     seconds = change.seconds if plan.live else 0
     pending = Pending(
-        id=secrets.token_hex(10),
+        id=os.urandom(10).hex(),
         firewall=change.firewall.name,
         ruleset=plan.ruleset,
         zone=change.zone,

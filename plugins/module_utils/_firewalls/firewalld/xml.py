@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 from xml.etree import ElementTree
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import rich
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
@@ -53,7 +53,7 @@ class _Element:
 
 def attachment_lines(attachment: Attachment) -> List[str]:
     """An attachment as lines of a zone or policy file."""
-    service = "  <service name=%s/>" % quoteattr(attachment.service)
+    service = "  <service name=%s/>" % _quoted(attachment.service)
     if attachment.plain:
         return [service]
     lines = ['  <rule family="ipv%d">' % version(attachment.source or attachment.destination)]
@@ -66,22 +66,26 @@ def attachment_lines(attachment: Attachment) -> List[str]:
 
 def service_text(service: Service) -> str:
     """A service as its file."""
-    lines = ["<service>", "  <short>%s</short>" % escape(service.short)]
-    lines.append("  <description>%s</description>" % escape(service.description))
-    lines.extend("  <port port=%s protocol=%s/>" % (quoteattr(port), quoteattr(kind)) for port, kind in service.ports)
+    lines = ["<service>", "  <short>%s</short>" % escape(service.short, quote=False)]
+    lines.append("  <description>%s</description>" % escape(service.description, quote=False))
+    lines.extend("  <port port=%s protocol=%s/>" % (_quoted(port), _quoted(kind)) for port, kind in service.ports)
     return _HEAD + "\n".join(lines + ["</service>", ""])
 
 
 def policy_text(policy: Policy) -> str:
     """A policy as its file."""
-    lines = ["<policy priority=%s target=%s>" % (quoteattr(str(policy.priority)), quoteattr(policy.target))]
-    lines.append("  <short>%s</short>" % escape(policy.short))
-    lines.append("  <description>%s</description>" % escape(policy.description))
-    lines.extend("  <ingress-zone name=%s/>" % quoteattr(zone) for zone in policy.ingress)
-    lines.extend("  <egress-zone name=%s/>" % quoteattr(zone) for zone in policy.egress)
+    lines = ["<policy priority=%s target=%s>" % (_quoted(str(policy.priority)), _quoted(policy.target))]
+    lines.append("  <short>%s</short>" % escape(policy.short, quote=False))
+    lines.append("  <description>%s</description>" % escape(policy.description, quote=False))
+    lines.extend("  <ingress-zone name=%s/>" % _quoted(zone) for zone in policy.ingress)
+    lines.extend("  <egress-zone name=%s/>" % _quoted(zone) for zone in policy.egress)
     for attachment in policy.attachments:
         lines.extend(attachment_lines(attachment))
     return _HEAD + "\n".join(lines + ["</policy>", ""])
+
+
+def _quoted(text: str) -> str:
+    return '"%s"' % escape(text)
 
 
 def parse_service(text: str) -> Service:

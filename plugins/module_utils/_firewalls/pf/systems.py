@@ -15,8 +15,8 @@ import os
 import re
 import time
 from contextlib import ExitStack
+from html import escape
 from typing import Dict, List, Optional, Tuple
-from xml.sax.saxutils import escape
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Host
@@ -239,7 +239,10 @@ fi
             '<plist version="1.0">\n<dict>\n\t<key>Label</key>\n\t<string>%s</string>\n'
             "\t<key>ProgramArguments</key>\n\t<array>\n%s\t</array>\n"
             "\t<key>RunAtLoad</key>\n\t<true/>\n</dict>\n</plist>\n"
-            % (escape(self.anchor), "".join("\t\t<string>%s</string>\n" % escape(word) for word in words))
+            % (
+                escape(self.anchor, quote=False),
+                "".join("\t\t<string>%s</string>\n" % escape(word, quote=False) for word in words),
+            )
         }
 
     def main_file(self) -> str:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
 from typing import Hashable, List, Sequence, Tuple
 
 # What an item is compared by, and whether it is ours.
@@ -77,8 +76,12 @@ def _matches(
     while tail < min(len(left), len(right)) - head and left[-1 - tail] == right[-1 - tail]:
         tail += 1
     pairs = [(number, number) for number in range(head)]
-    matcher = SequenceMatcher(None, left[head : len(left) - tail], right[head : len(right) - tail], autojunk=False)
-    for block in matcher.get_matching_blocks():
-        pairs.extend((head + block.a + more, head + block.b + more) for more in range(block.size))
+    rest = left[head : len(left) - tail], right[head : len(right) - tail]
+    if all(rest):
+        # It takes time to load, and most lists are alike.
+        from difflib import SequenceMatcher
+
+        for block in SequenceMatcher(None, *rest, autojunk=False).get_matching_blocks():
+            pairs.extend((head + block.a + more, head + block.b + more) for more in range(block.size))
     pairs.extend((len(left) - number, len(right) - number) for number in range(tail, 0, -1))
     return [(of_have[left], of_want[right]) for left, right in pairs]

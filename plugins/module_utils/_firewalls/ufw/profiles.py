@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 from typing import Dict, List, Sequence, Tuple
 
@@ -75,6 +74,8 @@ def titles(text: str) -> Dict[str, str]:
 
 def names(text: str) -> List[str]:
     """The names of the profiles that ufw finds in a file: none where it cannot read it."""
+    import configparser
+
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(text)
