@@ -25,7 +25,7 @@ export PARTS ?=
 
 # These reach tools/apply.py and tools/trial.py through the environment as they were typed: make neither expands
 # them ($ is a plain character) nor puts them into the text of a command.
-PASSED := PRODUCTS SERVICES SIDE PORTS SOURCES DESTINATIONS DIRECTIONS INTERFACE OUT_INTERFACE ZONE RULESET HOSTS CONFIRM CHECK BACKEND ENABLE STATE FIREWALL KEEP
+PASSED := PRODUCTS SERVICES SIDE PORTS SOURCES DESTINATIONS DIRECTIONS INTERFACE OUT_INTERFACE ZONE RULESET HOSTS CONFIRM CHECK BACKEND ENABLE ACCEPT STATE FIREWALL KEEP
 as_typed = $(eval override $(1) := $$(value $(1)))$(eval export $(1))
 $(foreach v,$(PASSED),$(if $(findstring command,$(origin $(v))),$(call as_typed,$(v))))
 

@@ -12,6 +12,7 @@ Everything comes by the environment, so that no shell ever reads a user's words:
     DIRECTIONS=forward  OUT_INTERFACE=             on a gateway
     STATE=absent                                   remove all of it again
     BACKEND=ufw|firewalld|nftables|pf  ENABLE=yes  which firewall; switch it on
+    ACCEPT=no-way-in                               what would be refused otherwise
     HOSTS=inventory.yml                            other machines than this one
     CHECK=yes                                      only show
     CONFIRM=yes                                    do not ask
@@ -31,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LISTS = ("PRODUCTS", "SERVICES", "PORTS", "SOURCES", "DESTINATIONS", "DIRECTIONS")
+LISTS = ("PRODUCTS", "SERVICES", "PORTS", "SOURCES", "DESTINATIONS", "DIRECTIONS", "ACCEPT")
 WORDS = ("SIDE", "INTERFACE", "OUT_INTERFACE", "ZONE", "STATE", "BACKEND", "RULESET", "ENABLE")
 BACKENDS = ("ufw", "firewalld", "nftables", "pf")
 # The module's code for a host without a firewall that is in use: module_utils/_notices.py.

@@ -298,8 +298,8 @@ def _unloaded(host: Host, pending: Pending) -> str:
     rules = tuple(rule for rule in pending.rules if rule not in guards)
     try:
         if firewall.installed():
-            have = firewall.read(Asked(ruleset=pending.ruleset, zone=pending.zone))
-            have.plan(Wanted(rules=rules, guards=guards)).rollback()
+            asked = Asked(ruleset=pending.ruleset, zone=pending.zone)
+            firewall.unload(asked, Wanted(rules=rules, guards=guards), pending.files)
     except FirewallError as error:
         return str(error)
     return ""

@@ -176,7 +176,7 @@ class Host:
 
     # Life
 
-    def _start(self) -> None:
+    def _start(self, share: Sequence[Path]) -> None:
         image = built(self.suite)
         podman("rm", "--force", "--time", "0", "--ignore", self.container)
         podman(
@@ -184,6 +184,7 @@ class Host:
             *("--privileged", "--systemd=always", "--log-driver=none", "--pids-limit=-1"),
             *("--network", NETWORK, "--ip", self.address4, "--ip6", self.address6, "--mac-address", self._mac),
             *(f"--sysctl={setting}" for setting in SYSCTLS),
+            *(f"--volume={path}:{path}:ro" for path in share),
             *(image, "/sbin/init"),
         )
         self._steady()
@@ -475,9 +476,12 @@ class Lab:
         """Removes the hosts that `keep` left, in this process or in others before. Returns how many."""
         return self._sweep(kept=numbers)
 
-    def start(self, suite: str = "bookworm", firewall: str = "none") -> Host:
+    def start(self, suite: str = "bookworm", firewall: str = "none", share: Sequence[Path] = ()) -> Host:
         """A fresh host of a Debian suite. firewall: none (all are installed and off), ufw or firewalld (on, with
-        the distribution's defaults, and ssh admitted), or nftables (on, with a file that refuses by default)."""
+        the distribution's defaults, and ssh admitted), or nftables (on, with a file that refuses by default).
+
+        share: folders of this machine that the host has as well, at the same paths, to read.
+        """
         if firewall not in FIREWALLS:
             raise HostsError(f"no firewall {firewall!r} on test hosts: there are {', '.join(FIREWALLS)}")
         for number in SLOTS:
@@ -488,7 +492,7 @@ class Lab:
             raise HostsError("all 240 addresses for test hosts are in use: run `make clean-hosts`")
         host = Host(number, suite, firewall, slot)
         self.hosts.append(host)
-        host._start()
+        host._start(share)
         return host
 
     def stop(self, host: Host) -> None:

@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -43,8 +44,8 @@ def lab() -> Iterator[Lab]:
 def _factory(lab: Lab) -> Iterator[MakeHost]:
     made: list[Host] = []
 
-    def make(suite: str = "bookworm", firewall: str = "none") -> Host:
-        made.append(lab.start(suite, firewall))
+    def make(suite: str = "bookworm", firewall: str = "none", share: Sequence[Path] = ()) -> Host:
+        made.append(lab.start(suite, firewall, share))
         return made[-1]
 
     yield make
@@ -54,7 +55,7 @@ def _factory(lab: Lab) -> Iterator[MakeHost]:
 
 @pytest.fixture
 def make_host(lab: Lab) -> Iterator[MakeHost]:
-    """make_host(suite="bookworm", firewall="none") starts a fresh host, which goes after the test."""
+    """make_host(suite="bookworm", firewall="none", share=()) starts a fresh host, which goes after the test."""
     yield from _factory(lab)
 
 

@@ -25,7 +25,7 @@ WAYS: list[dict[str, Any]] = [{}, {"confirm_seconds": PATIENT, "_confirm": STEP}
 @pytest.mark.hosts("ufw", "bookworm")
 @pytest.mark.hosts("nftables", "trixie")
 def test_killed_at_chosen_points(host: Host) -> None:
-    ends = kill_at_points(host, host.firewall, STRIDE)
+    ends = kill_at_points(host, STRIDE)
     assert ends["killed"] > 8 and ends["locked out"] == 0, ends
 
 

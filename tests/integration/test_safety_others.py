@@ -113,6 +113,7 @@ def test_a_keeper_that_is_stopped_goes_on(host: Host) -> None:
 
 @pytest.mark.hosts("ufw", "bookworm")
 @pytest.mark.hosts("firewalld", "bookworm")
+@pytest.mark.hosts("nftables", "bookworm")
 def test_what_nobody_keeps_any_more_is_said_and_put_back_by_any_run(host: Host) -> None:
     install(host)
     assert module(host, ruleset="kiosk", rules=KIOSK)[0] == 0
@@ -163,6 +164,7 @@ def test_a_folder_that_others_may_write_to_is_refused(host: Host) -> None:
 
 
 @pytest.mark.hosts("ufw", "bookworm")
+@pytest.mark.hosts("nftables", "bookworm")
 def test_keepers_killed_at_chosen_points(host: Host) -> None:
     ends = kill_keepers_at_points(host, 17)
     assert ends["killed"] > 5 and ends["confirmed"] and ends["restored"], ends

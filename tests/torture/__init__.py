@@ -207,7 +207,7 @@ STEP = {"step": "apply", "id": ""}
 PATIENT = 900
 
 
-def kill_at_points(host: Host, firewall: str, stride: int = 1) -> dict[str, int]:
+def kill_at_points(host: Host, stride: int = 1) -> dict[str, int]:
     """Kill runs that make a ruleset, make it and wait, and remove it, at every stride-th of their points.
 
     Returns how many were killed, how often the host was as before and as wanted then, and how often out of reach. Raises
@@ -266,10 +266,10 @@ def status(host: Host, identity: str) -> str:
 
 
 def _traced(host: Host, pid: int, *words: str) -> None:
-    """Attach strace to a process, and wait until it holds it."""
+    """Attach strace to a process, and wait until it holds it, or has killed it at the call that it was waiting in."""
     host.sh(
         f"systemd-run --quiet --unit=tracer --collect strace -f {' '.join(words)} -p {pid};"
-        f"while ! grep -q 'TracerPid:.[1-9]' /proc/{pid}/status; do sleep 0.05; done"
+        f"while systemctl --quiet is-active tracer && ! grep -qs 'TracerPid:.[1-9]' /proc/{pid}/status; do sleep 0.05; done"
     )
 
 

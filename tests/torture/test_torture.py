@@ -17,31 +17,12 @@ STRIDE = int(os.environ.get("TORTURE_STRIDE", "1"))
 
 @pytest.mark.timeout(36000)
 @pytest.mark.hosts("ufw")
-def test_ufw_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    ends = kill_at_points(host, "ufw", STRIDE)
-    with capsys.disabled():
-        print(f"\n{host.suite} ufw: {ends}")
-    assert ends["locked out"] == 0
-    # A run makes some calls more or fewer than the one that was counted: nearly each kill hit.
-    assert ends["killed"] >= 0.9 * (ends["before"] + ends["wanted"])
-
-
-@pytest.mark.timeout(36000)
 @pytest.mark.hosts("nftables")
-def test_nftables_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    ends = kill_at_points(host, "nftables", STRIDE)
-    with capsys.disabled():
-        print(f"\n{host.suite} nftables: {ends}")
-    assert ends["locked out"] == 0
-    assert ends["killed"] >= 0.9 * (ends["before"] + ends["wanted"])
-
-
-@pytest.mark.timeout(36000)
 @pytest.mark.hosts("firewalld")
-def test_firewalld_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    ends = kill_at_points(host, "firewalld", STRIDE)
+def test_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    ends = kill_at_points(host, STRIDE)
     with capsys.disabled():
-        print(f"\n{host.suite} firewalld: {ends}")
+        print(f"\n{host.suite} {host.firewall}: {ends}")
     assert ends["locked out"] == 0
     # A run makes some calls more or fewer than the one that was counted: nearly each kill hit.
     assert ends["killed"] >= 0.9 * (ends["before"] + ends["wanted"])
@@ -49,6 +30,7 @@ def test_firewalld_killed_at_every_point(host: Host, capsys: pytest.CaptureFixtu
 
 @pytest.mark.timeout(7200)
 @pytest.mark.hosts("ufw")
+@pytest.mark.hosts("nftables")
 @pytest.mark.hosts("firewalld")
 def test_keepers_and_watchers_killed_at_every_point(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     ends = kill_keepers_at_points(host, STRIDE)

@@ -317,6 +317,15 @@ class Firewall(ABC):
         :raises FirewallError: the firewall cannot be read as it is.
         """
 
+    def unload(self, asked: Asked, want: Wanted, files: Sequence[FileChange]) -> None:
+        """Bring what is loaded to the files, without what a dead run loaded.
+
+        :param want: the rules that the dead run led to.
+        :param files: its files. Those that it changed are back as they were; those that it made are still there.
+        :raises FirewallError: it could not be done.
+        """
+        self.read(asked).plan(want).rollback()
+
     @classmethod
     @abstractmethod
     def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:

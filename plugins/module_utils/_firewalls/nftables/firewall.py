@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from ansible_collections.netports.apple.plugins.module_utils import _files
+from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
     Firewall,
     FirewallError,
     Host,
     State,
+    Wanted,
 )
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
@@ -81,6 +84,12 @@ class Nftables(Firewall):
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import read
 
         return read.state(self.host, asked, self.listed(), self.boots())
+
+    def unload(self, asked: Asked, want: Wanted, files: Sequence[FileChange]) -> None:
+        """The names of the chains tell what a run loaded: so all of its files go first, and the others say what stays."""
+        _files.put_back(files)
+        have = self.read(asked)
+        have.plan(Wanted(rules=have.rules)).load()
 
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:

@@ -25,7 +25,7 @@ class NftablesPlan(Plan):
     :param changes_kernel: whether the two differ.
     :param main: the administrator's file, relative to the root.
     :param boot: switch nftables.service on at boot; ``unboot``: off again.
-    :param keeps_folder: the folder of the files was there before.
+    :param keeps_folder: the folder of the files stays where it is empty.
     """
 
     goal: Part
@@ -96,9 +96,9 @@ class NftablesPlan(Plan):
         _files.apply(list(self.files))
 
     def _tidy(self) -> None:
-        """Remove the folder where the run made it and it is empty again."""
+        """Remove the folder where it is empty and the administrator has no use for it."""
         folder = self.host.path(FOLDER)
-        if os.path.isdir(folder) and not os.listdir(folder) and (not self.keeps_folder or not self.goal.chains):
+        if not self.keeps_folder and os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
 
     def _check(self) -> None:

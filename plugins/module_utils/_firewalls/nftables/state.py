@@ -100,7 +100,8 @@ class NftablesState(State):
                 "/%s is missing, which nftables.service loads at boot: put the package's own file back"
                 % self.files.main
             )
-        behind = text.hooks_behind(self.files.main_text or "") & {target.hook for target in self._joined()}
+        main = self.files.main_text or ""
+        behind = text.hooks_behind(main) & {target.hook for target in self._joined()}
         if want.all and behind:
             raise FirewallError(
                 "/%s includes /%s before it makes its chain of the %s hook, which the rules have to join: move the "
@@ -133,7 +134,7 @@ class NftablesState(State):
             main=self.files.main,
             boot=boot,
             unboot=not own and text.was_switched(self.files.own) and self.enabled,
-            keeps_folder=self.files.folder,
+            keeps_folder=self.files.folder and (bool(want.all) or text.included(text.without_include(main))),
         )
 
     def _refusing(self, hook: str) -> List[Chain]:
