@@ -17,7 +17,13 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls import r
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.standalone import documents
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
-from ansible_collections.netports.apple.plugins.plugin_utils import _networks, _options, _ruleset
+from ansible_collections.netports.apple.plugins.plugin_utils import (
+    _catalogue,
+    _networks,
+    _options,
+    _ruleset,
+    _surprises,
+)
 
 
 def rules(
@@ -38,7 +44,8 @@ def rules(
         made, silent = _ruleset.rules(entries, *options)
     except ValueError as error:
         raise AnsibleFilterError(f"netports.apple.rules: {error}") from None
-    for warning in [*_ruleset.silence(silent), *_networks.warnings([options[3]])]:
+    multicast = _surprises.multicast(_catalogue.load(), [Rule.from_dict(rule) for rule in made], entries)
+    for warning in [*_ruleset.silence(silent), *_networks.warnings([options[3]]), *multicast]:
         Display().warning(warning)
     return made
 

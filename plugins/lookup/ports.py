@@ -217,6 +217,10 @@ _list:
           speaks the protocol, V(field) what users saw.
       type: str
       sample: implementer
+    side:
+      description: The side that O(side) asked for, whose direction and scope these are; null where it asked for none.
+      type: str
+      sample: server
     sides:
       description: What the port is to each side of the product. Empty where it is the same to all.
       type: list

@@ -62,6 +62,11 @@ class Rule(NamedTuple):
         """What makes two rules the same rule with other ports."""
         return self.name, self.direction, self.sources, self.destinations, self.interface, self.out_interface
 
+    @property
+    def way_back(self) -> Tuple[str, str, Tuple[str, ...], Tuple[str, ...], str, str]:
+        """The key of the rule for the other way between the two networks of a forward rule."""
+        return self.name, self.direction, self.destinations, self.sources, self.out_interface, self.interface
+
     @classmethod
     def from_dict(cls, data: Any) -> Rule:
         """Check one rule and bring it to its canonical form.
@@ -218,6 +223,15 @@ def networks(values: Any, what: str) -> Tuple[str, ...]:
 def _sorted_networks(values: Tuple[str, ...]) -> Tuple[str, ...]:
     found = {network(value) for value in values}
     return tuple(sorted(found, key=lambda one: (version(one), ipaddress.ip_network(one))))
+
+
+def within(inner: str, outer: Iterable[str]) -> bool:
+    """Say whether one of some networks holds all of another; all are canonical."""
+    found = ipaddress.ip_network(inner)
+    for other in map(ipaddress.ip_network, outer):
+        if other.version == found.version and other.supernet_of(found):  # type: ignore[arg-type]
+            return True
+    return False
 
 
 def version(address: str) -> int:

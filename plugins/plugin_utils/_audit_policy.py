@@ -132,9 +132,7 @@ def _service(name: str) -> Column:
 
 def _used(entry: Entry, rule: Rule, whole: bool) -> bool:
     """Whether an entry is in a rule (or, not whole, shares a port with it) in the rule's direction."""
-    if entry["direction"] not in (_ruleset.use_of(rule.direction), "both"):
-        return False
-    if rule.direction == "forward" and not _ruleset.forwarded(entry, rule.destinations):
+    if not _ruleset.used(entry, rule):
         return False
     first, last = entry["first"], entry["last"]
     ranges = rule.tcp if entry["protocol"] == "tcp" else rule.udp

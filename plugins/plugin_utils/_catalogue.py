@@ -320,6 +320,7 @@ def answer(entry: Entry, language: str) -> Entry:
         "reason": entry["reason"],
         "source": entry["source"],
         "source_class": entry.get("class"),
+        "side": entry.get("side"),
         "sides": [dict(side) for side in entry.get("sides", ())],
         "obsolete": dict(entry["obsolete"]) if entry.get("obsolete") else None,
     }

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,9 @@ from ansible_collections.netports.apple.plugins.plugin_utils._errors import Cata
 # Private (RFC 1918, RFC 4193) and link-local (RFC 3927, RFC 4291) networks.
 LOCAL_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 
+# Where another host takes its ports from: Linux by default (ip_local_port_range, 32768-60999), Apple's and other systems
+# (RFC 6335, section 6, 49152-65535). No host and no gateway can read the range of another.
+_OTHERS_EPHEMERAL: _ports.PortRange = (32768, 65535)
 # A rule name takes 48 characters, and " local" may come behind it.
 _NAME_LENGTH = 42
 _NEEDED = ("name", "first", "last", "protocol", "direction", "scope")
@@ -49,6 +53,27 @@ class _Reach:
     interface: str
     out_interface: str
 
+    @functools.cached_property
+    def between(self) -> bool:
+        """Whether sources and destinations name two networks that both count as local."""
+        named = (*(self.sources or ()), *self.destinations)
+        return self.named and (not self.local or all(_rules.within(network, self.local) for network in named))
+
+    @property
+    def named(self) -> bool:
+        """Whether both sources and destinations name networks."""
+        return bool(self.sources and self.destinations)
+
+    def turned(self) -> _Reach:
+        """The same for the way back."""
+        return dataclasses.replace(
+            self,
+            sources=self.destinations,
+            destinations=self.sources or (),
+            interface=self.out_interface,
+            out_interface=self.interface,
+        )
+
 
 def rules(
     entries: Any,
@@ -65,7 +90,8 @@ def rules(
 
     :param entries: what the lookup ``ports`` returns, not merged.
     :param directions: ``in``, ``out`` (both are the default) and ``forward``: on a gateway, what devices behind it
-        use outward. An entry of local scope is forwarded to ``destinations`` alone, not to anywhere.
+        use outward. An entry of local scope is forwarded to ``destinations`` alone, not to anywhere. Between two
+        networks of ``local_networks``, what either side opens to the other: see :func:`between`.
     :param sources: networks that inbound and forward rules accept from. Unset, inbound entries of local scope and all
         that is forwarded accept from ``local_networks`` and the others from anywhere. ``["any"]``: from anywhere.
     :param local_networks: what counts as local; LOCAL_NETWORKS when unset.
@@ -75,7 +101,8 @@ def rules(
     :param obsolete: whether to have rules for ports on which Apple no longer answers; no when unset.
     :param prefix: what stands before the names of these options where they were given, for messages.
     :returns: rules as plain dicts, and the names of what has no rule in the directions asked for, each with why:
-        ``unused``, ``local`` (nothing local is forwarded) or ``obsolete``.
+        ``unused``, ``local`` (nothing local is forwarded) or ``obsolete``; and of what is forwarded ``one way`` at most,
+        since a network that is named does not count as local.
     :raises RuleError: a value that no rule may have.
     :raises CatalogueError: ``entries`` are not entries, or Apple publishes no such networks for one of them.
     """
@@ -97,21 +124,49 @@ def rules(
         own = _sides.without_obsolete(group, dead)
         found = [rule for direction in wanted for rule in _of_product(name, own, direction, reach)]
         made += found
-        if not found:
+        if "forward" in wanted and reach.named and not reach.between and any(map(_needs_both_local, own)):
+            silent[name] = "one way"
+        elif not found:
             outward = "forward" in wanted and any(entry["direction"] != "in" for entry in own)
             silent[name] = "obsolete" if not own else "local" if outward else "unused"
     # The same checks as on the host, before anything travels.
     return [Rule.from_dict(rule.to_dict()).to_dict() for rule in _rules.normalise(made)], silent
 
 
-def use_of(direction: str) -> str:
-    """The direction in which a device uses the entries of a rule: a gateway forwards what goes outward."""
-    return "out" if direction == "forward" else direction
+def used(entry: Mapping[str, Any], rule: Rule) -> bool:
+    """Say whether an entry may be in a rule of its product, by its direction and scope."""
+    if rule.direction != "forward":
+        return entry["direction"] in (rule.direction, "both")
+    # Between two networks a rule has what either side opens to the other.
+    return bool(rule.sources and rule.destinations) or _outward(entry, rule.destinations)
 
 
-def forwarded(entry: Mapping[str, Any], destinations: Sequence[str]) -> bool:
-    """Say whether a gateway forwards an entry that devices use outward: what is local, to named networks alone."""
-    return bool(destinations) or entry["scope"] != "local"
+def between(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """What two networks with the two sides of a product open to each other.
+
+    The first network has the side that the entries were asked for, else the client where the product has a client. Else
+    it has who connects to the product, or what the product connects from.
+
+    :param entries: those of a product.
+    :returns: what goes from the first network to the second, and what comes back as connections of its own.
+    """
+    asked = any(entry.get("side") for entry in entries)
+    own = list(entries) if asked else _sides.on(entries, "client")
+    there = [entry for entry in own if entry["direction"] != "in" or not entry.get("side")]
+    back = [
+        entry for entry in own if entry["direction"] == "both" or (entry["direction"] == "in" and entry.get("side"))
+    ]
+    return there, back
+
+
+def _needs_both_local(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is forwarded, or forwarded both ways, between local networks alone."""
+    return bool(entry["scope"] == "local" and entry["direction"] != "out")
+
+
+def _outward(entry: Mapping[str, Any], destinations: Sequence[str]) -> bool:
+    """Whether a gateway lets an entry out: what devices use outward, and what is local to named networks alone."""
+    return entry["direction"] != "in" and (bool(destinations) or entry["scope"] != "local")
 
 
 def rule_name(name: str) -> str:
@@ -139,8 +194,8 @@ def silence(silent: Mapping[str, str]) -> list[str]:
     :param silent: what :func:`rules` returns.
     """
     warnings = []
-    unused, local, dead = (
-        [name for name, why in silent.items() if why == reason] for reason in ("unused", "local", "obsolete")
+    unused, local, dead, one_way = (
+        [name for name, why in silent.items() if why == reason] for reason in ("unused", "local", "obsolete", "one way")
     )
     if unused:
         warnings.append(
@@ -155,6 +210,11 @@ def silence(silent: Mapping[str, str]) -> list[str]:
     if dead:
         warnings.append(
             f"no rule for {', '.join(dead)}: Apple no longer answers on the ports; obsolete: true opens them all the same"
+        )
+    if one_way:
+        warnings.append(
+            f"{', '.join(one_way)}: what the devices of sources connect to is forwarded, and nothing that the other side opens "
+            "to them, since local_networks does not have all networks of sources and destinations"
         )
     return warnings
 
@@ -207,12 +267,11 @@ def _grouped(entries: Any) -> dict[str, list[Entry]]:
 
 def _of_product(name: str, entries: Sequence[Entry], direction: str, reach: _Reach) -> list[Rule]:
     """The rules of a product in one direction."""
-    used = [entry for entry in entries if entry["direction"] in (use_of(direction), "both")]
+    if direction == "forward":
+        return _forwarded(name, entries, reach)
+    used = [entry for entry in entries if entry["direction"] in (direction, "both")]
     if direction == "out":
         return _rule(name, direction, used, (), reach)
-    if direction == "forward":
-        passed = [entry for entry in used if forwarded(entry, reach.destinations)]
-        return _rule(name, direction, passed, reach.local if reach.sources is None else reach.sources, reach)
     if reach.sources is not None:
         return _rule(name, direction, used, reach.sources, reach)
     near = [entry for entry in used if entry["scope"] == "local"]
@@ -222,12 +281,27 @@ def _of_product(name: str, entries: Sequence[Entry], direction: str, reach: _Rea
     return [*_rule(name, direction, far, (), reach), *local]
 
 
+def _forwarded(name: str, entries: Sequence[Entry], reach: _Reach) -> list[Rule]:
+    """The rules by which a gateway lets a product through."""
+    if not reach.between:
+        passed = [entry for entry in entries if _outward(entry, reach.destinations)]
+        return _rule(name, "forward", passed, reach.local if reach.sources is None else reach.sources, reach)
+    there, back = between(entries)
+    way_back = reach.turned()
+    return [
+        *_rule(name, "forward", there, reach.sources or (), reach),
+        *_rule(name, "forward", back, way_back.sources or (), way_back),
+    ]
+
+
 def _rule(name: str, direction: str, entries: Sequence[Entry], sources: tuple[str, ...], reach: _Reach) -> list[Rule]:
     """One rule of some entries; none of no entries."""
     if not entries:
         return []
     ports = {
-        protocol: tuple(_ports.merge(_port_range(entry) for entry in entries if entry["protocol"] == protocol))
+        protocol: tuple(
+            _ports.merge(_port_range(entry, direction) for entry in entries if entry["protocol"] == protocol)
+        )
         for protocol in _catalogue.PROTOCOLS
     }
     return [
@@ -244,9 +318,10 @@ def _rule(name: str, direction: str, entries: Sequence[Entry], sources: tuple[st
     ]
 
 
-def _port_range(entry: Entry) -> _ports.PortRange:
+def _port_range(entry: Entry, direction: str) -> _ports.PortRange:
     """The ports of an entry.
 
+    :param direction: the rule's. A host's own range is for what comes in; elsewhere the range is another host's.
     :raises CatalogueError: a port that the site chooses, of which the number is missing.
     """
     if entry["first"] is not None:
@@ -255,4 +330,4 @@ def _port_range(entry: Entry) -> _ports.PortRange:
         raise CatalogueError(
             f"first {_ports.shown(entry['first'])} and last {_ports.shown(entry['last'])} of {entry['name']!r} are no ports"
         )
-    return _ports.HOST_EPHEMERAL
+    return _ports.HOST_EPHEMERAL if direction == "in" else _OTHERS_EPHEMERAL

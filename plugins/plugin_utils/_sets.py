@@ -91,10 +91,10 @@ def compile_sets(
         for name, why in without.items():
             silent[name] = "local" if silent.get(name) == "local" else why
     surprises = _surprises.warnings(catalogue, [own.wish for own in chosen], wordings[0], decided)
-    rules = [rule.to_dict() for rule in _rules.normalise(made)]
+    entries = [_catalogue.answer(entry, "en") for own in chosen for entry in own.entries]
     return Compiled(
-        rules=rules,
-        warnings=[*_ruleset.silence(silent), *surprises],
+        rules=[rule.to_dict() for rule in _rules.normalise(made)],
+        warnings=[*_ruleset.silence(silent), *surprises, *_surprises.multicast(catalogue, made, entries)],
         entries=[entry for own in chosen for entry in own.entries],
         destinations=[own.options.get("destinations") for own in chosen],
     )

@@ -61,7 +61,7 @@ def on(entries: Sequence[Entry], side: str | None) -> list[Entry]:
         for own in entry["sides"]:
             if own["id"] == side:
                 judgement = {key: own[key] for key in ("direction", "scope", "reason")}
-                found.append({**entry, **judgement})
+                found.append({**entry, **judgement, "side": side})
     return found
 
 

@@ -11,12 +11,19 @@ The texts name no host, so that a run says each once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.plugin_utils import _ruleset
 from ansible_collections.netports.apple.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.netports.apple.plugins.plugin_utils._catalogue_names import listed
 from ansible_collections.netports.apple.plugins.plugin_utils._errors import Wording
 from ansible_collections.netports.apple.plugins.plugin_utils._port_words import SITE_PORT
+
+# Multicast DNS (RFC 6762) and SSDP.
+_MULTICAST = (5353, 1900)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +49,32 @@ def warnings(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording, dec
     """
     found = [] if decided else _newer(catalogue, wishes, wording)
     return [*found, *_usually_meant(catalogue, wishes), *_without_port(catalogue, wishes, wording)]
+
+
+def multicast(catalogue: Catalogue, rules: Sequence[Rule], entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what finds its other side by multicast, which no router forwards, where rules go both ways between networks.
+
+    :param entries: what the rules are made of, as :func:`_catalogue.answer` has them.
+    """
+    keys = {rule.key for rule in rules}
+    found = {
+        rule.name
+        for rule in rules
+        if rule.direction == "forward"
+        and rule.way_back in keys
+        and any(_ports.covers(rule.udp, (port, port)) for port in _MULTICAST)
+    }
+    users = {str(entry["name"]): entry["product"] for entry in entries if _ruleset.rule_name(entry["name"]) in found}
+    if not users:
+        return []
+    dns_sd = catalogue.everyday()["dns_sd"]
+    types = dict.fromkeys(f"{kind}.local" for product in users.values() for kind in dns_sd.get(product, ()))
+    filters = f", reflect-filters={','.join(types)}" if types else ""
+    text = (
+        f"no router forwards the multicast that finds the other side of {', '.join(users)}: a reflector on the gateway has "
+        f"to repeat it between the networks (avahi-daemon.conf: enable-reflector=yes{filters})"
+    )
+    return [text]
 
 
 def _name(catalogue: Catalogue, identifier: str) -> str:

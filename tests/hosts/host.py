@@ -257,7 +257,7 @@ class Host:
         answer: a source for `reach`, or a destination."""
         version = "-6" if ":" in address else "-4"
         length = "128" if ":" in address else "32"
-        self.run(["ip", version, "address", "add", f"{address}/{length}", "dev", "eth0"])
+        self.run(["ip", version, "address", "replace", f"{address}/{length}", "dev", "eth0"])
         for neighbour in neighbours:
             neighbour.run(["ip", version, "route", "replace", f"{address}/{length}", "dev", "eth0"])
 

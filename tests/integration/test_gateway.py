@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -245,3 +246,107 @@ def test_nftables(host: Host, row: Row) -> None:
 @pytest.mark.hosts("nftables", "bookworm")
 def test_nftables_between_two_interfaces(host: Host, row: Row) -> None:
     check_life(host, row, ["nft", "-f", "/etc/nftables.conf"], interface="eth1", out_interface="eth0")
+
+
+# --- Between two networks: the sender behind the gateway, the receiver on the other side ------------------------------
+
+# Ports that either side chose for the session, by itself; and what both listen on anyhow.
+BACK = [("tcp", 40000), ("tcp", 60172), ("udp", 50000), ("udp", 59776), ("udp", 319), ("udp", 6001)]
+THERE = [("tcp", 7000), *BACK]
+SHUT = [("tcp", 23), ("tcp", 7001), ("udp", 321), ("udp", 6010), ("udp", 32767)]
+ASKED = [*THERE, *SHUT]
+ACROSS = [Target(family, *one) for family in (4, 6) for one in ASKED]
+STRANGER = ("192.168.77.7", "fd00:bad::7")
+
+
+def answers(source: Host, host: Host, allowed: list[tuple[str, int]], source_address: str | None = None) -> None:
+    """All that is allowed is answered on both IP versions, and nothing else."""
+    for family in (4, 6):
+        if source_address is None or (":" in source_address) == (family == 6):
+            targets = [target for target in ACROSS if target.family == family]
+            found = reach(source, host, targets, source_address)
+            assert {(one.protocol, one.port) for one, state in found.items() if state == "open"} == {*allowed}, (
+                source.name,
+                family,
+                source_address,
+            )
+            assert set(found.values()) <= {"open", "filtered"}
+
+
+def between(gateway: Host, row: Row, reload: list[str], **options: Any) -> None:
+    """Shut, opened both ways to the port, told of in words, kept over a reload, and shut again."""
+    sender, receiver = row
+    sender.behind(gateway, receiver)
+    for stranger in STRANGER:
+        receiver.alias(stranger, gateway)
+    # The receiver answers from its own address all the same.
+    receiver.run(["ip", "-6", "address", "change", f"{STRANGER[1]}/128", "dev", "eth0", "preferred_lft", "0"])
+    sources = [gateway.inner(4)[0], gateway.inner(6)[0]]
+    # All of the test hosts' network: this machine's bridge gives what the receiver sends its own address there.
+    destinations = [
+        str(ipaddress.ip_network(f"{receiver.address(family)}/{length}", strict=False))
+        for family, length in ((4, 24), (6, 64))
+    ]
+    given = {
+        "products": ["AirPlay receiver"],
+        "sources": sources,
+        "destinations": destinations,
+        **options,
+    }
+    pristine = gateway.files(*KEPT)
+    ports = {kind: [port for protocol, port in ASKED if protocol == kind] for kind in ("tcp", "udp")}
+    with listen(sender, **ports), listen(receiver, **ports), listen(gateway, **ports):
+        answers(sender, receiver, [])
+        answers(receiver, sender, [])
+        variables = {f"host_firewall_{key}": value for key, value in {**given, "directions": ["forward"]}.items()}
+        planned = play(gateway, role=ROLE, variables=variables, check=True, diff=True)
+        predicted = planned.result(gateway, MODULE)
+        # The plan in words, and what multicast needs, by its name.
+        for one, other in ((sources, destinations), (destinations, sources)):
+            assert f"from {', '.join(one)} to {', '.join(other)}" in planned.text
+        assert "no router forwards the multicast" in " ".join(planned.text.split())
+        assert "_raop._tcp.local" in planned.text
+        made = role(gateway, **given)
+        assert made["operations"] == predicted["operations"] and made["notices"] == []
+        assert [(rule["sources"], rule["destinations"]) for rule in made["after"]] == [
+            (sources, destinations),
+            (destinations, sources),
+        ]
+        for _ in range(2):
+            answers(sender, receiver, THERE)
+            answers(receiver, sender, BACK)
+            # From a third network nothing comes through, and the gateway itself stays shut.
+            for stranger in STRANGER:
+                answers(receiver, sender, [], stranger)
+            answers(sender, gateway, [])
+            answers(receiver, gateway, [])
+            assert module(gateway, state="gathered")["gathered"] == made["after"]
+            gateway.run(reload)
+        assert not role(gateway, **given)["changed"]
+        # The third network, once it is named.
+        role(gateway, **{**given, "destinations": [*destinations, *STRANGER]})
+        for stranger in STRANGER:
+            answers(receiver, sender, BACK, stranger)
+        gone = role(gateway, state="absent")
+        assert [one["action"] for one in gone["operations"]] == ["remove", "remove"] and gone["after"] == []
+        answers(sender, receiver, [])
+        answers(receiver, sender, [])
+    assert gateway.files(*KEPT) == pristine
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+def test_ufw_between_two_networks(host: Host, row: Row) -> None:
+    between(host, row, ["ufw", "reload"], interface="eth1", out_interface="eth0")
+
+
+@pytest.mark.hosts("firewalld", "trixie")
+def test_firewalld_between_two_networks(host: Host, row: Row) -> None:
+    bind(host, internal="eth1", external="eth0")
+    host.run(["firewall-cmd", "--permanent", "--zone=external", "--remove-masquerade"])
+    host.run(["firewall-cmd", "--reload"])
+    between(host, row, ["firewall-cmd", "--reload"], interface="eth1", out_interface="eth0")
+
+
+@pytest.mark.hosts("nftables", "bullseye")
+def test_nftables_between_two_networks(host: Host, row: Row) -> None:
+    between(host, row, ["nft", "-f", "/etc/nftables.conf"])

@@ -213,6 +213,29 @@ def test_why_a_port_is_forwarded() -> None:
         assert any(one["scope"] == "local" for one in entries) == local
 
 
+def test_why_a_port_is_forwarded_between_two_networks() -> None:
+    """By the entries of either side, also those on which devices of the second network listen."""
+    options = {"directions": ["forward"], "sources": ["10.1.0.0/16"], "destinations": ["10.2.0.0/16"]}
+    policy = {**declared("AirPlay receiver"), "defaults": options}
+    given = samples.rules("AirPlay receiver", **options)
+    report = audited({**record("a", before=given), "declared": policy})
+    assert report["hosts"][0]["status"] == "compliant"
+    ways = {rule["sources"][0]: rule for rule in report["rules"].values()}
+    there, back = (
+        {f"{report['entries'][one]['port']}/{report['entries'][one]['protocol']}" for one in ways[network]["entries"]}
+        for network in ("10.1.0.0/16", "10.2.0.0/16")
+    )
+    assert there >= {"7000/tcp", "host_ephemeral/tcp", "319-320/udp"} and back == there - {
+        *("3689/tcp", "5000/tcp", "7000/tcp"),
+    }
+    operation = {"action": "add", "rule": given[1]}
+    report = audited({**record("a", before=given[:1], operations=[operation]), "declared": policy})
+    (cell,) = report["hosts"][0]["products"]
+    ports = "32768-65535/tcp and 319-320,5353,6000-6009,32768-65535/udp"
+    assert cell["status"] == "missing"
+    assert cell["findings"] == [f"missing: forwarded {ports} from 10.2.0.0/16 to 10.1.0.0/16 is missing"]
+
+
 def test_forward_rules_that_are_missing_stale_and_changed() -> None:
     (wanted,) = samples.rules("FaceTime", directions=["forward"], interface="eth1", out_interface="eth0")
     (other,) = samples.rules("Maps", directions=["forward"])

@@ -403,6 +403,15 @@ def test_templates_that_face_the_internet_leave_local_ports_out() -> None:
 # --- What make try prints ---------------------------------------------------------------------------------------------
 
 
+def roles_of(page: Path) -> Iterator[dict[str, Any]]:
+    """The role's variables in each play of a page."""
+    for example in EXAMPLES:
+        if example.page == page and example.language == "yaml" and "\n  roles:" in example.text:
+            for one in yaml.safe_load(example.text):
+                for role in one["roles"]:
+                    yield {name: value for name, value in role.items() if name.startswith("host_firewall_")}
+
+
 @of("text")
 def test_what_make_try_prints(example: Example, runner: Callable[[Path], Runner]) -> None:
     page = example.page.read_text(encoding="utf-8")
@@ -416,6 +425,9 @@ def test_what_make_try_prints(example: Example, runner: Callable[[Path], Runner]
         rules = [Rule.from_dict(rule) for rule in wanted]
         tried = [replace(one, seen=one.expected) for one in trial_ports.attempts(rules, places)]
         printed.update(" ".join(line.split()) for line in trial_ports.table(tried, list(places)))
+    # A plan of a play on the page.
+    for given in roles_of(example.page):
+        printed.update(audit_changes([{"action": "add", "rule": rule} for rule in runner(example.page).wanted(given)]))
     assert {" ".join(line.split()) for line in example.text.splitlines()} <= printed
 
 
@@ -496,6 +508,13 @@ def test_what_make_apply_and_make_try_take_is_passed_as_it_was_typed() -> None:
 def test_settings(example: Example) -> None:
     parser = configparser.ConfigParser()
     parser.read_string(example.text)
+    if "reflector" in parser:
+        # Avahi's, of avahi-daemon.conf(5), with types of the catalogue.
+        assert set(parser["reflector"]) == {"enable-reflector", "reflect-filters"}
+        types = parser["reflector"]["reflect-filters"].split(",")
+        known = {f"{kind}.local" for kinds in _catalogue.load().everyday()["dns_sd"].values() for kind in kinds}
+        assert types and set(types) <= known
+        return
     options = yaml.safe_load(catalogues.ModuleDocFragment.DOCUMENTATION)["options"].values()
     settings = {(ini["section"], ini["key"]) for option in options for ini in option.get("ini", [])}
     assert {(section, key) for section in parser.sections() for key in parser[section]} <= settings

@@ -619,6 +619,18 @@ def test_the_zone_of_forward_rules_is_where_packets_come_in(box: Box) -> None:
         box.plan(forward(), zone="nowhere")
 
 
+def test_a_zone_is_refused_for_rules_that_come_from_two_networks(box: Box) -> None:
+    one, other = ["10.1.0.0/16"], ["10.2.0.0/16"]
+    both = [forward(sources=one, destinations=other), forward(sources=other, destinations=one)]
+    with pytest.raises(FirewallError, match=r"zone 'home' is where .* 'X' come from both networks: leave the zone"):
+        box.plan(*both, zone="home")
+    box.apply(*both)
+    assert sorted(box.read().rules) == sorted(both) and box.plan(*both).operations == ()
+    # A single way, and a network within itself, come from one zone.
+    assert box.plan(both[0], zone="home").operations
+    assert box.plan(forward(sources=one, destinations=one), zone="home").operations
+
+
 def test_drift_of_a_policy_is_said_beside_a_change_in_another(box: Box) -> None:
     box.start()
     box.apply(forward(), rule("Y", "out"))

@@ -76,6 +76,7 @@ def test_entry_has_what_the_row_says(merged: Load, example: Any) -> None:
         "reason": "The Macs of the office do so.",
         "source": None,
         "source_class": None,
+        "side": None,
         "sides": [],
         "obsolete": None,
     }

@@ -141,6 +141,7 @@ def _target(reading: Reading, asked: Asked, want: Wanted, wanted: List[Rule], na
     :raises FirewallError: no zone holds for exactly what a rule says, or no name is left for a policy.
     """
     zone = zones.asked_zone(reading, asked.zone) if want.rules else ""
+    zones.refuse_two_ways(wanted, zone)
     attached: Dict[str, List[Attachment]] = {}
     through: Dict[Tuple[str, str], List[Attachment]] = {}
     for rule in wanted:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Tuple
+from typing import Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import ANY, HOST, Reading
@@ -55,6 +55,22 @@ def ends(reading: Reading, rule: Rule, asked: str) -> Tuple[str, str]:
         return HOST, zone or ANY
     out = _zone_of_interface_alone(reading, rule, rule.out_interface, "") if rule.out_interface else ""
     return zone or asked or ANY, out or ANY
+
+
+def refuse_two_ways(rules: Sequence[Rule], asked: str) -> None:
+    """Refuse a zone for rules that let two networks reach each other: packets come from two zones then.
+
+    :param asked: as :func:`asked_zone` returned it.
+    :raises FirewallError: it is so.
+    """
+    keys = {rule.key for rule in rules}
+    for rule in rules if asked else ():
+        if rule.direction == "forward" and rule.way_back in keys - {rule.key}:
+            raise FirewallError(
+                "zone %r is where forwarded packets come from, and those of rule %r come from both networks: leave the zone "
+                "(host_firewall_zone) unset, and set the interfaces (host_firewall_interface, host_firewall_out_interface) "
+                "where addresses are not enough" % (asked, rule.name)
+            )
 
 
 def zone_of_address(reading: Reading, address: str) -> str:

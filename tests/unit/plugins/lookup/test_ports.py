@@ -31,7 +31,7 @@ NAMES = [
 ]
 KEYS = [
     "product", "name", "port", "first", "last", "protocol", "service", "service_name", "rfc", "detail", "nested",
-    "direction", "scope", "legacy", "edition", "reason", "source", "source_class", "sides", "obsolete",
+    "direction", "scope", "legacy", "edition", "reason", "source", "source_class", "side", "sides", "obsolete",
 ]  # fmt: skip
 PROTOCOLS = ("tcp", "udp")
 
