@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     Wanted,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import bus, xml
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError, Signal
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.firewall import Firewalld
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.naming import allocate
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.read import read
@@ -60,6 +61,12 @@ class Daemon:
         # What it remembers of its files, where that is older than they are.
         self.memory: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None = None
         self.asked: list[str] = []
+        # What it told everybody since the backend listens, and what others do right before a call is answered.
+        self.heard: list[Signal] = []
+        self.before: dict[str, Callable[[], None]] = {}
+
+    def _tell(self, interface: str, member: str, *values: Any) -> None:
+        self.heard.append(Signal("org.fedoraproject.FirewallD1" + interface, member, values))
 
     def _files(self, kind: str) -> dict[str, str]:
         found = {}
@@ -96,6 +103,7 @@ class Daemon:
 
     def call(self, _to: str, path: str, interface: str, member: str, _signature: str = "", *given: Any) -> Any:
         self.calls += 1
+        self.before.pop(member, lambda: None)()
         if member in self.fail:
             raise BusError("org.fedoraproject.FirewallD1.Exception", self.fail[member])
         if self.old and (member.endswith("2") or "policy" in interface or "olicies" in member):
@@ -116,6 +124,7 @@ class Daemon:
         self.state, self.version = "RUNNING", "2.3.1"
         self.zones, self.policies, self.services = self._load()
         self.memory = None
+        self._tell("", "Reloaded")
 
     def _queryPanicMode(self, _path: str) -> bool:
         return False
@@ -151,7 +160,9 @@ class Daemon:
         return {key: list(value) if isinstance(value, list) else value for key, value in self.policies[name].items()}
 
     def _setPolicySettings(self, _path: str, name: str, settings: dict[str, Any]) -> None:
-        self.policies[name].update({key: variant.value for key, variant in settings.items()})
+        plain = {key: variant.value for key, variant in settings.items()}
+        self.policies[name].update(plain)
+        self._tell(".policy", "PolicyUpdated", name, plain)
 
     def _listZones(self, _path: str) -> list[str]:
         return [f"/zone/{name}" for name in self._remembered()[0]]
@@ -184,6 +195,9 @@ class Daemon:
                 "org.fedoraproject.FirewallD1.Exception", "ALREADY_ENABLED: x" if there else "NOT_ENABLED: x"
             )
         (values.append if there else values.remove)(value)
+        word = {"services": "Service", "rules_str": "RichRule", "ports": "Port"}[key]
+        item = value if isinstance(value, tuple) else (value,)
+        self._tell(".zone", word + ("Added" if there else "Removed"), zone, *item, *([0] if there else []))
 
     def _addService(self, _path: str, zone: str, name: str, _timeout: int) -> None:
         self._change(zone, "services", name, True)
@@ -217,6 +231,14 @@ class Line:
     def has_owner(self, name: str) -> bool:
         assert not self.forgotten
         return self.box.daemon is not None and self.box.daemon.has_owner(name)
+
+    @property
+    def heard(self) -> list[Signal]:
+        assert self.box.daemon
+        return self.box.daemon.heard
+
+    def listen(self, _name: str, _path: str) -> None:
+        self.heard.clear()
 
     def call(self, *given: Any) -> Any:
         assert not self.forgotten and self.box.daemon
@@ -411,6 +433,53 @@ def test_a_reload_that_fails_is_undone(box: Box) -> None:
     daemon._addPort("", "public", "7001", "tcp", 0)
     assert daemon._getZoneSettings2("", "public") == zones
     assert box.apply(*RULES).operations and ("7001", "tcp") in daemon.zones["public"]["ports"]
+
+
+@pytest.mark.parametrize("way", ["apply", "failure", "rollback"])
+def test_what_others_change_meanwhile_stays(box: Box, way: str) -> None:
+    daemon = box.start()
+    for port in ("7001", "7011", "7021"):
+        daemon._addPort("", "public", port, "tcp", 0)
+
+    def at_the_reload() -> None:
+        daemon._removePort("", "public", "7001", "tcp")
+        daemon._addPort("", "public", "7031", "tcp", 0)
+
+    def while_it_is_brought_back() -> None:
+        # Another's change comes before ours to the same port.
+        daemon._addPort("", "public", "7031", "tcp", 0)
+        daemon._removePort("", "public", "7031", "tcp")
+        daemon._addPort("", "public", "7041", "tcp", 0)
+
+    plan = box.plan(*RULES)
+    if way == "rollback":
+        plan.load()
+    daemon.before = {"reload": at_the_reload, "addPort": while_it_is_brought_back}
+    if way == "failure":
+        box.kernel = None
+        with pytest.raises(FirewallError, match="does not filter after its reload"):
+            plan.apply()
+    elif way == "apply":
+        plan.apply()
+    else:
+        plan.rollback()
+    assert not daemon.before
+    assert {port for port, _protocol in daemon.zones["public"]["ports"]} == {"7011", "7021", "7041"}
+    assert ("apple-airplay" in daemon.zones["public"]["services"]) == (way == "apply")
+
+
+def test_a_reload_of_somebody_elses_does_what_it_does(box: Box) -> None:
+    daemon = box.start()
+    daemon._addPort("", "public", "7001", "tcp", 0)
+
+    def reloads() -> None:
+        daemon.zones["public"]["ports"] = []
+        daemon._tell("", "Reloaded")
+        daemon._addPort("", "public", "7011", "tcp", 0)
+
+    daemon.before = {"reload": reloads}
+    box.apply(*RULES)
+    assert daemon.zones["public"]["ports"] == [("7011", "tcp")]
 
 
 @pytest.mark.parametrize("kernel", [None, "table inet firewalld_policy_drop"])

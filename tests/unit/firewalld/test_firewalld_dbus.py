@@ -145,6 +145,47 @@ def test_an_error_has_its_name_and_signals_pass_by(tmp_path: Path) -> None:
     bus.close()
 
 
+def _signal(sender: str, member: str, port: str) -> bytes:
+    fields: list[tuple[int, Variant]] = [
+        *((1, Variant("o", "/o")), (2, Variant("s", "o.I")), (3, Variant("s", member))),
+        *((7, Variant("s", sender)), (8, Variant("g", "s"))),
+    ]
+    body = struct.pack("<I", len(port)) + port.encode() + b"\0"
+    head = bytearray(struct.pack("<BBBBII", 108, 4, 0, 1, len(body), 99))
+    dbus._put(head, "a(yv)", fields)
+    head.extend(b"\0" * (-len(head) % 8))
+    return bytes(head) + body
+
+
+def test_who_is_listened_to_is_heard_and_nobody_else(tmp_path: Path) -> None:
+    """Any user of a host may send a signal to a connection: a forged one must not open a port."""
+    asked: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        _hello(connection)
+        owner = struct.pack("<I", 4) + b":1.3\0"
+        for answer in (
+            _signal(":1.3", "Added", "1") + _reply(2),
+            _signal(":1.3", "Added", "2") + _reply(3, "s", owner),
+            _signal(":1.3", "Added", "3") + _signal(":1.9", "Added", "4") + _signal(":1.3", "Removed", "5") + _reply(4),
+        ):
+            asked.append(connection.recv(4096))
+            connection.sendall(answer)
+
+    thread = serve(tmp_path / "bus", talk)
+    bus = Bus(str(tmp_path / "bus"), 5)
+    bus.listen("o.D", "/o")
+    assert bus.heard == []
+    bus.call("o.D", "/o", "o.I", "Do")
+    assert [(signal.interface, signal.member, signal.values) for signal in bus.heard] == [
+        ("o.I", "Added", ("3",)),
+        ("o.I", "Removed", ("5",)),
+    ]
+    assert b"type='signal',sender='o.D',path='/o'" in asked[0] and b"GetNameOwner" in asked[1]
+    thread.join()
+    bus.close()
+
+
 @pytest.mark.parametrize(
     "answer",
     [b"REJECTED EXTERNAL\r\n", b"", b"OK 1\r\n" + b"\0" * 64, b"OK 1\r\nl\2\1\1\xff\xff\xff\xff" + b"\xff" * 8],

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The part of D-Bus that it takes to ask a daemon on the system bus: method calls and their answers.
+"""The part of D-Bus that it takes to ask a daemon on the system bus: method calls, their answers, and signals.
 
 firewalld answers on the bus what C(firewall-cmd) asks it there, in a millisecond instead of half a second
 for each process. The Python bindings belong to the interpreter of the distribution, which need not be the
@@ -16,13 +16,14 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 # Where the system bus listens (specification, "Well-known Message Bus Instances"; /run since systemd).
 SOCKETS = ("run/dbus/system_bus_socket", "var/run/dbus/system_bus_socket")
 
-_CALL, _REPLY, _ERROR = 1, 2, 3
-_PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _DESTINATION, _SIGNATURE = 1, 2, 3, 4, 5, 6, 8
+_CALL, _REPLY, _ERROR, _SIGNAL = 1, 2, 3, 4
+_PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _DESTINATION, _SENDER, _SIGNATURE = 1, 2, 3, 4, 5, 6, 7, 8
+_BUS, _BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 _NO_AUTO_START = 0x2
 _LARGEST_MESSAGE = 128 * 1024 * 1024
 _LARGEST_DEPTH = 64
@@ -57,16 +58,31 @@ class Variant(NamedTuple):
     value: Any
 
 
+class Signal(NamedTuple):
+    """What somebody told everybody on the bus. ``own``: it is about a call of this connection."""
+
+    interface: str
+    member: str
+    values: Tuple[Any, ...]
+    own: bool = False
+
+
 class Bus:
     """A connection to the message bus on a unix socket.
 
     :param path: the socket.
     :param timeout: seconds to wait for an answer.
     :raises BusError: nobody listens there, or who does speaks no D-Bus.
+    :ivar calls: how many calls were made.
+    :ivar heard: the signals of who is listened to, in their order. Those that were sent before an answer are there
+        once the call returns.
     """
 
     def __init__(self, path: str, timeout: float = 120.0) -> None:
         self.calls = 0
+        self.heard: List[Signal] = []
+        self._rules: Set[str] = set()
+        self._speaker = ""
         self._serial = 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -78,7 +94,7 @@ class Bus:
             if not answer.startswith(b"OK "):
                 raise BusError("org.freedesktop.DBus.Error.AuthFailed", "the bus answered %r" % answer)
             self._socket.sendall(b"BEGIN\r\n")
-            self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
+            self.call(_BUS, _BUS_PATH, _BUS, "Hello")
         except OSError as error:
             self.close()
             raise BusError("org.freedesktop.DBus.Error.NoServer", "%s: %s" % (path, error))
@@ -102,6 +118,9 @@ class Bus:
             self._socket.sendall(encode_call(self._serial, destination, path, interface, member, signature, arguments))
             while True:
                 kind, fields, values = self._message()
+                # Anybody may send a signal to a connection of his choice. The bus itself names the sender.
+                if kind == _SIGNAL and self._speaker and fields.get(_SENDER) == self._speaker:
+                    self.heard.append(Signal(str(fields.get(_INTERFACE)), str(fields.get(_MEMBER)), tuple(values)))
                 if fields.get(_REPLY_SERIAL) == self._serial and kind in (_REPLY, _ERROR):
                     break
         except (OSError, struct.error, ValueError) as error:
@@ -114,8 +133,20 @@ class Bus:
 
     def has_owner(self, name: str) -> bool:
         """Say whether somebody serves a name now. Starts nobody."""
-        bus = "org.freedesktop.DBus"
-        return bool(self.call(bus, "/org/freedesktop/DBus", bus, "NameHasOwner", "s", name))
+        return bool(self.call(_BUS, _BUS_PATH, _BUS, "NameHasOwner", "s", name))
+
+    def listen(self, name: str, path: str) -> None:
+        """Keep the signals of who serves a name now in ``heard``, from now on.
+
+        :param path: the object whose signals are kept.
+        :raises BusError: nobody serves the name.
+        """
+        rule = "type='signal',sender='%s',path='%s'" % (name, path)
+        if rule not in self._rules:
+            self.call(_BUS, _BUS_PATH, _BUS, "AddMatch", "s", rule)
+            self._rules.add(rule)
+        self._speaker = str(self.call(_BUS, _BUS_PATH, _BUS, "GetNameOwner", "s", name))
+        self.heard = []
 
     def close(self) -> None:
         """End the connection."""

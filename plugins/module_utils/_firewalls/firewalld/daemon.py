@@ -17,7 +17,12 @@ from typing import Any, Dict, List, Optional, Tuple
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import bus as _bus
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import rich
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import Bus, BusError, Variant
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import (
+    Bus,
+    BusError,
+    Signal,
+    Variant,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
     Attachment,
     Direct,
@@ -30,7 +35,26 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 
 NAME = "org.fedoraproject.FirewallD1"
 _PATH = "/org/fedoraproject/FirewallD1"
+RELOADED = "Reloaded"
 
+# For each list of a zone: its type, the word in the names of what adds and removes an item and of the signals about
+# it, and whether adding takes a timeout. Interfaces and sources come first: they lead everything else into the zone.
+ZONE_LISTS: Dict[str, Tuple[str, str, bool]] = {
+    "interfaces": ("as", "Interface", False),
+    "sources": ("as", "Source", False),
+    "services": ("as", "Service", True),
+    "ports": ("a(ss)", "Port", True),
+    "protocols": ("as", "Protocol", True),
+    "source_ports": ("a(ss)", "SourcePort", True),
+    "forward_ports": ("a(ssss)", "ForwardPort", True),
+    "icmp_blocks": ("as", "IcmpBlock", True),
+    "rules_str": ("as", "RichRule", True),
+}
+# For what a zone has or has not: the word, and what adding takes.
+ZONE_SWITCHES: Dict[str, Tuple[str, str]] = {
+    "masquerade": ("Masquerade", "si"),
+    "icmp_block_inversion": ("IcmpBlockInversion", "s"),
+}
 # What ``setPolicySettings`` changes at runtime, with its types.
 POLICY_TYPES: Dict[str, str] = {
     "services": "as",
@@ -116,6 +140,18 @@ class Firewalld1:
         """Whether firewalld is in panic mode, and drops everything."""
         return bool(self.call("", "queryPanicMode"))
 
+    def watch(self) -> None:
+        """Keep, from now on, what firewalld tells of changes.
+
+        :raises BusError: firewalld is gone.
+        """
+        self._bus.listen(NAME, _PATH)
+
+    @property
+    def heard(self) -> List[Signal]:
+        """Its signals since the last :meth:`watch`; an interface is what follows its name, such as ``.zone``."""
+        return [signal._replace(interface=signal.interface[len(NAME) :]) for signal in self._bus.heard]
+
     def loaded(self, prefix: str) -> Loaded:
         """Read the runtime.
 
@@ -184,7 +220,7 @@ class Firewalld1:
 
         :raises BusError: it cannot be loaded.
         """
-        self.call("", "reload")
+        self._change("", "reload")
 
     def attach(self, zone: str, attachment: Attachment) -> None:
         """Let a service through a zone, at runtime."""
@@ -199,15 +235,26 @@ class Firewalld1:
     def set_policy(self, name: str, settings: Settings) -> None:
         """Bring parts of a policy to new values, at runtime."""
         typed = {key: Variant(POLICY_TYPES[key], value) for key, value in settings.items()}
-        self.call(".policy", "setPolicySettings", "sa{sv}", name, typed)
+        self._change(".policy", "setPolicySettings", "sa{sv}", name, typed)
 
     def settle(self, interface: str, member: str, signature: str, *arguments: Any) -> None:
         """Call a method that adds or removes. That it is so already is no error."""
         try:
-            self.call(interface, member, signature, *arguments)
+            self._change(interface, member, signature, *arguments)
         except BusError as error:
             if str(error).split(":", 1)[0] not in _SETTLED:
                 raise
+
+    def _change(self, interface: str, member: str, signature: str = "", *arguments: Any) -> None:
+        """Call a method that changes something, and mark the signal about it: firewalld sends it before its answer."""
+        heard = self._bus.heard
+        before = len(heard)
+        self.call(interface, member, signature, *arguments)
+        for place in range(len(heard) - 1, before - 1, -1):
+            heard[place] = heard[place]._replace(own=True)
+            # ZoneChanged is an older name, which is sent behind the newer.
+            if heard[place].member != "ZoneChanged":
+                break
 
     def _zone(self, zone: str) -> Settings:
         try:
@@ -221,7 +268,8 @@ class Firewalld1:
         try:
             return list(self.call(".ipset", "getEntries", "s", ipset))
         except BusError as error:
-            if str(error).startswith("IPSET_WITH_TIMEOUT"):
+            # Not applied is a set that firewalld could not give the kernel.
+            if str(error).startswith(("IPSET_WITH_TIMEOUT", "NOT_APPLIED")):
                 return None
             raise
 

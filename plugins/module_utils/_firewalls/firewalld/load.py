@@ -55,10 +55,16 @@ class Loader:
     def _reloading(self) -> str:
         return self.host.path(RELOADING)
 
+    @staticmethod
+    def look(daemon: Firewalld1) -> Loaded:
+        """What is loaded, to be brought back after a reload with what others change from now on."""
+        daemon.watch()
+        return daemon.loaded(NO_SERVICES)
+
     def change(self, daemon: Firewalld1, before: Optional[Loaded]) -> None:
         """Bring the runtime to the target.
 
-        :param before: what was loaded; ``None`` where that is nothing to keep.
+        :param before: what was loaded when :meth:`look` was called; ``None`` where that is nothing to keep.
         :raises FirewallError: it is not what was planned.
         """
         if self.steps.reload:
@@ -159,7 +165,8 @@ class Loader:
         ):
             return
         # A run that died behind its reload took with it what was there at runtime only: the plan has it still.
-        before = self.steps.before if interrupted or failed else daemon.loaded(NO_SERVICES)
+        found = self.look(daemon)
+        before = self.steps.before if interrupted or failed else found
         lost: List[str] = []
         self._mark()
         gate = self._gate()

@@ -235,7 +235,7 @@ class Loaded:
     """A whole configuration, at runtime or for good, as firewalld answers it.
 
     :param services: those whose names were asked for.
-    :param ipsets: entries by name; ``None`` where firewalld leaves them to the kernel (sets with a timeout).
+    :param ipsets: entries by name; ``None`` where firewalld does not say them (sets with a timeout).
     """
 
     zones: Dict[str, Settings]

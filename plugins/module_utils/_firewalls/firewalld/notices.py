@@ -180,7 +180,8 @@ def apart(reading: Reading, found: Apart, reload: bool) -> List[Notice]:
     emptied = sorted(name for name, entries in reading.runtime.loaded.ipsets.items() if entries is None)
     if emptied:
         text = (
-            "the reload that this change needs empties ipset %s: the kernel alone knows entries with a timeout"
+            "the reload that this change needs loads ipset %s from its file, and drops what was added to it since: "
+            "firewalld does not say the entries of a set with a timeout, or of a set that it could not load"
             % ", ".join(emptied)
         )
         notices.append(Notice(code="runtime-lost", text=text))

@@ -7,15 +7,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple
 
-from ansible_collections.netports.apple.plugins.module_utils import _ports
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import rich
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError, Variant
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.daemon import (
     POLICY_TYPES,
+    RELOADED,
+    ZONE_LISTS,
+    ZONE_SWITCHES,
     Firewalld1,
     settable,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.meanwhile import (
+    PORTS,
+    foreign,
+    joined,
+    less,
+    replay,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
     Direct,
@@ -24,23 +32,9 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Settings,
 )
 
-# For each list of a zone: its type, what adds and what removes an item, whether adding takes a timeout.
-# Interfaces and sources come first: everything else holds for whom they lead into the zone.
-_LISTS: Dict[str, Tuple[str, str, str, bool]] = {
-    "interfaces": ("as", "changeZoneOfInterface", "removeInterface", False),
-    "sources": ("as", "changeZoneOfSource", "removeSource", False),
-    "services": ("as", "addService", "removeService", True),
-    "ports": ("a(ss)", "addPort", "removePort", True),
-    "protocols": ("as", "addProtocol", "removeProtocol", True),
-    "source_ports": ("a(ss)", "addSourcePort", "removeSourcePort", True),
-    "forward_ports": ("a(ssss)", "addForwardPort", "removeForwardPort", True),
-    "icmp_blocks": ("as", "addIcmpBlock", "removeIcmpBlock", True),
-    "rules_str": ("as", "addRichRule", "removeRichRule", True),
-}
-_SWITCHES: Dict[str, Tuple[str, str, str]] = {
-    "masquerade": ("si", "addMasquerade", "removeMasquerade"),
-    "icmp_block_inversion": ("s", "addIcmpBlockInversion", "removeIcmpBlockInversion"),
-}
+_NOBODY = Owned(services=frozenset(), policies=frozenset())
+# How often others may get in the way before a run leaves it at that.
+_ROUNDS = 20
 _NAMELESS = ("short", "description", "version")
 _WORDS = {
     "rules_str": "rich rule",
@@ -65,22 +59,33 @@ class _Restorer:
         except BusError as error:
             self.problems.append("%s: %s" % (what, error))
 
+    def all(self, before: Loaded) -> None:
+        """Bring back everything."""
+        for key in ZONE_LISTS:
+            self.lists(before.zones, key)
+        self.switches(before.zones)
+        self.policies(before.policies)
+        self.ipsets(before)
+        self.direct(before.direct, self.now.direct)
+
     def lists(self, zones: Dict[str, Settings], key: str) -> None:
-        """Bring back a list of every zone."""
-        kind, adds, removes, timed = _LISTS[key]
-        inner = kind[2:-1] if kind != "as" else "s"
+        """Bring back a list of every zone.
+
+        An item that was added with a timeout is added without: firewalld's own clock for it goes on over a reload.
+        """
+        kind, word, timed = ZONE_LISTS[key]
+        inner = "s" * kind.count("s")
+        adds = "add" + word if timed else "changeZoneOf" + word
         extra: Tuple[int, ...] = (0,) if timed else ()
         for zone, settings in zones.items():
-            was = _foreign(settings, key, self.owned.services)
-            have = _foreign(self.now.zones.get(zone, {}), key, self.owned.services)
-            known, there = set(was), set(have)
-            # What goes first: a range that was split has to go before its parts can come.
-            for value in [value for value in have if value not in known]:
+            was = foreign(settings, key, self.owned)
+            have = foreign(self.now.zones.get(zone, {}), key, self.owned)
+            for value in less(key, have, was):
                 moved = not timed and any(value in other.get(key, []) for other in zones.values())
                 if not moved:
                     words = _words(zone, key, value)
-                    self.attempt(words, self.daemon.settle, ".zone", removes, "s" + inner, zone, *_flat(value))
-            for value in [value for value in was if value not in there]:
+                    self.attempt(words, self.daemon.settle, ".zone", "remove" + word, "s" + inner, zone, *_flat(value))
+            for value in less(key, was, have):
                 signature = "s" + inner + ("i" if timed else "")
                 words = _words(zone, key, value)
                 self.attempt(words, self.daemon.settle, ".zone", adds, signature, zone, *_flat(value), *extra)
@@ -89,14 +94,15 @@ class _Restorer:
         """Bring back what a zone has or has not."""
         for zone, settings in zones.items():
             there = self.now.zones.get(zone, {})
-            for key, (signature, adds, removes) in _SWITCHES.items():
+            for key, (word, signature) in ZONE_SWITCHES.items():
                 if bool(settings.get(key)) == bool(there.get(key)):
                     continue
+                words = _words(zone, key)
                 if settings.get(key):
                     timeout = [0] if signature == "si" else []
-                    self.attempt(_words(zone, key), self.daemon.settle, ".zone", adds, signature, zone, *timeout)
+                    self.attempt(words, self.daemon.settle, ".zone", "add" + word, signature, zone, *timeout)
                 else:
-                    self.attempt(_words(zone, key), self.daemon.settle, ".zone", removes, "s", zone)
+                    self.attempt(words, self.daemon.settle, ".zone", "remove" + word, "s", zone)
             if "forward" in settings and settings["forward"] != there.get("forward"):
                 value = {"forward": Variant("b", settings["forward"])}
                 words = _words(zone, "forward")
@@ -119,9 +125,9 @@ class _Restorer:
             if entries is None or there is None:
                 continue
             what = "ipset %s: entry %s"
-            for entry in [entry for entry in there if entry not in entries]:
+            for entry in less("entries", there, entries):
                 self.attempt(what % (name, entry), self.daemon.settle, ".ipset", "removeEntry", "ss", name, entry)
-            for entry in [entry for entry in entries if entry not in there]:
+            for entry in less("entries", entries, there):
                 self.attempt(what % (name, entry), self.daemon.settle, ".ipset", "addEntry", "ss", name, entry)
 
     def direct(self, before: Direct, now: Direct) -> None:
@@ -142,21 +148,30 @@ class _Restorer:
 
 
 def restore(daemon: Firewalld1, before: Loaded, owned: Owned) -> List[str]:
-    """Bring back, at runtime, everything that no ruleset of this run owns.
+    """Bring back, at runtime, what firewalld had, with what others changed since it was watched, and change now.
 
-    :param before: the runtime as it was.
+    :param before: the runtime as it was when firewalld was watched from then on.
     :param owned: services that are left alone wherever they are attached, and policies that are left alone.
     :returns: sentences about what could not be brought back.
     :raises BusError: firewalld does not say what it has.
     """
-    restorer = _Restorer(daemon, daemon.loaded("\0"), owned)
-    for key in _LISTS:
-        restorer.lists(before.zones, key)
-    restorer.switches(before.zones)
-    restorer.policies(before.policies)
-    restorer.ipsets(before)
-    restorer.direct(before.direct, restorer.now.direct)
-    return restorer.problems
+    earlier = len(daemon.heard)
+    now = daemon.loaded("\0")
+    problems: List[str] = []
+    for _round in range(_ROUNDS):
+        heard = daemon.heard
+        others = [signal for signal in heard if not signal.own]
+        reloads = [place for place, signal in enumerate(others) if signal.member == RELOADED]
+        # Where another reloaded, what was there at runtime only is gone as it wanted.
+        base = now if reloads else before
+        others = others[reloads[-1] + 1 :] if reloads else others
+        restorer = _Restorer(daemon, replay(now, heard[earlier:]), owned)
+        restorer.all(replay(base, others))
+        problems = restorer.problems
+        # Another may have changed what was just brought back, before it was: that was heard meanwhile.
+        if sum(signal.own for signal in daemon.heard) == sum(signal.own for signal in heard):
+            break
+    return problems
 
 
 @dataclass(frozen=True)
@@ -191,15 +206,16 @@ def apart(runtime: Loaded, permanent: Loaded, owned: Owned) -> Apart:
         if zone in permanent.zones:
             other = permanent.zones[zone]
             # Network managers bind interfaces at runtime alone: that is no difference worth a word.
-            keys = [key for key in _LISTS if key != "interfaces"]
-            items.extend(_item_differences("zone " + zone, settings, other, keys, owned.services))
-            items.extend(_switch_differences("zone " + zone, settings, other, [*_SWITCHES, "forward"]))
-            pending.extend(_other_differences("zone " + zone, settings, other, {*_LISTS, *_SWITCHES, "forward"}))
+            keys = [key for key in ZONE_LISTS if key != "interfaces"]
+            switches = [*ZONE_SWITCHES, "forward"]
+            items.extend(_item_differences("zone " + zone, settings, other, keys, owned))
+            items.extend(_switch_differences("zone " + zone, settings, other, switches))
+            pending.extend(_other_differences("zone " + zone, settings, other, {*ZONE_LISTS, *switches}))
     for name, settings in runtime.policies.items():
         if name in permanent.policies and name not in owned.policies:
             other = permanent.policies[name]
             keys = [key for key in POLICY_TYPES if POLICY_TYPES[key] != "b"]
-            items.extend(_item_differences("policy " + name, settings, other, keys, frozenset()))
+            items.extend(_item_differences("policy " + name, settings, other, keys, _NOBODY))
             items.extend(_switch_differences("policy " + name, settings, other, ["masquerade"]))
             pending.extend(_other_differences("policy " + name, settings, other, set(POLICY_TYPES)))
     for name, entries in runtime.ipsets.items():
@@ -224,15 +240,15 @@ def _direct_differences(runtime: Direct, permanent: Direct) -> List[str]:
 
 
 def _item_differences(
-    where: str, runtime: Settings, permanent: Settings, keys: Sequence[str], owned: FrozenSet[str]
+    where: str, runtime: Settings, permanent: Settings, keys: Sequence[str], owned: Owned
 ) -> List[str]:
     found: List[str] = []
     for key in keys:
-        mine = _foreign(runtime, key, owned)
-        theirs = _foreign(permanent, key, owned)
-        if key in ("ports", "source_ports"):
+        mine = foreign(runtime, key, owned)
+        theirs = foreign(permanent, key, owned)
+        if key in PORTS:
             # firewalld joins ranges at runtime, and not in its files.
-            mine, theirs = _joined(mine), _joined(theirs)
+            mine, theirs = joined(mine), joined(theirs)
         loaded, permanent_items = set(mine), set(theirs)
         found.extend(
             "%s: %s at runtime only" % (where, word(key, item)) for item in mine if item not in permanent_items
@@ -252,26 +268,6 @@ def _switch_differences(where: str, runtime: Settings, permanent: Settings, keys
 def _other_differences(where: str, runtime: Settings, permanent: Settings, known: Set[str]) -> List[str]:
     keys = (set(runtime) | set(permanent)) - known - set(_NAMELESS) - {""}
     return ["%s: %s" % (where, key) for key in sorted(keys) if runtime.get(key) != permanent.get(key)]
-
-
-def _joined(ports: Iterable[Tuple[str, str]]) -> List[Tuple[str, str]]:
-    kinds: Dict[str, List[_ports.PortRange]] = {}
-    odd: List[Tuple[str, str]] = []
-    for text, kind in ports:
-        try:
-            kinds.setdefault(kind, []).append(_ports.parse(text))
-        except ValueError:
-            odd.append((text, kind))
-    return odd + [(_ports.text(item), kind) for kind, ranges in kinds.items() for item in _ports.merge(ranges)]
-
-
-def _foreign(settings: Settings, key: str, owned: FrozenSet[str]) -> List[Any]:
-    values = list(settings.get(key, []))
-    if key == "services":
-        return [name for name in values if name not in owned]
-    if key in ("rules_str", "rich_rules"):
-        return [rule for rule in values if getattr(rich.attachment_of(rule), "service", None) not in owned]
-    return values
 
 
 def _flat(value: Any) -> Tuple[Any, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Dict, List, Optional
+from typing import Dict, FrozenSet, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import Attachment, Rich
 from ansible_collections.netports.apple.plugins.module_utils._rules import RuleError, network, version
@@ -21,6 +21,7 @@ _ELEMENTS = (
     *("service", "port", "protocol", "source-port", "forward-port"),
     *("icmp-block", "icmp-type", "masquerade", "tcp-mss-clamp"),
 )
+_LIMIT = " limit"
 _YES = ("yes", "true", "1")
 # How firewalld prints a rule of ours (str of its Rich_Rule), 0.4 to 2.3.
 _OURS = re.compile(
@@ -54,21 +55,46 @@ def attachment(service: str, source: Optional[str], destination: Optional[str], 
 
 def parse(text: str) -> Rich:
     """Read any rich rule as firewalld prints it."""
+    return rich(_parts(text), text)
+
+
+def identity(text: str) -> FrozenSet[Tuple[str, FrozenSet[Tuple[str, str]]]]:
+    """What all ways to write a rule have in common.
+
+    firewalld takes parts in any order, and prints them in its own. Source: its ``Rich_Rule``, 0.9 to 2.3.
+    """
+    parts = _parts(text)
+    for name, attributes in parts.items():
+        if name.endswith(_LIMIT):
+            # It prints "1/minute" as "1/m".
+            rate, slash, unit = attributes.get("value", "").partition("/")
+            attributes["value"] = rate + slash + unit.strip()[:1]
+    return frozenset(
+        (name, frozenset(item for item in attributes.items() if item != ("priority", "0")))
+        for name, attributes in parts.items()
+    )
+
+
+def _parts(text: str) -> Parts:
     parts: Parts = {}
     current: Dict[str, str] = {}
+    name = ""
     try:
         words = shlex.split(text)
     except ValueError:
-        words = []
+        words = [text]
     for word in words:
         key, sign, value = word.partition("=")
         if sign:
-            current[key] = value
-        elif word == "NOT":
+            # These two may stand anywhere.
+            (parts.setdefault("rule", {}) if key in ("family", "priority") else current)[key] = value
+        elif word in ("NOT", "not"):
             current["invert"] = "yes"
         else:
-            current = parts.setdefault(word, {})
-    return rich(parts, text)
+            # A log and an action may have a limit each.
+            name = name + _LIMIT if word == "limit" else word
+            current = parts.setdefault(name, {})
+    return parts
 
 
 def rich(parts: Parts, text: str = "") -> Rich:

@@ -22,11 +22,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     silent,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.files import enabled, put_back_zone
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.load import (
-    NO_SERVICES,
-    Loader,
-    systemctl,
-)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.load import Loader, systemctl
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
     ETC,
     UNIT,
@@ -147,7 +143,7 @@ class FirewalldPlan(Plan):
             with ExitStack() as stack:
                 if daemon and daemon.state() != "FAILED":
                     # What is loaded after a failure is not what anybody wanted.
-                    undo.before = daemon.loaded(NO_SERVICES)
+                    undo.before = self._loader.look(daemon)
                 # The last of them is the first to be done: files, the runtime, and what nothing names any more.
                 stack.callback(self._end_undo, undo)
                 stack.push(undo)
@@ -189,7 +185,7 @@ class FirewalldPlan(Plan):
         services = self.host.path(ETC, "services")
         names = [os.path.basename(change.path)[:-4] for change in written if os.path.dirname(change.path) == services]
         if self._loader.cached_wrong(daemon, self.steps.target, names):
-            self._loader.reload(daemon, daemon.loaded(NO_SERVICES))
+            self._loader.reload(daemon, self._loader.look(daemon))
             self._loader.check_loaded(daemon)
         if self.steps.enable:
             systemctl(self.host, ["enable"])
