@@ -149,8 +149,16 @@ def _chosen(catalogue: Catalogue, given: Any, shared: Mapping[str, Any], wording
         services=services,
         directions=_ruleset.check_directions(options.get("directions"), f"{wording.prefix}directions"),
         site_ports=options.get("ports") is not None,
+        connecting=[identifier for identifier in products if _connects(catalogue, identifier, entries)],
     )
     return _Chosen(options=options, known=known, entries=entries, wish=wish)
+
+
+def _connects(catalogue: Catalogue, identifier: str, entries: Sequence[Entry]) -> bool:
+    """Whether a product and its members only connect, without a side that somebody chose."""
+    whose = {identifier, *catalogue.products[identifier]["members"]}
+    own = [entry for entry in entries if entry["product"] in whose and not entry.get("obsolete")]
+    return bool(own) and all(entry["direction"] == "out" and not entry.get("side") for entry in own)
 
 
 def _check_shared(chosen: Sequence[_Chosen], shared: Mapping[str, Any], wording: Wording) -> None:

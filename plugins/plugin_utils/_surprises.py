@@ -34,12 +34,14 @@ class Wish:
     :param services: names of services as they were given.
     :param directions: ``in``, ``out`` and ``forward``.
     :param site_ports: whether it gives ports of the site's own.
+    :param connecting: ids of the products, as they were named, that only connect, though nobody chose a side of theirs.
     """
 
     products: Sequence[str]
     services: Sequence[str]
     directions: Sequence[str]
     site_ports: bool
+    connecting: Sequence[str]
 
 
 def warnings(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording, decided: bool) -> list[str]:
@@ -48,7 +50,7 @@ def warnings(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording, dec
     :param decided: whether somebody chose to have the supplement or to do without it.
     """
     found = [] if decided else _newer(catalogue, wishes, wording)
-    return [*found, *_usually_meant(catalogue, wishes), *_without_port(catalogue, wishes, wording)]
+    return [*found, *_usually_meant(catalogue, wishes), *_inbound(catalogue, wishes, wording)]
 
 
 def multicast(catalogue: Catalogue, rules: Sequence[Rule], entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -114,14 +116,32 @@ def _usually_meant(catalogue: Catalogue, wishes: Sequence[Wish]) -> list[str]:
     return found
 
 
-def _without_port(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording) -> list[str]:
-    """Products that listen on a port of the site's choice, which was not given and need not be."""
-    found: dict[str, None] = {}
+def _inbound(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording) -> list[str]:
+    """What opens nothing inbound, though inbound rules were asked for beside others."""
+    missing = _without_port(catalogue, wishes, wording)
+    known = {*missing, *(hint["product"] for hint in catalogue.usually_meant)}
+    quiet: dict[str, None] = {}
+    for wish in wishes:
+        # Who asks for inbound rules alone gets none, which is said of every product without a rule.
+        if "in" in wish.directions and len(wish.directions) > 1:
+            quiet.update(dict.fromkeys(product for product in wish.connecting if product not in known))
+    if not quiet:
+        return list(missing.values())
+    names = ", ".join(_name(catalogue, product) for product in quiet)
+    end = wording.give("directions", ["out"])
+    text = f"nothing inbound is opened for what only connects: {names}; {end}, in a set of its own, ends this warning"
+    return [*missing.values(), text]
+
+
+def _without_port(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording) -> dict[str, str]:
+    """What to say of products that listen on a port of the site's choice, which was not given and need not be."""
+    found: dict[str, str] = {}
     for wish in wishes:
         for product in () if wish.site_ports or "in" not in wish.directions else wish.products:
             for entry in catalogue.of_product(product, members=False):
                 if entry["port"] == SITE_PORT and entry.get("optional") and entry["direction"] != "out":
                     give = wording.give("ports", [entry["example"]])
-                    text = f"{_name(catalogue, product)} opens nothing inbound: its own port is the site's, give it with {give}"
-                    found[text] = None
-    return list(found)
+                    found[product] = (
+                        f"{_name(catalogue, product)} opens nothing inbound: its own port is the site's, give it with {give}"
+                    )
+    return found

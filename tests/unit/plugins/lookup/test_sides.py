@@ -192,6 +192,41 @@ def test_a_server_without_its_own_port_is_told_of(ask: Ask, warnings: list[str])
     assert warnings == []
 
 
+def test_what_opens_nothing_inbound_is_named_once(ask: Ask, warnings: list[str]) -> None:
+    rules = ask(
+        "rules",
+        {"products": ["Push provider", "FaceTime", "iCloud"]},
+        {"products": ["Push provider", "Maps"], "directions": ["in", "forward"]},
+        supplement=False,
+    )
+    assert {rule["name"] for rule in rules if rule["direction"] == "in"} == {"FaceTime"}
+    names = "Push provider, iCloud, Maps"
+    assert warnings == [
+        f"nothing inbound is opened for what only connects: {names}; directions: ['out'], in a set of its own, ends this warning"
+    ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"products": ["Push provider", "iCloud"], "directions": ["out"]},
+        {"products": ["Push provider"], "directions": ["forward"]},
+        # Somebody chose the side that connects.
+        {"products": ["Screen Sharing", "Time Machine"], "side": "client"},
+        {"products": ["Screen Sharing", "FaceTime"]},
+        {"services": ["ldaps"]},
+    ],
+    ids=str,
+)
+def test_what_opens_nothing_inbound_and_is_known_to(ask: Ask, warnings: list[str], given: dict[str, Any]) -> None:
+    assert ask("rules", given, supplement=False) and warnings == []
+
+
+def test_without_a_rule_at_all_that_alone_is_said(ask: Ask, warnings: list[str]) -> None:
+    assert ask("rules", {"products": ["Push provider"], "directions": ["in"]}) == []
+    assert [text.partition(":")[0] for text in warnings] == ["no rule for Push provider"]
+
+
 @pytest.mark.parametrize(
     "expression",
     [
