@@ -11,7 +11,8 @@ from typing import Any
 
 import jsonschema
 
-from hosts import Host, play
+from hosts import Host, listen, play, probe
+from hosts.plays import inventory
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / "data" / "audit.schema.json").read_text())
@@ -126,6 +127,93 @@ def test_a_failure_in_a_batch_stops_the_next(make_host: Any) -> None:
     assert state(following) == before
     went_on = run("apply", [bad, good, following], fails=True, netports_serial=2, netports_max_fail_percentage=50)
     assert went_on.of(following, task="Make the firewall allow")
+
+
+def test_the_example_fleet(make_host: Any, peer: Host, tmp_path: Path) -> None:
+    """examples/fleet as it stands: its playbook, its groups and what they declare, on hosts that have its hosts' names."""
+    fleet = {
+        "gate-01.example.org": make_host("bookworm", "ufw"),
+        # A Mac that also serves files.
+        "mac-02.example.org": make_host("trixie", "firewalld"),
+        "print-01.example.org": make_host("bookworm", "nftables"),
+        "client-01.example.org": make_host("bullseye", "ufw"),
+    }
+    places = inventory(list(fleet.values()))["all"]
+    names = {name: places["hosts"][host.name] for name, host in fleet.items()}
+    (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"hosts": names, "vars": places["vars"]}}))
+    example = ROOT / "examples" / "fleet"
+
+    def played() -> dict[str, Any]:
+        done = play(
+            list(fleet.values()),
+            playbook=json.dumps([{"import_playbook": str(example / "firewall.yml")}]),
+            extra_vars={"netports_serial": 2, "netports_become": False, "netports_audit_dir": str(tmp_path)},
+            argv=["-i", str(tmp_path / "hosts.yml"), "-i", str(example / "inventory.yml"), "--limit", ",".join(fleet)],
+        )
+        # The first of each is what applied, the second what audited.
+        return {
+            name: next(one for one in done.results if one.host == name and "Make the" in one.task) for name in fleet
+        }
+
+    applied = played()
+    assert all(one.changed and one.result["confirmed"] for one in applied.values())
+    opened = {
+        name: {rule["name"] for rule in one.result["after"] if rule["direction"] == "in"} - {"management"}
+        for name, one in applied.items()
+    }
+    assert opened["print-01.example.org"] == {"AirPrint server"}
+    assert opened["mac-02.example.org"] >= {"SMB file sharing", "Time Machine server", "AirPlay", "Screen Sharing"}
+    assert opened["client-01.example.org"] == opened["gate-01.example.org"] == set()
+    gate = [rule for rule in applied["gate-01.example.org"].result["after"] if rule["direction"] == "forward"]
+    assert {rule["out_interface"] for rule in gate} == {"eth0"} and "FaceTime" in {rule["name"] for rule in gate}
+
+    def reached(name: str, *ports: int) -> list[str]:
+        with listen(fleet[name], tcp=ports):
+            return [str(state) for state in probe(peer, fleet[name], ports).values()]
+
+    assert reached("print-01.example.org", 631, 632) == ["open", "filtered"]
+    # The screen is for the administrators' network alone.
+    assert reached("mac-02.example.org", 445, 5900, 446) == ["open", "filtered", "filtered"]
+    assert reached("client-01.example.org", 443) == ["filtered"]
+    for _run in range(2):
+        report = json.loads((tmp_path / "audit.json").read_text())
+        jsonschema.validate(report, SCHEMA)
+        assert {one["host"]: one["status"] for one in report["hosts"]} == dict.fromkeys(fleet, "compliant")
+        assert not any(one.changed for one in played().values())
+
+
+def test_pages_that_hosts_have_to_show(make_host: Any) -> None:
+    """A real web server, which the new rules themselves let the controller reach; and pages that are not there."""
+    host = make_host("bookworm", "ufw")
+    before = state(host)
+    host.run(["mkdir", "/srv/page"])
+    host.run(["sh", "-c", "echo here > /srv/page/health"])
+    server = "http://{{ ansible_host }}:8080"
+    host.run(["systemd-run", "--unit=page", "python3", "-m", "http.server", "--directory", "/srv/page", "8080"])
+    asked: dict[str, Any] = {
+        "host_firewall_rules": [{"products": ["MDM server"], "ports": [8080], "directions": ["in"]}],
+        "netports_health_timeout": 2,
+        "host_firewall_confirm_seconds": 8,
+    }
+
+    def applied(*pages: str, fails: bool = False) -> Any:
+        done = run("apply", [host], fails=fails, netports_health_urls=[f"{server}{page}" for page in pages], **asked)
+        (one,) = done.of(host, task="Make the firewall allow")
+        return one
+
+    ill = applied("/health", "/gone", fails=True)
+    assert f"http://{host.address4}:8080/gone cannot be read: HTTP Error 404" in ill.result["msg"]
+    assert "does not pass its health check" in ill.result["msg"] and "restored its old rules" in ill.result["msg"]
+    assert not ill.changed and state(host) == before
+    well = applied("/health")
+    assert well.changed and well.result["confirmed"] is True and state(host) != before
+    settled = state(host)
+    # Nothing to change, and looked at all the same.
+    assert not applied("/health").changed
+    host.run(["systemctl", "stop", "page"])
+    ill = applied("/health", fails=True)
+    assert ill.result["msg"].startswith(f"The host does not pass its health check: http://{host.address4}:8080/health ")
+    assert not ill.changed and state(host) == settled
 
 
 def test_rulesets_that_roles_bring(make_host: Any, tmp_path: Path) -> None:
