@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -85,9 +86,7 @@ def play(variables: dict[str, Any], playbook: str, become: bool = True) -> tuple
         command += ["-e", f"@{folder / 'variables.json'}", playbook]
         if not hosts and os.geteuid() == 0:
             command += ["-e", "netports_become=false"]
-        elif (
-            become and not hosts and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode
-        ):
+        elif become and not hosts and asks_for_a_password():
             command.append("--ask-become-pass")
         environment = {
             **os.environ,
@@ -99,6 +98,22 @@ def play(variables: dict[str, Any], playbook: str, become: bool = True) -> tuple
         }
         done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
         return done.returncode, [json.loads(line) for line in results.read_text().splitlines()], done.stdout
+
+
+def asks_for_a_password() -> bool:
+    """Whether sudo wants one of this user."""
+    return subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode != 0
+
+
+def no_way_to_root() -> str:
+    """Why this user cannot become root on this machine, whose firewall is nobody else's; empty where that works."""
+    if os.geteuid() == 0:
+        return ""
+    if not shutil.which("sudo"):
+        return "only root can read and change this machine's firewall: run it as root, or install sudo"
+    if asks_for_a_password() and not sys.stdin.isatty():
+        return "only root can read and change this machine's firewall, and sudo has no terminal to ask for a password: run it as root"
+    return ""
 
 
 def unsafe(value: Any) -> Any:
@@ -183,6 +198,9 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    if not os.environ.get("HOSTS", "").strip() and (why := no_way_to_root()):
+        print(f"Nothing was changed: {why}.", file=sys.stderr)
+        return 1
     status, results, printed = play(variables, "netports.apple.preview")
     firewalls = [one for one in results if one["action"] == "netports.apple.host_firewall"]
     if any(NO_FIREWALL in codes(one["result"]) for one in firewalls) and not os.environ.get("HOSTS"):

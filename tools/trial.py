@@ -9,6 +9,8 @@ Everything comes by the environment, so that no shell ever reads a user's words:
     FIREWALL=ufw|firewalld|nftables the firewall of the throwaway host
     KEEP=yes                       leave the hosts
 
+Words that only `make apply` knows are named, and count for nothing.
+
 Exit status: 0 all was as expected; 1 something was not, or nothing could be tried; 2 not understood; 130 interrupted.
 """
 
@@ -86,6 +88,12 @@ def request(environment: Mapping[str, str]) -> Request:
             raise NotUnderstood(f"PRODUCTS: {error} (docs/products.md has all)") from error
     keep = environment.get("KEEP", "").strip().lower() in ("yes", "y", "true", "1")
     return Request(products=tuple(products or PRODUCTS.split(", ")), firewall=firewall, keep=keep)
+
+
+def unknown(environment: Mapping[str, str]) -> list[str]:
+    """The words of ``make apply`` that were given and mean nothing here."""
+    words = (*apply.LISTS, *apply.WORDS, "HOSTS", "CHECK", "CONFIRM")
+    return [word for word in words if word != "PRODUCTS" and environment.get(word, "").strip()]
 
 
 class Progress:
@@ -293,6 +301,8 @@ def removing(progress: Progress, lab: Lab) -> Iterator[Lab]:
 def on_hosts(progress: Progress, asked: Request) -> int:
     """Start the hosts, try it on them, and remove them; return the exit status."""
     progress.say(f"{', '.join(asked.products)} on a throwaway host: {system()} with {asked.firewall}")
+    if ignored := unknown(os.environ):
+        tell(f"Note: only make apply knows {', '.join(ignored)}: make try takes PRODUCTS, FIREWALL and KEEP")
     with ExitStack() as stack:
         try:
             if os.geteuid() != 0:

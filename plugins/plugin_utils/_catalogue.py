@@ -101,12 +101,13 @@ class Catalogue:
                 raise CatalogueError(why)
         return self.index[wanted]
 
-    def resolve_all(self, terms: Iterable[object], wording: Wording = LOOKUP) -> list[str]:
+    def resolve_all(self, terms: Iterable[object], wording: Wording = LOOKUP) -> dict[str, str]:
         """Find the products that terms name, each once; a text may list several, separated by commas.
 
+        :returns: the name that was given for each product, by the product's id.
         :raises CatalogueError: as :meth:`resolve`.
         """
-        found: list[str] = []
+        found: dict[str, str] = {}
         for term in terms:
             parts: list[object] = [term]
             # A comma belongs to some names.
@@ -114,8 +115,9 @@ class Catalogue:
                 self.everyday()
                 if normalise(term) not in self.index:
                     parts = [part for part in re.split(r"\s*,\s*", term) if part] or [term]
-            found += [self.resolve(part, wording) for part in parts]
-        return list(dict.fromkeys(found))
+            for part in parts:
+                found.setdefault(self.resolve(part, wording), str(part))
+        return found
 
     def of_product(self, identifier: str, members: bool) -> Iterator[Entry]:
         """The entries of a product; with ``members``, those of its members too."""
@@ -206,12 +208,12 @@ def select(
     if service is not None:
         check_service(catalogue, service)
     groups: list[list[Entry]]
+    called: Mapping[str, str] = {}
     if terms is None:
         groups = [catalogue.entries]
     else:
-        groups = [
-            list(catalogue.of_product(identifier, members)) for identifier in catalogue.resolve_all(terms, wording)
-        ]
+        called = catalogue.resolve_all(terms, wording)
+        groups = [list(catalogue.of_product(identifier, members)) for identifier in called]
     # A product that two terms name has its place by the first.
     place = {entry["product"]: number for number, group in reversed([*enumerate(groups)]) for entry in group}
     gathered = [entry for group in groups for entry in group]
@@ -220,7 +222,7 @@ def select(
     _sides.check(side, _sides.of(gathered), [entry["name"][language] for entry in gathered])
     gathered = _sides.without_obsolete(_sides.on(gathered, side), side is None if obsolete is None else obsolete)
     if terms is not None:
-        gathered = _sides.with_ports(gathered, ports, wording)
+        gathered = _sides.with_ports(gathered, ports, wording, called)
     asked = (port, port) if isinstance(port, int) else port
     found: dict[tuple[str | None, str, str, str], Entry] = {}
     for entry in sorted(gathered, key=lambda entry: (place[entry["product"]], *_order(entry))):

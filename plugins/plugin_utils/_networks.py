@@ -125,7 +125,11 @@ def _resolve(term: object) -> list[str]:
         return [normalise(term)]
     catalogue = _catalogue.load(supplement=True)
     found = []
-    for product in catalogue.resolve_all([term]):
+    try:
+        products = catalogue.resolve_all([term])
+    except CatalogueError as error:
+        raise CatalogueError(f"{error}; words for networks of Apple's are {', '.join(words())}") from None
+    for product in products:
         fitting = [word for word, users in data["products"].items() if product in users]
         if not fitting:
             raise CatalogueError(_none_for(catalogue.products[product]["name"]["en"]))

@@ -37,7 +37,7 @@ def describe(
         listed = [name for name, product in catalogue.products.items() if everyday or not product.get("by_name")]
         identifiers = sorted(listed, key=lambda name: catalogue.products[name]["name"][language].casefold())
     else:
-        identifiers = catalogue.resolve_all(terms)
+        identifiers = list(catalogue.resolve_all(terms))
     described = []
     for identifier in identifiers:
         product = catalogue.products[identifier]

@@ -116,8 +116,8 @@ class _Chosen:
     wish: _surprises.Wish
 
 
-def products_of(catalogue: Catalogue, given: Mapping[str, Any], wording: Wording) -> list[str]:
-    """The ids of a set's products, without the members of families.
+def _products(catalogue: Catalogue, given: Mapping[str, Any], wording: Wording) -> dict[str, str]:
+    """The names that were given for a set's products, by their ids, without the members of families.
 
     :raises CatalogueError: not a list of names, or an unknown or ambiguous name.
     """
@@ -129,7 +129,7 @@ def _chosen(catalogue: Catalogue, given: Any, shared: Mapping[str, Any], wording
     """Look up what a set names."""
     _options.check_known([str(key) for key in (*_mapping(given), *shared)], SET_KEYS)
     options = {**shared, **given}
-    products = products_of(catalogue, options, wording)
+    products = _products(catalogue, options, wording)
     with _about("services", wording):
         services = [_service(value) for value in name_list(options.get("services"), "services")]
         rows = [(service, entry) for service in services for entry in _catalogue.of_service(catalogue, service)]
@@ -143,7 +143,7 @@ def _chosen(catalogue: Catalogue, given: Any, shared: Mapping[str, Any], wording
             _sides.check(side, _sides.of(known), [entry["name"]["en"] for entry in known])
     entries = _sides.on(known, side)
     if given.get("ports") is not None or any(entry["port"] == SITE_PORT for entry in entries):
-        entries = _sides.with_ports(entries, options.get("ports"), wording)
+        entries = _sides.with_ports(entries, options.get("ports"), wording, products)
     wish = _surprises.Wish(
         products=list(dict.fromkeys([*products, *(entry["product"] for entry in known if entry["product"])])),
         services=services,

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.plugin_utils._catalogue_names import listed
 from ansible_collections.netports.apple.plugins.plugin_utils._errors import LOOKUP, CatalogueError, Wording
+from ansible_collections.netports.apple.plugins.plugin_utils._names import normalise
 from ansible_collections.netports.apple.plugins.plugin_utils._port_words import HOST_EPHEMERAL, SITE_PORT
 
 Entry = dict[str, Any]
@@ -65,21 +66,24 @@ def on(entries: Sequence[Entry], side: str | None) -> list[Entry]:
     return found
 
 
-def with_ports(entries: Iterable[Entry], given: Any, wording: Wording = LOOKUP) -> list[Entry]:
+def with_ports(
+    entries: Iterable[Entry], given: Any, wording: Wording = LOOKUP, called: Mapping[str, str] | None = None
+) -> list[Entry]:
     """Put the ports that a site chose in the place of the word that stands for them.
 
     :param given: ports and ranges, with or without a protocol (``21064``, ``"8000-8010/udp"``), or None.
+    :param called: the name by which each product was asked for, by its id, for messages.
     :raises CatalogueError: a product needs a port and there is none; there is a port and no product, or several,
         to take it; or it is no port.
     """
     entries = list(entries)
-    takers = list(dict.fromkeys(entry["name"]["en"] for entry in entries if entry["port"] == SITE_PORT))
+    takers = list(dict.fromkeys(_called(entry, called or {}) for entry in entries if entry["port"] == SITE_PORT))
     ports = _chosen(given, wording)
     if ports and len(takers) != 1:
         if not takers:
             raise CatalogueError(f"{wording.give('ports', given)}: no product takes them: leave them out")
         raise CatalogueError(
-            f"{wording.give('ports', given)}: {listed(takers)} take ports of their own: give each a set of its own"
+            f"{wording.give('ports', given)}: {' and '.join(takers)} take ports of their own: give each a set of its own"
         )
     made: list[Entry] = []
     for entry in entries:
@@ -89,7 +93,7 @@ def with_ports(entries: Iterable[Entry], given: Any, wording: Wording = LOOKUP) 
             made += [{**entry, **port.to_dict(entry["protocol"])} for port in ports]
         elif not entry.get("optional"):
             raise CatalogueError(
-                f"{entry['name']['en']!r} has no port of its own, since each site chooses one: give it with "
+                f"{_called(entry, called or {})} has no port of its own, since each site chooses one: give it with "
                 f"{wording.give('ports', [entry['example']])}"
             )
     return made
@@ -114,6 +118,13 @@ class _Port:
         first, last = self.ports or (None, None)
         text = _ports.text(self.ports) if self.ports else HOST_EPHEMERAL
         return {"port": text, "first": first, "last": last, "protocol": self.protocol or protocol}
+
+
+def _called(entry: Mapping[str, Any], called: Mapping[str, str]) -> str:
+    """A product by the name that it was asked for, and by its own where that is another."""
+    name = str(entry["name"]["en"])
+    asked = called.get(entry["product"], name)
+    return repr(name) if normalise(asked) in (normalise(name), entry["product"]) else f"{asked!r} ({name})"
 
 
 def _owner(entry: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import apply as tool
 import pytest
@@ -29,6 +31,34 @@ def test_no_template_in_a_product_is_run(tmp_path: Path, capfd: pytest.CaptureFi
     assert tool.render({"host_firewall_products": [product]}, ["ufw"]) != 0
     assert "is not a product of the catalogue" in capfd.readouterr().err
     assert not made.exists()
+
+
+@pytest.mark.parametrize("sudo", [None, "false", "true"])
+def test_without_a_way_to_root_a_sentence_is_all(
+    sudo: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user without sudo, and one whose sudo wants a password while there is no terminal to ask at."""
+    if sudo:
+        (tmp_path / "sudo").write_text(f"#!/bin/sh\nexec {sudo}\n")
+        (tmp_path / "sudo").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin" if sudo else str(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setenv("PRODUCTS", "FaceTime")
+    monkeypatch.delenv("HOSTS", raising=False)
+    played: list[str] = []
+
+    def play(_variables: dict[str, Any], name: str) -> tuple[int, list[Any], str]:
+        played.append(name)
+        return 1, [], ""
+
+    monkeypatch.setattr(tool, "play", play)
+    assert tool.main() == 1
+    said = capsys.readouterr().err
+    assert bool(played) == (sudo == "true")
+    if sudo != "true":
+        assert said.startswith("Nothing was changed: only root can read and change this machine's firewall")
+        assert said.count("\n") == 1 and ("install sudo" in said) == (sudo is None)
 
 
 def test_the_plan_is_what_preview_shows() -> None:

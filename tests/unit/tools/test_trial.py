@@ -77,6 +77,22 @@ def test_what_is_not_known_is_refused(
     assert captured.out == "" and captured.err.startswith("make try: ") and captured.err.count("\n") == 1
 
 
+def test_words_of_make_apply_are_named_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trial.unknown({"PRODUCTS": "FaceTime", "FIREWALL": "ufw", "KEEP": "yes", "SIDE": " "}) == []
+    for name, value in (("SERVICES", "ldaps"), ("DIRECTIONS", "forward"), ("CHECK", "yes")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("apply.render", lambda *_rules: 0)
+    monkeypatch.setenv("PRODUCTS", "FaceTime")
+    assert trial.main() == 1
+    said = capsys.readouterr().out
+    assert (
+        said.count("only make apply knows SERVICES, DIRECTIONS, CHECK: make try takes PRODUCTS, FIREWALL and KEEP") == 1
+    )
+
+
 def test_there_is_a_host_with_each_firewall() -> None:
     assert set(trial.FIREWALLS) <= set(test_hosts.FIREWALLS)
 

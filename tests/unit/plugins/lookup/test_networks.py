@@ -64,6 +64,8 @@ def test_an_answer_can_be_spoilt(ask: Ask) -> None:
         (["iCloud"], {}, "Apple publishes no networks for iCloud: "),
         (["apnss"], {}, "did you mean 'APNs'"),
         (["iTunes"], {}, "'iTunes' may be any of"),
+        (["foo"], {}, "'foo' is not a product of the catalogue: "),
+        (["foo"], {}, "; words for networks of Apple's are apns, apple"),
         ([""], {}, "an empty name"),
         ([[]], {}, "an empty list"),
         ([443], {}, "443 is not the name of a product"),

@@ -107,6 +107,28 @@ def test_ports_of_the_sites_own(ask: Ask) -> None:
     assert "in HomeKit accessory 21064/tcp" in opened(mixed)
 
 
+@pytest.mark.parametrize(
+    ("products", "named"),
+    [
+        (["HomeKit bridge"], "'HomeKit bridge' (HomeKit accessory) has no port of its own"),
+        (["FaceTime, homekit Bridge"], "'homekit Bridge' (HomeKit accessory) has no port of its own"),
+        (["HomeKit accessory"], "'HomeKit accessory' has no port of its own"),
+        (["homekit-accessory"], "'HomeKit accessory' has no port of its own"),
+        (["HomeKit-accessoire"], "'HomeKit-accessoire' (HomeKit accessory) has no port of its own"),
+    ],
+)
+def test_a_product_without_its_port_is_called_as_it_was_typed(
+    refusal: Callable[..., str], products: list[str], named: str
+) -> None:
+    assert named in refusal("rules", {"products": products})
+    assert named in refusal("ports", *products)
+
+
+def test_products_that_share_ports_are_called_as_they_were_typed(refusal: Callable[..., str]) -> None:
+    said = refusal("rules", {"products": ["Homebridge", "Content cache"], "ports": [21064]})
+    assert "'Homebridge' (HomeKit accessory) and 'Content cache' take ports of their own" in said
+
+
 def test_the_hosts_own_range_stays_a_word(ask: Ask) -> None:
     (rule,) = ask("rules", {"products": ["AirPlay receiver"], "directions": ["in"]})
     assert rule["tcp"] == ["host_ephemeral", "3689", "5000", "7000"] and "host_ephemeral" in rule["udp"]
