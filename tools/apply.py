@@ -214,6 +214,9 @@ def main() -> int:
         if not unsuccessful(results):
             print(printed, file=sys.stderr)
         return 1
+    if not firewalls:
+        print(f"Nothing was changed: {os.environ['HOSTS']!r} has no host (HOSTS).", file=sys.stderr)
+        return 1
     if switch("CHECK") or not any(one["result"]["changed"] for one in firewalls):
         return 0
     if not switch("CONFIRM") and not agreed():

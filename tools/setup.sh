@@ -20,6 +20,12 @@ stamp=".venv/.stamp-$level"
 wanted="$(pwd) $(cat requirements/*.txt tools/setup.sh | cksum) ${PYTHON-}"
 if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
 
+place=.venv
+[ -e .venv ] || place=.
+if [ ! -w "$place" ]; then
+    die "$(id -un) cannot write in $(pwd)/$place: run this as its owner, or in a clone of your own"
+fi
+
 # real INTERPRETER: prints its version and true path when it is one that serves. A version
 # manager's shim answers with the interpreter behind it, or fails and is passed by.
 real() {

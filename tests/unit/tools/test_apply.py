@@ -61,6 +61,15 @@ def test_without_a_way_to_root_a_sentence_is_all(
         assert said.count("\n") == 1 and ("install sudo" in said) == (sudo is None)
 
 
+def test_an_inventory_without_a_host_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PRODUCTS", "FaceTime")
+    monkeypatch.setenv("HOSTS", str(tmp_path / "nowhere.yml"))
+    assert tool.main() == 1
+    assert capsys.readouterr().err == f"Nothing was changed: '{tmp_path / 'nowhere.yml'}' has no host (HOSTS).\n"
+
+
 def test_the_plan_is_what_preview_shows() -> None:
     shown = {
         "host": "localhost",
