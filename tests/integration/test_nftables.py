@@ -179,6 +179,58 @@ def test_what_others_make_is_never_touched_and_named_where_it_decides(host: Host
     assert "netports" not in "\n".join(ruleset(host)) and "goto end" in "\n".join(ruleset(host))
 
 
+@pytest.mark.hosts("none")
+def test_a_chain_that_dispatches_by_interface(host: Host, peer: Host) -> None:
+    """A verdict map leads eth0 to a chain that refuses; what comes in elsewhere is nobody's."""
+    main = """flush ruleset
+table inet filter {
+\tset blocked { type ipv4_addr; flags interval; elements = { ELEMENTS } }
+\tset seen { type ipv4_addr; flags dynamic,timeout; timeout 1h; size 999; }
+\tcounter refused { }
+\tchain wan {
+\t\tct state vmap { established : accept, related : accept, invalid : drop }
+\t\tmeta l4proto { icmp, ipv6-icmp } accept
+\t\ttcp dport { 22, 5901 } accept comment "he said: 'ssh'"
+\t\tip saddr @blocked drop
+\t\tadd @seen { ip saddr } counter name refused reject with icmpx type admin-prohibited
+\t\tcounter name refused drop
+\t}
+\tchain input {
+\t\ttype filter hook input priority filter; policy accept;
+\t\tiifname vmap { "lo" : accept, "eth0" : goto wan }
+\t}
+}
+"""
+    elements = ", ".join(
+        f"198.{18 + number // 8192}.{number // 32 % 256}.{number % 32 * 8}/31" for number in range(10_000)
+    )
+    host.write("/etc/nftables.conf", main.replace("ELEMENTS", elements), "0755")
+    host.run(["systemctl", "enable", "--now", "nftables"])
+    with listen(host, tcp=[5900, 5901]):
+        assert probe(peer, host, [5900, 5901], "tcp")[5900] != "open"
+        done = module(host, VNC)
+        assert done["changed"] and probe(peer, host, [5900, 5901], "tcp") == {5900: "open", 5901: "open"}
+        assert any("packets on an interface other than eth0: what" in text for text in done["warnings"]), done[
+            "warnings"
+        ]
+        host.run(["systemctl", "reload", "nftables"])
+        assert not module(host, VNC)["changed"]
+        audit = module(host, state="gathered", foreign=True)["exposed"]
+        assert [(found["kind"], found["ports"]) for found in audit] == [
+            ("default", ["1-65535"]), ("rule", ["22", "5901"]),
+        ]  # fmt: skip
+        assert audit[0]["text"] == "no chain of the input hook refuses packets on an interface other than eth0"
+        # Before the input hook nothing of ours can be.
+        host.sh("""
+            nft add table netdev early
+            nft "add chain netdev early first { type filter hook ingress device eth0 priority 0; }"
+            nft add rule netdev early first tcp dport 5900 counter drop
+        """)
+        told = module(host, VNC)
+        assert probe(peer, host, [5900], "tcp") == {5900: "filtered"} and "no-effect" in codes(told)
+        assert any("chain first of table netdev early refuses packets of rule" in text for text in told["warnings"])
+
+
 @pytest.mark.hosts("none", "bookworm")
 def test_off_is_said_and_a_plain_debian_is_left_to_its_owner(host: Host) -> None:
     stored = module(host, VNC)

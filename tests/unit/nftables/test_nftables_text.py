@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from ansible_collections.netports.apple.plugins.module_utils import _rules
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import registry
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, kernel, model, text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import (
+    checks,
+    effect,
+    fate,
+    kernel,
+    model,
+    text,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import Part, Target
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _port_words, _sets
@@ -330,7 +337,20 @@ def test_protocols_are_compared_by_number() -> None:
         ("reject with icmpx type admin-prohibited", True, True),
         ("goto logdrop", True, True),
         ('iifname "eth0" drop', False, True),
-        ('iifname != "lo" jump logdrop', False, True),
+        ('iifname != "lo" jump logdrop', True, True),
+        ("ct state != { established, related } drop", True, True),
+        ("meta l4proto tcp reject with tcp reset", False, True),
+        ("meta l4proto tcp reject with tcp reset; meta l4proto udp reject", True, True),
+        ("meta mark set 1 limit rate 1/second log; counter name c drop", True, True),
+        # What is refused in the middle is refused, whatever the last rule says.
+        ('iifname "eth0" jump logdrop; iifname "eth1" accept', False, True),
+        ('iifname vmap { "lo" : accept, "eth0" : goto logdrop }', False, True),
+        ('iifname vmap { "lo" : accept, "eth0" : accept }; drop', True, True),
+        ("ct state vmap { established : accept, new : goto logdrop }", True, True),
+        ("jump mixed; drop", False, False),
+        ('iifname "eth*" drop', False, True),
+        ("add @seen { ip saddr }; add @seen { ip saddr } drop", True, True),
+        ("return; drop", False, False),
         ("meta nfproto ipv4 drop", False, True),
         ("ct state invalid drop", False, False),
         ("tcp dport 23 drop", False, False),
@@ -342,12 +362,88 @@ def test_which_chains_are_joined(nft: list[str], rule: str, everywhere: bool, so
     """A chain that refuses on some interfaces is joined; for the audit it leaves the others open."""
     given = (
         'table inet t {\nchain logdrop { log prefix "x"; counter drop; }\nchain mixed { tcp dport 1 drop; accept; }\n'
+        "counter c { }\nset seen { type ipv4_addr; flags dynamic; size 9; }\n"
         "chain input { type filter hook input priority 0; RULE; }\n}\n"
     ).replace("RULE", rule)
     listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
     base = listing.chains["inet", "t", "input"]
-    assert kernel.refuses(listing, base) is everywhere
-    assert kernel.refuses(listing, base, everywhere=False) is somewhere
+    assert fate.refuses(listing, base) is everywhere
+    assert fate.refuses(listing, base, everywhere=False) is somewhere
+
+
+BASE = "type filter hook {} priority {}; policy {};"
+REFUSED = [Rule("A", "in", ((5900, 5900),), (), sources=("10.0.0.0/8",))]
+
+
+@pytest.mark.parametrize(
+    ("chains", "said"),
+    [
+        ({}, ""),
+        ({"early": ("input -10 accept", "jump sub")}, "tcp dport 5900 drop"),
+        ({"early": ("input -10 accept", "ct state new jump sub; accept")}, "tcp dport 5900 drop"),
+        ({"early": ("input -10 accept", 'iifname "eth1" jump sub')}, ""),
+        ({"early": ("input -10 accept", "ip saddr 192.168.0.0/16 jump sub")}, ""),
+        ({"early": ("input -10 accept", "ip saddr 10.0.0.0/8 jump sub")}, "tcp dport 5900 drop"),
+        ({"early": ("input -10 accept", "tcp dport vmap { 22 : accept, 5900 : drop }")}, "tcp dport 5900 drop"),
+        ({"early": ("input -10 accept", "tcp dport 5900 accept; drop")}, ""),
+        ({"early": ("prerouting -300 drop", "tcp dport 22 accept")}, "policy drop"),
+        ({"early": ("prerouting -300 drop", "ip saddr 10.0.0.0/8 accept")}, ""),
+        ({"early": ("prerouting -300 drop", "ip saddr 192.168.0.0/16 accept")}, "policy drop"),
+        ({"early": ("prerouting -300 accept", "tcp dport { 1-1023, 5900 } drop")}, "tcp dport { 1-1023, 5900 } drop"),
+        ({"early": ("postrouting 0 drop", "")}, ""),
+    ],
+)
+def test_what_refuses_a_wanted_port_before_the_rules(
+    nft: list[str], chains: dict[str, tuple[str, str]], said: str
+) -> None:
+    made = "".join(
+        f"chain {name} {{ {BASE.format(*place.split())} {body}{';' if body else ''} }}\n"
+        for name, (place, body) in chains.items()
+    )
+    given = f"table inet t {{\nchain sub {{ tcp dport 5900 drop; }}\n{made}}}\n"
+    listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
+    found = [notice.text for notice in effect.without(listing, "apple", "in", REFUSED, [])]
+    assert [text.rpartition("is reached: ")[2] for text in found] == ([said] if said else [])
+
+
+def test_an_ingress_chain_refuses_before_all_others(nft: list[str]) -> None:
+    """It belongs to a device: here the loopback, since this network namespace has no other."""
+    given = 'table netdev t {\nchain i { type filter hook ingress device "lo" priority 0; policy drop; }\n}\n'
+    listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
+    (found,) = effect.without(listing, "apple", "in", REFUSED, [])
+    assert found.code == "no-effect" and "chain i of table netdev t" in found.text
+    assert effect.without(listing, "apple", "out", REFUSED, []) == []
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"inet": ("accept", "")}, [""]),
+        ({"inet": ("drop", "")}, []),
+        ({"ip": ("drop", "")}, ["IPv6 "]),
+        ({"ip": ("drop", ""), "ip6": ("accept", "drop")}, []),
+        ({"ip6": ("drop", "")}, ["IPv4 "]),
+        ({"inet": ("accept", "meta nfproto ipv4 drop")}, ["IPv6 "]),
+        ({"inet": ("accept", 'iifname "eth0" drop')}, [" on an interface other than eth0"]),
+        ({"inet": ("accept", 'iifname { "eth0", "ppp*" } drop')}, [" on an interface other than eth0, ppp*"]),
+        ({"inet": ("accept", 'iifname != "eth0" drop')}, [" on eth0"]),
+        ({"inet": ("accept", 'iifname != "eth0" drop; iifname "eth0" accept')}, []),
+        ({"inet": ("drop", 'iifname "eth0" accept')}, []),
+        ({"ip": ("accept", 'iifname "eth0" drop')}, ["IPv4 on an interface other than eth0", "IPv6 "]),
+    ],
+)
+def test_where_nothing_refuses_packets(nft: list[str], tables: dict[str, tuple[str, str]], said: list[str]) -> None:
+    given = "".join(
+        f"table {family} t {{\nchain input {{ {BASE.format('input', 0, policy)} {body}{';' if body else ''} }}\n}}\n"
+        for family, (policy, body) in tables.items()
+    )
+    listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
+    texts = [
+        text.replace("no chain of the input hook refuses ", "").replace("packets", "")
+        for text in effect.open_places(listing)
+    ]
+    assert [" ".join(text.split()) for text in texts] == [" ".join(text.split()) for text in said]
+    assert len(effect.partly(listing)) == len(said)
 
 
 @pytest.mark.parametrize(

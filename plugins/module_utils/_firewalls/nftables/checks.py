@@ -29,10 +29,10 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.spread import spread
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
-# Tables that programs make, by their names.
+# Tables that programs make, by how their names begin.
 _PROGRAMS = (
-    *("firewalld", "netavark", "docker-bridges", "libvirt_network", "lxd", "incus", "f2b-table", "kube-proxy"),
-    *("crowdsec", "crowdsec6", "miniupnpd", "fw4"),
+    *("firewalld", "netavark", "docker-bridges", "libvirt_network", "lxd", "incus", "f2b-", "kube-proxy", "crowdsec"),
+    *("miniupnpd", "fw4", "nm-shared-", "wg-quick-", "sshguard", "io.systemd."),
 )
 _IPTABLES = ("filter", "nat", "mangle", "raw", "security")
 PROTOCOLS = ("tcp", "udp")
@@ -42,10 +42,11 @@ _ALL: Tuple[_ports.PortRange, ...] = ((_ports.LOWEST, _ports.HIGHEST),)
 _SEES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 
 
-def bases(listing: Listing, hook: str) -> List[Chain]:
-    """The base chains that filter at a hook, the first one first."""
-    found = [chain for chain in listing.chains.values() if chain.hook == hook and chain.kind == "filter"]
-    return sorted((chain for chain in found if chain.family in ("ip", "ip6", "inet")), key=lambda chain: chain.prio)
+def bases(listing: Listing, *hooks: str) -> List[Chain]:
+    """The base chains that filter what IP carries at hooks, those of a hook in the order of their priorities."""
+    found = [chain for chain in listing.chains.values() if chain.hook in hooks and chain.kind == "filter"]
+    found = [chain for chain in found if chain.family in ("ip", "ip6", "inet", "netdev")]
+    return sorted(found, key=lambda chain: (hooks.index(chain.hook), chain.prio))
 
 
 def editable(listing: Listing, chain: Chain) -> bool:
@@ -55,9 +56,9 @@ def editable(listing: Listing, chain: Chain) -> bool:
     container engines, libvirt and their like, and every table that a process holds as its owner.
     """
     place = (chain.family, chain.table)
-    if place == OWN_TABLE or place in listing.held or chain.table in _PROGRAMS:
+    if place == OWN_TABLE or place in listing.held or chain.table.startswith(_PROGRAMS):
         return False
-    return not (chain.table in _IPTABLES and chain.name.isupper())
+    return not (chain.family in ("ip", "ip6") and chain.table in _IPTABLES and chain.name.isupper())
 
 
 def rule_admits(rule: Rule, address: Optional[str], port: int) -> bool:
@@ -118,21 +119,57 @@ def admits(listing: Listing, address: Optional[str], port: int, passed: FrozenSe
     return True
 
 
-def decider(chain: Chain, rules: Iterable[Rule]) -> Optional[Tuple[Rule, KernelRule]]:
-    """The first rule of a base chain that refuses a wanted port from everywhere before any rule decides otherwise.
+def decider(
+    listing: Listing, chain: Chain, rules: Iterable[Rule], passed: FrozenSet[str]
+) -> Optional[Tuple[Rule, str]]:
+    """What refuses a wanted port in a base chain, whatever else the packets have.
 
     :param rules: the wanted rules that pass the chain.
-    :returns: the wanted rule, and the rule that refuses it.
+    :param passed: names of the chains of the wanted rules: what stands behind them comes too late.
+    :returns: the wanted rule, and what refuses it in words.
     """
-    deciding = [rule for rule in spread(chain.rules) if verdict_of(rule) and narrows(rule, None) is False]
-    asked = [(rule, protocol, port) for rule in rules for protocol in PROTOCOLS for port in getattr(rule, protocol)]
-    for rule, protocol, port in asked:
-        for one in deciding:
-            if _ports.covers(ports_of(one, protocol), (port[0], port[0])):
-                if verdict_of(one) in REFUSALS:
-                    return rule, one
-                break
+    for rule in rules:
+        for address in _samples(rule, chain.family):
+            for protocol, port in [(name, port[0]) for name in PROTOCOLS for port in getattr(rule, name)]:
+                answer, why = _verdict(listing, chain, address, (protocol, port), passed)
+                if answer is False or (answer is None and not why and chain.policy == "drop"):
+                    return rule, why or "policy drop"
     return None
+
+
+def _samples(rule: Rule, family: str) -> List[Optional[str]]:
+    """An address of each source of a rule that a family of tables sees; ``None`` for anywhere."""
+    if not rule.sources:
+        return [None]
+    addresses = [str(ipaddress.ip_network(source).network_address) for source in rule.sources]
+    return [address for address in addresses if family in (*_SEES[6 if ":" in address else 4], "netdev")]
+
+
+def _verdict(
+    listing: Listing, chain: Chain, address: Optional[str], port: Tuple[str, int], passed: FrozenSet[str]
+) -> Tuple[Optional[bool], str]:
+    """What a chain does with a port, as far as all packets from an address meet it.
+
+    :param port: the protocol and the port.
+    :returns: true (lets in), false (refuses) or ``None``, and why. ``None`` with a reason: it may let in.
+    """
+    may = ""
+    for rule in spread(chain.rules):
+        left_out = narrows(rule, address)
+        if left_out or not _ports.covers(ports_of(rule, port[0]), (port[1], port[1])):
+            continue
+        verdict, name = verdict_of(rule), target_of(rule)
+        answer: Optional[bool] = None
+        why = ""
+        if name in passed or verdict in ("accept", "queue", *REFUSALS):
+            answer, why = verdict not in REFUSALS, words(rule)
+        elif (chain.family, chain.table, name) in listing.chains:
+            answer, why = _verdict(listing, listing.chains[chain.family, chain.table, name], address, port, passed)
+        if answer is not False:
+            may = may or why
+        if left_out is False and (answer is not None or verdict in ("goto", "return")):
+            return (None, may) if may else (answer, why)
+    return None, may
 
 
 def _walk(
@@ -277,6 +314,8 @@ def _fits(condition: Dict[str, Any], address: Optional[str]) -> Optional[bool]:
         if op == "!=" and fits is not None and _sees(payload["protocol"], address):
             return not fits
         return fits if op in ("==", "in") or fits is False else None
+    if meta.get("key") in ("iifname", "iif") and values(right) == ["lo"]:
+        return {"==": False, "in": False, "!=": True}.get(op)
     if op not in ("==", "in"):
         return None
     if meta.get("key") == "nfproto":
@@ -285,8 +324,6 @@ def _fits(condition: Dict[str, Any], address: Optional[str]) -> Optional[bool]:
         return "new" in values(right)
     if meta.get("key") == "pkttype":
         return "host" in values(right) or "unicast" in values(right)
-    if meta.get("key") in ("iifname", "iif"):
-        return False if values(right) == ["lo"] else None
     return None
 
 

@@ -21,7 +21,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 )
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
-_PROGRAMS = ("usr/sbin/nft", "sbin/nft", "usr/bin/nft")
+_PROGRAMS = ("usr/sbin/nft", "sbin/nft", "usr/bin/nft", "usr/local/sbin/nft")
 # Where systemd and OpenRC keep what starts at boot.
 _BOOT = ("etc/systemd/system", "etc/runlevels")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from dataclasses import replace
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import spread
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
@@ -23,10 +23,11 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 )
 
 # Statements that decide nothing.
-_SILENT = ("counter", "log")
+_SILENT = (
+    *("counter", "log", "mangle", "set", "map", "notrack", "ct helper", "ct timeout", "ct expectation", "dup", "flow"),
+    *("last", "secmark"),
+)
 REFUSALS = ("drop", "reject")
-# What a rule may ask for that says where a packet passes and not what it is.
-_PLACES = ("iif", "iifname", "iifgroup", "iiftype", "oif", "oifname", "oifgroup", "oiftype", "nfproto")
 # nft prints these by name where the host has /etc/protocols.
 _NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "icmpv6": 58}
 
@@ -138,32 +139,6 @@ def _merged(ranges: List[Tuple[int, int]]) -> List[Tuple[int, int]]:
         else:
             merged.append((first, last))
     return merged
-
-
-def refuses(listing: Listing, chain: Chain, everywhere: bool = True) -> bool:
-    """Whether a chain drops or rejects in the end what none of its rules accepts: by its policy or its last rule.
-
-    :param everywhere: false also counts a last rule that refuses on some interfaces or for one IP version alone.
-    """
-    return chain.policy == "drop" or _ends_in_refusal(listing, chain, everywhere, set())
-
-
-def _ends_in_refusal(listing: Listing, chain: Chain, everywhere: bool, seen: Set[Id]) -> bool:
-    if not chain.rules or chain.id in seen:
-        return False
-    seen.add(chain.id)
-    asked = [condition.get("match", {}).get("left") for condition in conditions_of(chain.rules[-1])]
-    fits = all(not everywhere and isinstance(left, dict) and _key(left) in _PLACES for left in asked)
-    verdict = verdict_of(chain.rules[-1]) if fits else ""
-    if verdict in REFUSALS:
-        return True
-    target = target_of(chain.rules[-1]) if verdict in ("jump", "goto") else ""
-    following = listing.chains.get((chain.family, chain.table, target))
-    return following is not None and _ends_in_refusal(listing, following, everywhere, seen)
-
-
-def _key(left: Dict[str, Any]) -> str:
-    return str(left.get("meta", {}).get("key", ""))
 
 
 def verdict_of(rule: KernelRule) -> str:

@@ -12,7 +12,7 @@ from typing import Dict, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, FirewallError, Host
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import kernel, text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import fate, kernel, text
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
     FOLDER,
     MAIN_FILES,
@@ -42,7 +42,9 @@ def state(host: Host, asked: Asked, listed: str, boot: bool) -> NftablesState:
         host=host,
         asked=asked,
         rules=text.parse(files.text or ""),
-        active=any(kernel.refuses(listing, chain) for chain in listing.chains.values() if chain.hook == "input"),
+        active=any(
+            fate.refuses(listing, chain, everywhere=False) for chain in listing.chains.values() if chain.hook == "input"
+        ),
         enabled=boot,
         listing=listing,
         files=files,

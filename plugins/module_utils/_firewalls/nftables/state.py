@@ -20,7 +20,13 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     State,
     Wanted,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, kernel, text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import (
+    checks,
+    effect,
+    fate,
+    kernel,
+    text,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
     FOLDER,
     HOOKS,
@@ -48,7 +54,7 @@ class NftablesState(State):
     files: Files
 
     def refuses_inbound(self) -> bool:
-        return bool(self._refusing("input")) or self.files.own is not None or bool(self.asked.enable)
+        return bool(self._refusing("input", False)) or self.files.own is not None or bool(self.asked.enable)
 
     def goes_with_rules(self) -> bool:
         return bool(self.files.own is not None and not self.files.others and not self._refusing_others())
@@ -65,17 +71,14 @@ class NftablesState(State):
         if not self.asked.foreign:
             return []
         found: List[Exposure] = []
-        chains = checks.bases(self.listing, "input")
-        if not self._refusing("input"):
+        for sentence in effect.open_places(self.listing):
             everything = "%d-%d" % (_ports.LOWEST, _ports.HIGHEST)
-            sentence = "no chain of the input hook refuses packets"
-            return [
+            found.append(
                 Exposure(kind="default", ruleset="", name="input", protocol="any", ports=(everything,), text=sentence)
-            ]
-        for base in chains:
-            if kernel.refuses(self.listing, base):
-                for chain, rule in checks.open_rules(self.listing, base):
-                    found += _exposures(chain, rule, list(self.rulesets()))
+            )
+        for base in self._refusing("input", False):
+            for chain, rule in checks.open_rules(self.listing, base):
+                found += _exposures(chain, rule, list(self.rulesets()))
         return found
 
     def foreign(self) -> str:
@@ -137,20 +140,20 @@ class NftablesState(State):
             keeps_folder=self.files.folder and (bool(want.all) or text.included(text.without_include(main))),
         )
 
-    def _refusing(self, hook: str) -> List[Chain]:
-        return [chain for chain in checks.bases(self.listing, hook) if kernel.refuses(self.listing, chain)]
+    def _refusing(self, hook: str, everywhere: bool = True) -> List[Chain]:
+        return [chain for chain in checks.bases(self.listing, hook) if fate.refuses(self.listing, chain, everywhere)]
 
     def _refusing_others(self) -> List[Chain]:
-        """What refuses inbound packets beside the own table."""
-        return [chain for chain in self._refusing("input") if chain.id[:2] != OWN_TABLE]
+        """What refuses inbound packets beside the own table, be it on some interfaces alone."""
+        return [chain for chain in self._refusing("input", False) if chain.id[:2] != OWN_TABLE]
 
     def _joined(self) -> List[Target]:
         """The administrators' base chains that refuse, be it on some interfaces alone, and that may be edited."""
         return [
             Target(family=chain.family, table=chain.table, chain=chain.name, hook=chain.hook, prio=chain.prio)
             for hook in HOOKS.values()
-            for chain in checks.bases(self.listing, hook)
-            if kernel.refuses(self.listing, chain, everywhere=False) and checks.editable(self.listing, chain)
+            for chain in self._refusing(hook, False)
+            if checks.editable(self.listing, chain)
         ]
 
     def _makes_own(self, wanted: bool) -> bool:
@@ -203,9 +206,9 @@ class NftablesState(State):
         if not want.all:
             return []
         found = []
-        hooks = {target.hook for target in targets}
-        inbound = tuple(rule.name for rule in want.rules if rule.direction == "in")
-        if inbound and not self._refusing("input") and "input" not in hooks:
+        inbound = any(rule.direction == "in" for rule in want.rules)
+        joins = any(target.hook == "input" for target in targets)
+        if inbound and not self._refusing("input") and not joins:
             found.append(
                 Notice(
                     code="off",
@@ -221,40 +224,11 @@ class NftablesState(State):
                     "(host_firewall_enable: true, or 'systemctl enable nftables')",
                 )
             )
-        for direction, hook in HOOKS.items():
+        if inbound and joins and not any(target.id[:2] == OWN_TABLE for target in targets):
+            found += effect.partly(self.listing)
+        for direction in HOOKS:
             asked = [rule for rule in want.rules if rule.direction == direction]
-            found += self._without_effect(hook, direction, asked) if asked else []
-        return found
-
-    def _without_effect(self, hook: str, direction: str, asked: Sequence[Rule]) -> List[Notice]:
-        """What refuses packets where no rule of ours can be, or before a rule of ours is reached."""
-        found = []
-        names = tuple(rule.name for rule in asked)
-        jump = text.chain_name(self.asked.ruleset, direction)
-        early = [] if hook == "output" else checks.bases(self.listing, "prerouting")
-        for chain in early + checks.bases(self.listing, hook):
-            joins = any(target.id == chain.id for target in self._joined())
-            if chain.id[:2] == OWN_TABLE or joins and not kernel.jump_holds(chain, jump):
-                # The own table refuses last, and the jump comes first of all where it is put in.
-                continue
-            decided = checks.decider(chain, asked)
-            if decided and (checks.editable(self.listing, chain) or not kernel.refuses(self.listing, chain)):
-                sentence = "chain %s of table %s %s refuses packets of rule %r before it is reached: %s" % (
-                    *(chain.name, chain.family, chain.table, decided[0].name),
-                    checks.words(decided[1]),
-                )
-                found.append(Notice(code="no-effect", text=sentence, rules=(decided[0].name,), direction=direction))
-        for chain in self._refusing(hook):
-            if chain.id[:2] != OWN_TABLE and not checks.editable(self.listing, chain):
-                found.append(
-                    Notice(
-                        code="no-effect",
-                        text="chain %s of table %s %s refuses packets and belongs to another program: the %s rules have "
-                        "no effect until it accepts them" % (chain.name, chain.family, chain.table, _WAYS[direction]),
-                        rules=names,
-                        direction=direction,
-                    )
-                )
+            found += effect.without(self.listing, self.asked.ruleset, direction, asked, targets) if asked else []
         return found
 
     def _view(self, texts: Dict[str, Optional[str]], loaded: bool) -> str:
@@ -265,9 +239,6 @@ class NftablesState(State):
             shown[own] = "".join(line + "\n" for line in (texts[own] or "").splitlines() if "# netports.apple" in line)
         state = "loaded: %s\n" % ("yes" if loaded else "no")
         return _files.diff_text(dict(shown, nftables=state))
-
-
-_WAYS = {"in": "inbound", "out": "outbound", "forward": "forwarded"}
 
 
 def _exposures(chain: Chain, rule: KernelRule, rulesets: Sequence[str]) -> List[Exposure]:

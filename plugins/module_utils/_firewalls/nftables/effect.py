@@ -1,0 +1,93 @@
+# Copyright (c) 2026, netports.apple contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether the kernel's rules let a ruleset have its effect: what refuses nothing, and what refuses all the same. Pure."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, fate, kernel, text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
+    HOOKS,
+    OWN_TABLE,
+    Listing,
+    Target,
+)
+from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+
+_WAYS = {"in": "inbound", "out": "outbound", "forward": "forwarded"}
+# The hooks beside its own at which a direction's packets may be refused.
+_OTHER_HOOKS: Dict[str, Tuple[str, ...]] = {
+    "in": ("ingress", "prerouting"),
+    "out": ("postrouting", "egress"),
+    "forward": ("ingress", "prerouting", "postrouting", "egress"),
+}
+
+
+def open_places(listing: Listing) -> List[str]:
+    """Where nothing refuses inbound packets, a sentence for each IP version that differs from the other."""
+    chains = checks.bases(listing, "input")
+    names = sorted({name for chain in chains for name in fate.interfaces(listing, chain)})
+
+    def where(version: int) -> Optional[str]:
+        packets = {name: fate.Packet(interface=name, version=version) for name in ["", *names]}
+        shut = [name for name in packets if any(fate.refuses_packet(listing, chain, packets[name]) for chain in chains)]
+        if "" not in shut:
+            return " on an interface other than %s" % ", ".join(shut) if shut else ""
+        # Where a rule accepts, the rule is said to be open.
+        passed = [name for name in names if all(fate.passes(listing, chain, packets[name]) for chain in chains)]
+        return " on %s" % ", ".join(passed) if passed else None
+
+    four, six = where(4), where(6)
+    if four == six:
+        return [] if four is None else ["no chain of the input hook refuses packets%s" % four]
+    return [
+        "no chain of the input hook refuses IPv%d packets%s" % (version, place)
+        for version, place in ((4, four), (6, six))
+        if place is not None
+    ]
+
+
+def partly(listing: Listing) -> List[Notice]:
+    """Where nothing refuses inbound packets on a host whose rules join a chain that refuses some."""
+    return [
+        Notice(
+            code="ipv6-off" if "IPv6" in sentence else "other", text="%s: what comes in there needs no rule" % sentence
+        )
+        for sentence in open_places(listing)
+    ]
+
+
+def without(
+    listing: Listing, ruleset: str, direction: str, asked: Sequence[Rule], targets: Sequence[Target]
+) -> List[Notice]:
+    """What refuses packets where no rule of ours can be, or before a rule of ours is reached.
+
+    :param asked: the wanted rules of the direction.
+    :param targets: the base chains that the ruleset joins.
+    """
+    found = []
+    hook, jump = HOOKS[direction], text.chain_name(ruleset, direction)
+    joined = {target.id for target in targets}
+    for chain in checks.bases(listing, *_OTHER_HOOKS[direction], hook):
+        if chain.id[:2] == OWN_TABLE or (chain.id in joined and not kernel.jump_holds(chain, jump)):
+            # The own table refuses last, and the jump comes first of all where it is put in.
+            continue
+        if chain.hook == hook and fate.refuses(listing, chain) and not checks.editable(listing, chain):
+            sentence = (
+                "chain %s of table %s %s refuses packets and belongs to another program: the %s rules have "
+                "no effect until it accepts them" % (chain.name, chain.family, chain.table, _WAYS[direction])
+            )
+            names = tuple(rule.name for rule in asked)
+            found.append(Notice(code="no-effect", text=sentence, rules=names, direction=direction))
+            continue
+        decided = checks.decider(listing, chain, asked, frozenset([jump]))
+        if decided:
+            sentence = "chain %s of table %s %s refuses packets of rule %r before it is reached: %s" % (
+                *(chain.name, chain.family, chain.table, decided[0].name, decided[1]),
+            )
+            found.append(Notice(code="no-effect", text=sentence, rules=(decided[0].name,), direction=direction))
+    return found
