@@ -97,7 +97,8 @@ class ActionModule(ActionBase):
         try:
             checks = _health.asked(self._task.args)
         except ValueError as error:
-            raise AnsibleActionFail(f"{error}: nothing was changed") from error
+            # ansible-core 2.19 and newer would say the cause again.
+            raise AnsibleActionFail(f"{error}: nothing was changed") from None
         return checks, shown == "full" or display.verbosity >= 2
 
     def _ill(self, checks: Checks, waiting: Any) -> str:

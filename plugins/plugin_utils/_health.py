@@ -56,10 +56,13 @@ def asked(options: Mapping[str, Any]) -> Checks:
         urls = [_url(value) for value in _list(options.get("health_urls"))]
     except (TypeError, ValueError) as error:
         raise ValueError(f"health_urls (netports_health_urls): {error}") from error
+    given = options.get("health_timeout") or 30
     try:
-        timeout = check_type_float(options.get("health_timeout") or 30)
-    except TypeError as error:
-        raise ValueError(f"health_timeout (netports_health_timeout): {error}") from error
+        timeout = check_type_float(given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"health_timeout (netports_health_timeout): {_ports.shown(given)} is not a number of seconds"
+        ) from error
     return Checks(ports=tuple(ports), urls=tuple(urls), timeout=timeout)
 
 

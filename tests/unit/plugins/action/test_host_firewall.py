@@ -233,8 +233,8 @@ def test_nothing_is_checked_where_nothing_was_done(monkeypatch: pytest.MonkeyPat
         ({"health_ports": ["22-23"]}, "give the ports one by one"),
         ({"health_ports": {"ssh": 22}}, "netports_health_ports"),
         ({"health_ports": [0]}, "out of range"),
+        ({"health_timeout": "soon"}, r"health_timeout \(netports_health_timeout\): 'soon' is not a number of seconds"),
         ({"health_urls": ["example.org"]}, r"netports_health_urls\): 'example.org' is not a page"),
-        ({"health_timeout": "soon"}, "netports_health_timeout"),
         ({"diff": "long"}, "host_firewall_diff"),
     ],
 )
