@@ -330,6 +330,13 @@ class Host:
         """Runs a shell script (sh -e) as root on the host."""
         return self.run(["sh", "-ec", script], check=check)
 
+    def install(self, *packages: str) -> None:
+        """Installs packages of the distribution, without what they only recommend. Needs the network, as the images do."""
+        apt = "apt-get -qq -o Acquire::Retries=3"
+        self.sh(
+            f"{apt} update; DEBIAN_FRONTEND=noninteractive {apt} install --no-install-recommends {' '.join(packages)}"
+        )
+
     def read(self, path: str) -> str:
         """The text of a file on the host."""
         return self.run(["cat", "--", path]).out

@@ -910,6 +910,44 @@ def test_what_is_open_to_anywhere(box: Box) -> None:
     assert exposed()[0][0] == "zone home: target ACCEPT" and any("service all" in item[0] for item in exposed())
 
 
+def test_bridges_of_guests_lead_to_nobody_else(box: Box) -> None:
+    def folder(path: str) -> None:
+        (box.root / "sys/class/net" / path).mkdir(parents=True, exist_ok=True)
+
+    for path in ("lo", "eth0", "podman0/brif/veth1", "veth1/brport", "br0/brif/eth1", "eth1/brport"):
+        folder(path)
+    box.write("proc/net/route", "Iface\npodman0\t0000580A\t0\t1\t0\t0\t0\t0000FFFF\t0\t0\t0\n")
+    box.write("etc/firewalld/zones/trusted.xml", '<zone target="ACCEPT"/>')
+    refusing = '<zone target="ACCEPT"><interface name="podman0"/><rule priority="32767"><reject/></rule></zone>'
+    box.write("etc/firewalld/zones/guests.xml", refusing)
+    daemon = box.start()
+
+    def exposed() -> set[str]:
+        return {item.text for item in box.read(foreign=True).exposed()}
+
+    def codes(*rules: Rule, **asked: Any) -> list[str]:
+        codes = [notice.code for notice in box.plan(*rules, **asked).notices]
+        return [code for code in codes if code not in ("off-at-boot", "other")]
+
+    home = {"zone home: service ssh"}
+    assert exposed() == {"zone public: service ssh"} and codes(rule()) == [] == codes(rule(), zone="guests")
+    # Every way in from outside is in another zone, and what falls to the default zone are guests.
+    daemon.zones["home"]["interfaces"] = ["eth0", "br0"]
+    daemon.zones["guests"]["interfaces"] = []
+    assert exposed() == home and codes(rule()) == ["no-effect"]
+    daemon.zones["guests"].update(interfaces=["podman0"], rules_str=['rule priority="32767" reject'])
+    folder("podman0/brif/eth2")
+    assert exposed() == home
+    daemon.zones["guests"]["rules_str"] = ['rule family="ipv4" reject']
+    assert exposed() == {*home, "zone guests: target ACCEPT"}
+    # firewalld before 2 empties iptables, where podman's rules are.
+    (box.root / "sys/class/net/podman0/brif/eth2").rmdir()
+    daemon.zones["trusted"]["sources"] = ["10.88.0.0/16", "ipset:some"]
+    assert "runtime-lost" not in codes(rule(), zone="home")
+    daemon.version = "1.3.3"
+    assert "runtime-lost" in codes(rule(), zone="home") and codes() == []
+
+
 def test_the_interface_of_an_address(box: Box) -> None:
     box.write(
         "proc/net/route",

@@ -82,10 +82,14 @@ def _policies(reading: Reading) -> Dict[str, Filter]:
 
 
 def _open(reading: Reading, zone: str) -> bool:
-    """Whether packets from anywhere come to a zone: by an interface, by being the default, or by a source."""
+    """Whether packets from anywhere come to a zone: by an interface, by being the default, or by a source.
+
+    By a bridge for containers and virtual machines come those of the host's own guests alone.
+    """
     interfaces, sources = reading.bound(zone) if zone in reading.zones else (frozenset(), frozenset())
-    by_default = zone == reading.default_zone and bool(reading.unbound or not reading.network.interfaces)
-    return bool(interfaces) or by_default or bool(sources.intersection(_ANYWHERE))
+    by_default = zone == reading.default_zone and (reading.default_from_outside or not reading.network.interfaces)
+    outside = interfaces - reading.network.guests
+    return bool(outside) or by_default or bool(sources.intersection(_ANYWHERE))
 
 
 def _used(reading: Reading, zone: str) -> bool:
@@ -173,7 +177,7 @@ def _fits(rule: Rich, address: Optional[str], unclear: bool) -> bool:
 def _openings(reading: Reading, decides: Filter) -> Iterator[Tuple[str, str, List[Port]]]:
     """What a zone or policy lets anywhere reach: (kind, text, ports)."""
     everything = [(EVERYTHING, protocol) for protocol in _PROTOCOLS]
-    if decides.target == "ACCEPT":
+    if decides.accepts_all:
         yield "target", "target ACCEPT", everything
     for service in decides.services:
         yield "service", "service %s" % service, _ports_of(reading, service)

@@ -188,6 +188,16 @@ class Filter:
     forward_ports: Tuple[Port, ...]
     rules: Tuple[Rich, ...]
 
+    @property
+    def accepts_all(self) -> bool:
+        """Whether it accepts what nothing names; a rule that refuses everything, as libvirt's zone has it, comes before."""
+        refused = any(
+            rule.action in ("reject", "drop")
+            and not (rule.source or rule.other_source or rule.destination or rule.family or rule.kind)
+            for rule in self.rules
+        )
+        return self.target == "ACCEPT" and not refused
+
 
 @dataclass(frozen=True)
 class Zone:
@@ -265,9 +275,15 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Network:
-    """The host's interfaces, and its routes as (network as a number, prefix length, IP version, interface)."""
+    """The host's network.
+
+    :param interfaces: by which packets come; those below a bridge or a bond pass them to it.
+    :param guests: bridges that lead to the host's own containers and virtual machines alone.
+    :param routes: as (network as a number, prefix length, IP version, interface).
+    """
 
     interfaces: FrozenSet[str]
+    guests: FrozenSet[str]
     routes: Tuple[Tuple[int, int, int, str], ...]
 
 
@@ -328,6 +344,11 @@ class Reading:
             frozenset(item.interfaces) | frozenset(settings.get("interfaces", [])),
             frozenset(source for source in item.sources if source) | frozenset(settings.get("sources", [])),
         )
+
+    @property
+    def default_from_outside(self) -> bool:
+        """Whether packets from other hosts come to the default zone for being in no other."""
+        return bool(self.unbound - self.network.guests)
 
     @property
     def unbound(self) -> FrozenSet[str]:

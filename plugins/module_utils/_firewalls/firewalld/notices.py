@@ -77,7 +77,7 @@ def zones(reading: Reading, target: Config) -> List[Notice]:
     for name in sorted({*target.zones, *ends}):
         names = tuple(sorted({_rule_name(target, part.service) for part in target.zones.get(name, ())}))
         empty = not any(reading.bound(name)) and (name in ends or not _zones.catches(reading, name))
-        if name in target.zones and reading.filter(name).target == "ACCEPT":
+        if name in target.zones and reading.filter(name).accepts_all:
             text = "zone %s accepts everything: its rules add nothing" % name
             found.append(Notice(code="no-effect", text=text, rules=names, direction="in"))
         elif reading.runtime and empty:
@@ -121,9 +121,7 @@ def elsewhere(reading: Reading, target: Config) -> List[Notice]:
     found: List[Notice] = []
     for place, attachments in sorted(target.zones.items()):
         for name in sorted(reading.zones):
-            sources = (
-                reading.bound(name)[1] if name != place and reading.filter(name).target != "ACCEPT" else frozenset()
-            )
+            sources = reading.bound(name)[1] if name != place and not reading.filter(name).accepts_all else frozenset()
             own = {part.source for part in target.zones.get(name, ())}
             missed = [part for part in attachments if part.source not in own and _overlap(part.source, sources)]
             if missed:
@@ -190,6 +188,31 @@ def apart(reading: Reading, found: Apart, reload: bool) -> List[Notice]:
         text = "the reload that this change needs makes pending changes live: %s" % some(pending)
         notices.append(Notice(code="other", text=text))
     return notices
+
+
+def flushed(reading: Reading) -> List[Notice]:
+    """That a reload takes podman's rules, which are in iptables and which podman does not bring back by itself.
+
+    firewalld before 2 empties iptables at each reload, a newer one where it uses it: for direct rules, or for all.
+    Docker and libvirt hear that firewalld reloaded, and bring theirs back. podman has its networks in zone trusted.
+    """
+    runtime = reading.runtime
+    if runtime is None or (
+        runtime.version >= (2,) and reading.nftables and not any(vars(runtime.loaded.direct).values())
+    ):
+        return []
+    networks = [
+        source
+        for source in runtime.loaded.zones.get("trusted", {}).get("sources", [])
+        if _zones.interface_to(reading, source.partition("/")[0]) in reading.network.guests
+    ]
+    if not networks:
+        return []
+    text = (
+        "the reload that this change needs makes firewalld empty iptables, with podman's rules for %s in it, so that its "
+        "containers have no network: 'podman network reload --all' brings them back" % ", ".join(networks)
+    )
+    return [Notice(code="runtime-lost", text=text)]
 
 
 def slow(reading: Reading, accept: FrozenSet[str]) -> List[Notice]:

@@ -130,7 +130,7 @@ def _told(reading: Reading, asked: Asked, target: Config, owned: Owned, reload: 
     if reading.runtime:
         apart = others.apart(reading.runtime.loaded, reading.runtime.permanent, owned)
         found += notices.apart(reading, apart, reload)
-        found += notices.slow(reading, asked.accept) if reload else []
+        found += notices.slow(reading, asked.accept) + notices.flushed(reading) if reload else []
     return found
 
 

@@ -303,6 +303,24 @@ def _network(host: Host) -> Network:
         fields = line.split()
         if fields[9] != "lo":
             routes.append((int(fields[0], 16), int(fields[1], 16), 6, fields[9]))
+    below = {
+        name
+        for name in interfaces
+        for kind in ("brport", "bonding_slave")
+        if os.path.isdir(os.path.join(folder, name, kind))
+    }
     return Network(
-        interfaces=frozenset(interface for interface in interfaces if interface != "lo"), routes=tuple(routes)
+        interfaces=frozenset(interfaces) - below - {"lo"},
+        guests=frozenset(name for name in interfaces if _is_for_guests(os.path.join(folder, name))),
+        routes=tuple(routes),
     )
+
+
+def _is_for_guests(interface: str) -> bool:
+    """Whether an interface is a bridge with ports to containers and virtual machines alone, or none yet.
+
+    :param interface: its folder in /sys/class/net.
+    """
+    ports = os.path.join(interface, "brif")
+    # As podman, docker and libvirt name them.
+    return os.path.isdir(ports) and all(port.startswith(("veth", "vnet")) for port in os.listdir(ports))

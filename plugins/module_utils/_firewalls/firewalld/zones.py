@@ -86,9 +86,12 @@ def zone_of_address(reading: Reading, address: str) -> str:
 
 
 def interface_to(reading: Reading, address: str) -> str:
-    """The interface of the most specific route to an address; empty when there is none."""
+    """The interface of the most specific route to an address; empty when there is none, or it is no address."""
     best = (-1, "")
-    number, family = int(ipaddress.ip_address(address)), version(address)
+    try:
+        number, family = int(ipaddress.ip_address(address)), version(address)
+    except ValueError:
+        return ""
     for network, length, kind, interface in reading.network.routes:
         if kind != family:
             continue
@@ -107,8 +110,11 @@ def holds(network: str, address: str) -> bool:
 
 
 def catches(reading: Reading, zone: str) -> bool:
-    """Whether the zone is the default zone and an interface falls to it for being in no other."""
-    return zone == reading.default_zone and bool(reading.unbound)
+    """Whether the zone is the default zone and an interface falls to it for being in no other.
+
+    An interface of containers or virtual machines does not count: rules are for what comes from elsewhere.
+    """
+    return zone == reading.default_zone and reading.default_from_outside
 
 
 def _zone_of_interface_alone(reading: Reading, rule: Rule, interface: str, asked: str) -> str:
