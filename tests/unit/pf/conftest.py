@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unit.keeper import keeper
 from unit.pf.standin import Host
+from unit.standins import standin
 
 from ansible_collections.netports.apple.plugins.module_utils import _connection as _guard
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import addresses
 
-__all__ = ["host", "keeper", "make_host", "system"]
+__all__ = ["host", "make_host", "standin", "system"]
 
 PLATFORMS = {"macos": "Darwin", "freebsd": "FreeBSD", "openbsd": "OpenBSD"}
 

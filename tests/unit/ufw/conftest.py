@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from unit.keeper import keeper
+from unit.standins import standin
 
-__all__ = ["keeper"]
+__all__ = ["standin"]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from unit.standins import MEMORY
 from unit.ufw.standin import Host
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
@@ -93,7 +94,7 @@ def rules(draw: st.DrawFn) -> list[Rule]:
 @contextmanager
 def fresh(active: bool = True) -> Iterator[Host]:
     """A host with the administrator's rules."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         yield Host(Path(folder), ADMIN, active)
 
 

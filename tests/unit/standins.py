@@ -1,7 +1,7 @@
 # Copyright (c) 2026, netports.apple contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A keeper in the process of the test.
+"""What the tests share that run the module over stand-ins of hosts: a keeper in the test's process, and a quick disk.
 
 The real keeper is a fork. A fork has a stand-in of its own, which is not the host that the test looks at, and it may
 outlive the host's folder. The real keeper is tested in tests/unit/confirm, tests/integration and tests/torture.
@@ -17,6 +17,9 @@ import pytest
 from ansible_collections.netports.apple.plugins.module_utils._confirm import change, wire
 from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Plan
+
+# A folder in memory, where the machine has one.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 class Keeper:
@@ -50,6 +53,7 @@ class Keeper:
 
 
 @pytest.fixture(autouse=True)
-def keeper(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has each change kept in the process of the test."""
+def standin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has each change kept in the process of the test, and nothing wait for a disk: no stand-in loses its power."""
     monkeypatch.setattr(change, "Keeper", Keeper)
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
