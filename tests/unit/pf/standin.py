@@ -23,13 +23,11 @@ the test itself, not an exit code.
 
 from __future__ import annotations
 
-import json
+import os
 import plistlib
 import re
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field
@@ -42,17 +40,12 @@ from ansible_collections.netports.apple.plugins.module_utils import _run as _hos
 
 # A pfctl and a logger for shell programs: it asks the stand-in, which lives in the process of the test.
 SHIM = """\
-#!{python} -IS
-import json, os, socket, sys
-with socket.socket(socket.AF_UNIX) as link:
-    link.connect("{folder}/socket")
-    with link.makefile("rw") as stream:
-        stream.write(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]) + "\\n")
-        stream.flush()
-        code, out, err = json.loads(stream.read())
-sys.stdout.write(out)
-sys.stderr.write(err)
-sys.exit(code)
+#!/bin/sh
+printf '%s\\n' "${{0##*/}}" "$@" >"{folder}/ask"
+read -r code <"{folder}/answer"
+cat "{folder}/out"
+cat "{folder}/err" >&2
+exit "$code"
 """
 
 MACOS_PF_CONF = """\
@@ -215,31 +208,36 @@ class Standin:
 
     def run_daemon(self, words: list[str]) -> None:
         """Run a daemon's own shell program, with this host as its pfctl."""
-        with tempfile.TemporaryDirectory(prefix="pf-") as folder, socket.socket(socket.AF_UNIX) as server:
-            server.bind(f"{folder}/socket")
-            server.listen()
+        with tempfile.TemporaryDirectory(prefix="pf-") as name:
+            folder = Path(name)
+            for fifo in ("ask", "answer"):
+                os.mkfifo(folder / fifo)
             for program in ("pfctl", "logger"):
-                (Path(folder) / program).write_text(SHIM.format(python=sys.executable, folder=folder))
-                (Path(folder) / program).chmod(0o755)
-            threading.Thread(target=self._serve, args=(server,), daemon=True).start()
+                (folder / program).write_text(SHIM.format(folder=folder))
+                (folder / program).chmod(0o755)
+            server = threading.Thread(target=self._serve, args=(folder,), daemon=True)
+            server.start()
             paths = [str(self.file(word)) if re.match(r"/(etc|var)/", word) else word for word in words]
             environment = {"PATH": f"{folder}:/usr/bin:/bin"}
             done = subprocess.run(paths, env=environment, capture_output=True, text=True, timeout=600, check=False)
-            # A listening socket that is closed does not wake who waits on it.
-            server.shutdown(socket.SHUT_RDWR)
+            (folder / "ask").write_text("\n")
+            server.join()
         assert done.returncode == 0, done.stderr
 
-    def _serve(self, server: socket.socket) -> None:
+    def _serve(self, folder: Path) -> None:
         while True:
-            try:
-                link = server.accept()[0]
-            except OSError:
+            program, *words = (folder / "ask").read_text().splitlines()
+            if not program:
                 return
-            with link, link.makefile("rw") as stream:
-                program, *words = json.loads(stream.readline())
-                if program == "logger":
-                    self.syslog.append(" ".join(words))
-                stream.write(json.dumps(self._pfctl(words, None) if program == "pfctl" else (0, "", "")))
+            if program == "logger":
+                self.syslog.append(" ".join(words))
+            answer = (70, "", "the stand-in failed\n")
+            try:
+                answer = self._pfctl(words, None) if program == "pfctl" else (0, "", "")
+            finally:
+                (folder / "out").write_text(answer[1])
+                (folder / "err").write_text(answer[2])
+                (folder / "answer").write_text(f"{answer[0]}\n")
 
     # The processes
 
