@@ -9,6 +9,7 @@ use one and the same rule.
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Iterable
 
@@ -34,6 +35,7 @@ def _reduce(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", "".join(kept)).casefold())
 
 
+@functools.lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """Return the form of a name under which it is looked up.
 

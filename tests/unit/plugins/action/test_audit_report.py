@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ import jsonschema
 import pytest
 import yaml
 from matrix import plays
+
+from hosts import controller
 
 SCHEMA = json.loads((plays.ROOT / "data" / "audit.schema.json").read_text())
 FILES = ["audit.csv", "audit.html", "audit.json", "audit.xml"]
@@ -34,19 +35,17 @@ def report(folder: Path, arguments: dict[str, Any], *words: str) -> dict[str, An
     (folder / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
     results = folder / "results"
     results.touch()
-    collections = plays.ROOT / ".venv" / "collections"
-    subprocess.run(
-        [str(plays.ROOT / ".venv" / "bin" / "ansible-playbook"), "-i", "inventory.json", "play.json", *words],
-        env={
-            **plays.environment(collections, folder),
-            "ANSIBLE_CALLBACK_PLUGINS": str(plays.ROOT / "tools" / "callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "netports_results",
-            "NETPORTS_RESULTS": str(results),
-        },
-        cwd=folder,
-        capture_output=True,
-        timeout=600,
-        check=False,
+    constants = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(plays.ROOT / "tools" / "callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": "netports_results",
+    }
+    env = plays.environment(plays.ROOT / ".venv" / "collections", folder)
+    controller.run(
+        ["-i", "inventory.json", "play.json", *words],
+        {**env, **constants, "NETPORTS_RESULTS": str(results)},
+        plays.VARYING,
+        folder,
+        600,
     )
     (line,) = results.read_text().splitlines()
     found = json.loads(line)
