@@ -55,7 +55,7 @@ apply: ## make the firewall say what PRODUCTS need: plan, question, change
 
 unit: ## the fast tests, without hosts
 	@tools/setup.sh test
-	@$(RUN)/python -m pytest tests/unit -n $(or $(JOBS),$(CORES)) $(PYTEST)
+	@$(RUN)/python -m pytest tests/unit -n $(or $(JOBS),$(CORES)) --dist worksteal $(PYTEST)
 
 test: ## unit tests, every ansible-core, real hosts (as root, installs podman and its like)
 	@PARTIAL="$(PARTIAL)" tools/test.sh -n $(or $(JOBS),$(shell expr 2 \* $(CORES))) $(PYTEST)

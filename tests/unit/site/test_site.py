@@ -538,7 +538,7 @@ MERGED_BOMB = "a0: &a0 {x: y}\n" + "".join(
         (MERGED_BOMB, "its aliases repeat too much"),
         ("hide: " + "[" * 100_000, "cannot be read: line 1: nested too deeply"),
         ("hide: " + "{a: " * 100_000, "cannot be read: line 1: nested too deeply"),
-        ("hide: [" + "a," * 250_000 + "]", "cannot be read: line 1: too much in one file"),
+        ("hide: [" + "a," * 20_000 + "]", "cannot be read: line 1: too much in one file"),
         ("rfc: 1" + "0" * 5000 + "\n", "cannot be read: it has a number or a date that cannot be"),
         ("hide: [\x00]\n", "cannot be read: not YAML: "),
         ("hide: [2026-02-30]\n", "cannot be read: it has a number or a date that cannot be"),
@@ -554,6 +554,8 @@ def test_yaml_that_is_refused(
     refusal: Refusal, monkeypatch: pytest.MonkeyPatch, loader: str, text: str, message: str
 ) -> None:
     monkeypatch.setattr(_strict_yaml, "_Loader", getattr(yaml, loader))
+    # Python's own parser needs seconds for as much as the real limit.
+    monkeypatch.setattr(_strict_yaml, "_MOST_NODES", 10_000)
     assert message in refusal(text)
 
 
