@@ -191,15 +191,14 @@ def _limited(result: Mapping[str, Any]) -> bool:
 def _warn_of_another(result: dict[str, Any], given: Mapping[str, Any], earlier: Any) -> None:
     """Warn where a run takes away what an earlier one of the same play allowed, and would again and again.
 
-    :param earlier: the role's result before this one, on this host.
+    :param earlier: the role's result before this one, on this host, which knows of those before it.
     """
-    if given.get("state", "replaced") != "replaced" or not isinstance(earlier, Mapping):
-        return
-    if earlier.get("ruleset") != result["ruleset"] or not isinstance(earlier.get("after"), list):
-        return
-    before = {str(rule.get("name")) for rule in earlier["after"]}
-    lost = sorted(before - {str(rule.get("name")) for rule in result["after"]} - {"management"})
-    if lost:
+    before = earlier.get("brought") if isinstance(earlier, Mapping) else None
+    brought = dict(before) if isinstance(before, Mapping) else {}
+    names = sorted({str(rule.get("name")) for rule in result["after"]} - {"management"})
+    lost = sorted(set(brought.get(result["ruleset"], ())) - set(names))
+    result["brought"] = {**brought, result["ruleset"]: names}
+    if lost and given.get("state", "replaced") == "replaced":
         text = (
             f"this play has brought ruleset {result['ruleset']} to other rules before, and takes away {', '.join(lost)} "
             "now: give each role a ruleset of its own (host_firewall_ruleset), or let them add to one "

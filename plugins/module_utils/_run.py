@@ -132,6 +132,10 @@ def run_module(module: AnsibleModule) -> None:
     except (RuleError, FirewallError) as error:
         message = "%s." % str(error).rstrip(".")
         code = error.code if isinstance(error, FirewallError) else "other"
+        reads = isinstance(error, FirewallError) and module.params["state"] != "rendered"
+        if reads and code == "other" and os.geteuid() != 0:
+            # Every firewall tells root alone what it has, and says so in words of its own.
+            code, message = "not-root", "%s Become root (become: true); nothing was changed." % message
         module.fail_json(msg=message, notices=[Notice(code=code, text=message).to_dict()])
     except PermissionError as error:
         message = "%s is closed to this user: become root (become: true); nothing was changed." % error.filename

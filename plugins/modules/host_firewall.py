@@ -319,6 +319,13 @@ diff:
     after:
       description: Text after.
       type: str
+brought:
+  description:
+    - The names of the rules to which this play has brought each ruleset of this host so far, by the ruleset's name. For the
+      warning about roles that undo each other.
+  returned: when O(state) is V(replaced), V(merged) or V(deleted)
+  type: dict
+  sample: {apple: [FaceTime, Mail]}
 confirmed:
   description:
     - Whether a new connection confirmed the change. When none did, the task fails, and C(msg) says when the host

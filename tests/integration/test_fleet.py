@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 
 from hosts import Host, listen, play, probe
 from hosts.plays import inventory
@@ -129,6 +130,20 @@ def test_a_failure_in_a_batch_stops_the_next(make_host: Any) -> None:
     assert went_on.of(following, task="Make the firewall allow")
 
 
+@pytest.mark.hosts("ufw", "bookworm")
+@pytest.mark.hosts("firewalld", "bookworm")
+@pytest.mark.hosts("nftables", "trixie")
+def test_without_root_each_firewall_says_what_would_do(host: Host) -> None:
+    before = state(host)
+    for wanted in ({"rules": [{"name": "Web", "direction": "in", "tcp": [8080]}]}, {"state": "gathered"}):
+        tasks = [{"name": "Run", "netports.apple.host_firewall": wanted}]
+        done = play(host, tasks, user="admin", extra_vars={"ansible_become": False}, fails=True)
+        result = done.result(host, task="Run")
+        assert result["notices"][0]["code"] == "not-root" and "become root (become: true)" in result["msg"].lower()
+        assert result["msg"].endswith("nothing was changed.")
+    assert state(host) == before
+
+
 def test_the_example_fleet(make_host: Any, peer: Host, tmp_path: Path) -> None:
     """examples/fleet as it stands: its playbook, its groups and what they declare, on hosts that have its hosts' names."""
     fleet = {
@@ -222,8 +237,9 @@ def test_rulesets_that_roles_bring(make_host: Any, tmp_path: Path) -> None:
         {"role": "netports.apple.host_firewall", "host_firewall_products": [product], **more}
         for product, more in (
             ("FaceTime", {}),
-            ("Classroom", {"host_firewall_ruleset": "web"}),
             ("Maps", {"host_firewall_state": "merged"}),
+            # A ruleset of its own, between those that undo each other.
+            ("Classroom", {"host_firewall_ruleset": "web"}),
             ("AirPlay", {}),
         )
     ]
@@ -231,8 +247,8 @@ def test_rulesets_that_roles_bring(make_host: Any, tmp_path: Path) -> None:
     results = [one.result for one in done.of(task="Make the firewall allow")]
     assert [{rule["name"] for rule in one["after"]} - {"management"} for one in results] == [
         {"FaceTime"},
-        {"Classroom"},
         {"FaceTime", "Maps"},
+        {"Classroom"},
         {"AirPlay"},
     ]
     warned = [[text for text in one.get("warnings", []) if "takes away" in text] for one in results]

@@ -276,16 +276,18 @@ def test_without_diff_its_key_is_as_the_module_returns_it(monkeypatch: pytest.Mo
 
 # --- Two roles and a ruleset ------------------------------------------------------------------------------------------
 
-EARLIER = {"ruleset": "apple", "after": [{"name": "management"}, {"name": "Maps"}, {"name": "FaceTime"}]}
+# What the role returned last, for another ruleset than the one before it.
+EARLIER = {"ruleset": "web", "brought": {"apple": ["FaceTime", "Maps"], "web": ["Classroom"]}}
 
 
 @pytest.mark.parametrize(
     ("earlier", "given", "warned"),
     [
         (EARLIER, {}, True),
-        (EARLIER, {"ruleset": "web"}, False),
+        (EARLIER, {"ruleset": "office"}, False),
         (EARLIER, {"state": "merged"}, False),
-        ({**EARLIER, "after": [{"name": "FaceTime"}]}, {}, False),
+        ({"brought": {"apple": ["FaceTime"]}}, {}, False),
+        ({"brought": "nonsense"}, {}, False),
         ({"failed": True}, {}, False),
         ("nonsense", {}, False),
     ],
@@ -298,4 +300,7 @@ def test_a_play_that_replaces_a_ruleset_twice_hears_of_it(
     result: dict[str, Any] = {**PLANNED, "ruleset": given.get("ruleset", "apple"), "warnings": ["another"]}
     host_firewall._warn_of_another(result, given, earlier)
     assert len(result["warnings"]) == 1 + warned
+    brought = earlier.get("brought") if isinstance(earlier, dict) else {}
+    others = brought if isinstance(brought, dict) else {}
+    assert result["brought"] == {**others, result["ruleset"]: ["FaceTime"]}
     assert not warned or ("takes away Maps" in result["warnings"][-1] and "merged" in result["warnings"][-1])

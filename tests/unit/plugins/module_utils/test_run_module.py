@@ -11,6 +11,8 @@ from typing import Any, ClassVar, NoReturn
 import pytest
 
 from ansible_collections.netports.apple.plugins.module_utils import _run
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
+from ansible_collections.netports.apple.plugins.module_utils._rules import RuleError
 
 
 class Ended(Exception):
@@ -20,7 +22,7 @@ class Ended(Exception):
 class Module:
     """As much of an AnsibleModule as a failing run needs."""
 
-    params: ClassVar[dict[str, Any]] = {}
+    params: ClassVar[dict[str, Any]] = {"state": "replaced"}
     check_mode = False
 
     def fail_json(self, **result: Any) -> NoReturn:
@@ -30,12 +32,19 @@ class Module:
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
+        (FirewallError("nft cannot list the ruleset: Operation not permitted"), "not-root",
+         "nft cannot list the ruleset: Operation not permitted. Become root (become: true); nothing was changed."),
+        (FirewallError("two are in use", code="several-firewalls"), "several-firewalls", "two are in use."),
+        (RuleError("port 0 is out of range"), "other", "port 0 is out of range."),
         (PermissionError(13, "Permission denied", "/etc/ufw/user.rules"), "not-root",
          "/etc/ufw/user.rules is closed to this user: become root (become: true); nothing was changed."),
         (OSError(28, "No space left on device"), "other", "[Errno 28] No space left on device: nothing was changed."),
     ],
 )  # fmt: skip
-def test_what_the_host_refuses(monkeypatch: pytest.MonkeyPatch, error: OSError, code: str, said: str) -> None:
+def test_what_the_host_refuses(monkeypatch: pytest.MonkeyPatch, error: Exception, code: str, said: str) -> None:
+    """To a user that is not root."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+
     def fails(*_arguments: Any) -> NoReturn:
         raise error
 
