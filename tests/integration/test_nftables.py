@@ -344,6 +344,113 @@ def test_the_administrators_edits_never_keep_his_file_from_loading(host: Host) -
     ][0] == {"jump": {"target": "netports-apple-in"}}
 
 
+HEAD, TABLE = NFTABLES.split("flush ruleset\n")
+SHUT = "table inet early {\n\tchain input {\n\t\ttype filter hook input priority -5; policy accept;\n\t}\n}\n"
+# What the administrator has below /etc: his file, and what it includes.
+FILES: dict[str, dict[str, str]] = {
+    "no final newline": {"nftables.conf": NFTABLES.rstrip()},
+    "the folder": {"nftables.conf": f'{NFTABLES}include "/etc/nftables.d/*.nft"\n', "nftables.d/50-early.nft": SHUT},
+    "the folder, by another file": {
+        "nftables.conf": 'flush ruleset\ninclude "/etc/nftables/main.nft"\n',
+        "nftables/main.nft": f'{TABLE}include "/etc/nftables.d/*.nft"\n',
+    },
+    "his table in another file": {"nftables.conf": f'{HEAD}flush ruleset\ninclude "fw/*"\n', "fw/10": TABLE},
+    "our file by its name": {"nftables.conf": f'{NFTABLES}include "/etc/nftables.d/netports-apple.*"\n'},
+    "defines": {
+        "nftables.conf": NFTABLES.replace("flush ruleset", "define ssh = { 22 }\nflush ruleset").replace(
+            "22 acc", "$ssh acc"
+        )
+    },
+    "a table that is deleted first": {
+        "nftables.conf": NFTABLES.replace("flush ruleset", "table inet filter\ndelete table inet filter")
+    },
+    "comments behind": {"nftables.conf": f"{NFTABLES}\n# flush ruleset\n\n"},
+}
+
+
+@pytest.mark.hosts("none", "bookworm")
+def test_what_administrators_make_of_their_file(host: Host, peer: Host) -> None:
+    """Each holds over a second run, a reload and a reboot, and is what it was when the ruleset goes."""
+    host.run(["systemctl", "enable", "--now", "nftables"])
+    kept = ("/etc/nftables.conf", "/etc/nftables", "/etc/nftables.d", "/etc/fw")
+    for name, files in FILES.items():
+        host.sh("nft flush ruleset; rm -rf /etc/nftables /etc/nftables.d /etc/fw")
+        for path, body in files.items():
+            host.write(f"/etc/{path}", body)
+        host.run(["nft", "-f", "/etc/nftables.conf"])
+        before = host.files(*kept)
+        module(host, VNC, WEB)
+        for act in ("true", "systemctl reload nftables", ""):
+            if act:
+                host.sh(act)
+            else:
+                host.reboot()
+                code.install(host)
+            again = module(host, VNC, WEB)
+            assert not again["changed"], f"{name}, {act}: {again['operations']}"
+        with listen(host, tcp=[8080, 8081]):
+            assert probe(peer, host, [8080, 8081], "tcp") == {8080: "open", 8081: "filtered"}, name
+        module(host, state="deleted")
+        after = host.files(*kept)
+        # A folder that his file includes stays.
+        assert {path: after[path] for path in before} == before and not set(after) - {*before, "/etc/nftables.d"}, name
+        host.run(["nft", "-f", "/etc/nftables.conf"])
+
+
+@pytest.mark.hosts("nftables", "bookworm")
+def test_files_that_would_not_load_the_ruleset(host: Host) -> None:
+    """Each is refused with nothing changed, or mended where the line is ours."""
+    include = 'include "/etc/nftables.d/*.nft"\n'
+    module(host, WEB, ruleset="office")
+    for body, said in (
+        (f"{NFTABLES}{include}flush ruleset\n{TABLE}", "move the include to the end"),
+        (f"{NFTABLES}{include}delete table inet filter\n{TABLE}", "move the include to the end"),
+        (f'{NFTABLES}include "/etc/nftables.d/netports-office.nft"\n', "has to be included once"),
+        (f"{NFTABLES}{include}{include}", "has to be included once"),
+    ):
+        host.write("/etc/nftables.conf", body)
+        files, kernel = host.files(*KEPT), ruleset(host)
+        assert said in module(host, VNC, fails=True)["msg"]
+        assert (host.files(*KEPT), ruleset(host)) == (files, kernel)
+    host.write("/etc/nftables.conf", NFTABLES)
+    module(host, state="deleted", ruleset="office")
+    # What he writes behind our line would undo it.
+    host.write("/etc/nftables.conf", NFTABLES.rstrip())
+    module(host, VNC)
+    host.sh("sed -n '/^flush/,$p' /etc/nftables.conf | grep -v include >/run/more; cat /run/more >>/etc/nftables.conf")
+    host.run(["nft", "-f", "/etc/nftables.conf"])
+    assert "netports" not in "\n".join(ruleset(host))
+    text = host.read("/etc/nftables.conf")
+    assert module(host, VNC)["changed"] and not module(host, VNC)["changed"]
+    host.run(["nft", "-f", "/etc/nftables.conf"])
+    assert not module(host, VNC)["changed"]
+    module(host, state="deleted")
+    assert host.read("/etc/nftables.conf").splitlines() == [one for one in text.splitlines() if "include" not in one]
+    # Without the file that he names his own would not load at the next boot.
+    named = 'include "/etc/nftables.d/netports-apple.nft"\n'
+    module(host, VNC)
+    host.write("/etc/nftables.conf", NFTABLES + named)
+    assert not module(host, VNC)["changed"]
+    assert "File not found" in module(host, state="deleted", fails=True)["msg"]
+    assert not module(host, VNC)["changed"]
+    host.write("/etc/nftables.conf", NFTABLES)
+    module(host, state="deleted")
+    # A link stays a link, and a file that is missing or that leads nowhere is not made.
+    host.sh("mkdir /etc/site; mv /etc/nftables.conf /etc/site/fw; ln -s site/fw /etc/nftables.conf")
+    module(host, VNC)
+    assert "netports" in host.read("/etc/site/fw") and host.run(["readlink", "/etc/nftables.conf"]).out == "site/fw\n"
+    host.sh("rm /etc/site/fw")
+    assert "/etc/nftables.conf is missing" in module(host, WEB, fails=True)["msg"]
+    host.sh("rm /etc/nftables.conf")
+    assert "/etc/nftables.conf is missing" in module(host, WEB, fails=True)["msg"]
+    assert module(host, state="deleted")["changed"]
+    host.sh(": >/etc/nftables.conf")
+    module(host, VNC, enable=True)
+    assert not module(host, VNC, enable=True)["changed"]
+    module(host, state="deleted")
+    assert host.read("/etc/nftables.conf") == ""
+
+
 @pytest.mark.hosts("none", "trixie")
 @pytest.mark.hosts("nftables", "bookworm")
 def test_never_open(host: Host) -> None:

@@ -14,13 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.netports.apple.plugins.module_utils import _rules
+from ansible_collections.netports.apple.plugins.module_utils._confirm import process
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import registry
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, Host
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import (
     checks,
     effect,
     fate,
     kernel,
     model,
+    read,
     text,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import Part, Target
@@ -143,30 +146,51 @@ def test_all_products_pass_nft(nft: list[str]) -> None:
     ask(nft, "nft -c -f -", written)
 
 
-@pytest.mark.parametrize("main", ["", "flush ruleset\n", "flush ruleset\n# no end"])
-def test_the_include_comes_and_goes(main: str) -> None:
+@pytest.mark.parametrize("main", ["", "flush ruleset\n", "flush ruleset\n# no end", "a\r\nb"])
+@pytest.mark.parametrize("since", ["", "# a note\n", "table inet x {\n}\n", "\ntable inet x {\n}"])
+def test_our_line_comes_stays_last_and_goes(main: str, since: str) -> None:
+    """What the administrator writes behind it would be behind the rulesets: then it moves to the end."""
     edited = text.with_include(main)
-    assert text.included(edited) and text.with_include(edited) == edited
     assert edited.startswith(main) and text.without_include(edited) == main
+    later = text.with_include(edited + since)
+    assert later == text.with_include(later) and later.count('include "') == 1
+    assert (later == edited + since) is ("table" not in since)
+    ended = main if not since or not main or main.endswith("\n") else f"{main}\n"
+    assert text.without_include(later) == ended + since
 
 
 @pytest.mark.parametrize(
-    ("line", "counts"),
+    ("files", "found"),
     [
-        ('include "/etc/nftables.d/*.nft"', True),
-        ('  include "/etc/nftables.d/netports-*.nft"', True),
-        ('include "/etc/nftables.d/netports-apple.nft"', True),
-        ('# include "/etc/nftables.d/*.nft"', False),
-        ('include "/etc/nftables.d/web.nft"', False),
-        ('include "nftables.d/*.nft"', True),
-        ('include "/etc/./nftables.d//*.nft"', True),
-        ('include "/etc/*.nft"', False),
+        ({"nftables.conf": 'include "/etc/nftables.d/*.nft"'}, ["0-own", "apple", "office"]),
+        ({"nftables.conf": '  include "/etc/nftables.d/netports-*.nft"'}, ["0-own", "apple", "office"]),
+        ({"nftables.conf": 'include "/etc/nftables.d/netports-apple.nft"'}, ["apple"]),
+        ({"nftables.conf": '# include "/etc/nftables.d/*.nft"'}, []),
+        ({"nftables.conf": 'include "/etc/nftables.d/web.nft"'}, []),
+        ({"nftables.conf": 'include "nftables.d/*.nft"'}, ["0-own", "apple", "office"]),
+        ({"nftables.conf": 'include "/etc/./nftables.d//*.nft"'}, ["0-own", "apple", "office"]),
+        ({"nftables.conf": 'include "/etc/*.nft"'}, []),
+        (
+            {"nftables.conf": 'include "/etc/fw/*.nft"', "fw/a.nft": "x", "fw/b.nft": 'include "/etc/nftables.d/*"'},
+            ["0-own", "apple", "office"],
+        ),
+        ({"nftables.conf": 'include "/etc/fw/a.nft"', "fw/a.nft": 'include "/etc/fw/a.nft"'}, []),
+        ({"nftables.conf": 'include "/etc/fw"', "fw/a.nft": 'include "/etc/nftables.d/*"'}, []),
+        (
+            {"nftables.conf": 'include "/etc/nftables.d/*"\ninclude "/etc/nftables.d/netports-a*"'},
+            ["0-own", "apple", "office", "apple"],
+        ),
     ],
 )
-def test_an_include_of_the_administrators_own(line: str, counts: bool) -> None:
-    """Alpine's file includes the whole folder: a line of ours beside it would load each ruleset twice."""
-    assert text.included(f"flush ruleset\n{line}\n") is counts
-    assert (text.with_include(f"{line}\n") == f"{line}\n") is counts
+def test_what_an_administrators_includes_load(tmp_path: Path, files: dict[str, str], found: list[str]) -> None:
+    """A line of ours beside an include of his would load each ruleset twice."""
+    (tmp_path / "etc/nftables.d").mkdir(parents=True)
+    for name, body in {"nftables.d/netports-office.nft": "", "nftables.d/web.nft": "", **files}.items():
+        (tmp_path / "etc" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "etc" / name).write_text(body)
+    host = Host(root=str(tmp_path), run=process.Runner())
+    state = read.state(host, Asked(ruleset="apple"), '{"nftables": []}', boot=False)
+    assert text.included(state.files.whole) == [f"netports-{name}.nft" for name in found]
 
 
 @pytest.mark.parametrize("line", ["#: ", "#: []", "#: {", '#: {"name": "x"}', "#: 5", "accept"])
@@ -193,11 +217,23 @@ def test_the_administrators_file_loads_whatever_he_makes_of_his_chain(nft: list[
         assert bool(joined.hook) == bool(chain) and (joined.policy == "drop") == ("drop" in (chain or ""))
 
 
-def test_hooks_behind_an_include() -> None:
-    tables = "table inet filter {\n chain a { type filter hook input priority 0; }\n # hook output\n}\n"
-    include = 'include "/etc/nftables.d/*.nft"\n'
-    assert text.hooks_behind(include + tables) == {"input"}
-    assert text.hooks_behind(tables + include) == text.hooks_behind(tables) == set()
+@pytest.mark.parametrize(
+    ("rest", "undone"),
+    [
+        ("table inet filter {\n chain a { type filter hook input priority 0; }\n}\n", "its chain of the input hook"),
+        ("table inet filter {\n chain a { type filter hook postrouting priority 0; }\n # hook output\n}\n", ""),
+        ("flush ruleset\n", "flushes the rules"),
+        ("# flush ruleset\n", ""),
+        ("table inet filter\ndelete table inet filter\n", "flushes the rules"),
+        ("flush chain inet filter input; flush chain inet other a\n", "flushes the rules"),
+        ("delete table ip nat\n", ""),
+    ],
+)
+def test_what_undoes_an_include_of_the_rulesets(rest: str, undone: str) -> None:
+    include = 'include "/etc/nftables.d/netports-apple.nft"\n'
+    assert undone in text.undone_behind(include + rest, TARGETS[:1])
+    assert bool(text.undone_behind(include + rest, TARGETS[:1])) is bool(undone)
+    assert text.undone_behind(rest + include, TARGETS) == text.undone_behind(rest, TARGETS) == ""
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ class Files:
     """What the disk has.
 
     :param main: the path of the administrator's file, and ``main_text`` its text; ``None`` where it is missing.
+    :param whole: the same without our line, with what it includes in the place of each include. Only a file of a ruleset's
+        has an include of its own there, whether it exists or not.
     :param text: the ruleset's file.
     :param own: the file of the own table.
     :param others: rules of the other rulesets, by name.
@@ -115,6 +117,7 @@ class Files:
 
     main: str
     main_text: Optional[str]
+    whole: str
     text: Optional[str]
     own: Optional[str]
     others: Dict[str, Tuple[Rule, ...]]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 
@@ -103,14 +104,9 @@ class NftablesState(State):
                 "/%s is missing, which nftables.service loads at boot: put the package's own file back"
                 % self.files.main
             )
-        main = self.files.main_text or ""
-        behind = text.hooks_behind(main) & {target.hook for target in self._joined()}
-        if want.all and behind:
-            raise FirewallError(
-                "/%s includes /%s before it makes its chain of the %s hook, which the rules have to join: move the "
-                "include to the end of the file" % (self.files.main, FOLDER, min(behind))
-            )
         own = self._makes_own(bool(want.all))
+        if want.all:
+            self._check_includes(own)
         forwards = any(rule.direction == "forward" for rule in self._all_rules(want))
         targets = self._joined() + (text.own_targets(forwards) if own else [])
         chains, jumps = text.expected(want.all, self.asked.ruleset, targets)
@@ -137,8 +133,32 @@ class NftablesState(State):
             main=self.files.main,
             boot=boot,
             unboot=not own and text.was_switched(self.files.own) and self.enabled,
-            keeps_folder=self.files.folder and (bool(want.all) or text.included(text.without_include(main))),
+            keeps_folder=self.files.folder and (bool(want.all) or bool(text.included(self.files.whole))),
         )
+
+    def _check_includes(self, own: bool) -> None:
+        """See that what the administrator includes by himself loads all of the rulesets, behind what they join.
+
+        :raises FirewallError: it does not.
+        """
+        undone = text.undone_behind(self.files.whole, self._joined())
+        if undone:
+            raise FirewallError(
+                "/%s includes /%s before %s: move the include to the end of the file"
+                % (self.files.main, FOLDER, undone)
+            )
+        found = text.included(self.files.whole)
+        needed = {
+            posixpath.basename(path)
+            for path in (ruleset_file(name) for name in (self.asked.ruleset, *self.files.others))
+        }
+        needed |= {posixpath.basename(OWN_FILE)} if own else set()
+        if found and (needed - set(found) or len(found) > len(set(found))):
+            raise FirewallError(
+                "/%s includes %s by itself, and each of %s has to be included once: remove that include, or include "
+                "/%s/%s*.nft in its place"
+                % (self.files.main, ", ".join(found), ", ".join(sorted(needed)), FOLDER, PREFIX)
+            )
 
     def _refusing(self, hook: str, everywhere: bool = True) -> List[Chain]:
         return [chain for chain in checks.bases(self.listing, hook) if fate.refuses(self.listing, chain, everywhere)]
@@ -174,9 +194,10 @@ class NftablesState(State):
         """The files, in an order in which the administrator's file never includes what is not there."""
         main = self.files.main_text
         stays = ruleset is not None or bool(self.files.others)
-        included = main and (text.with_include(main) if stays else text.without_include(main))
-        if main == "" and stays:
-            included = text.with_include("")
+        included = main
+        if main is not None:
+            ours = stays and not text.included(self.files.whole)
+            included = text.with_include(main) if ours else text.without_include(main)
         changed = [
             FileChange(path=self.host.path(OWN_FILE), before=self.files.own, after=own),
             FileChange(path=self.host.path(ruleset_file(self.asked.ruleset)), before=self.files.text, after=ruleset),

@@ -10,12 +10,11 @@ kernel is asked for and loaded with. Both come from one list of conditions, so t
 
 from __future__ import annotations
 
-import fnmatch
 import ipaddress
 import json
 import posixpath
 import re
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
@@ -34,10 +33,11 @@ _RULE = "#: "
 _INCLUDE = 'include "/%s/%s*.nft" # netports.apple' % (FOLDER, PREFIX)
 # The same behind a file whose last line had no end, which comes back without it.
 _INCLUDE_CUT = _INCLUDE + ", behind a line without an end"
-_INCLUDED = re.compile(r'^\s*include\s+"([^"]+)"', re.MULTILINE)
-# What nft puts before a relative path.
-_BESIDE = "/etc"
-_HOOK = re.compile(r"^[^#\n]*\bhook\s+(\w+)", re.MULTILINE)
+INCLUDED = re.compile(r'^[ \t]*include\s+"([^"]+)"', re.MULTILINE)
+_HOOK = re.compile(r"\bhook\s+(\w+)")
+_FLUSHES = re.compile(r"\b(?:flush|delete|destroy)\s+((?:ruleset|table|chain)\b[^\n;]*)")
+_COMMENT = re.compile(r"#.*")
+_STATEMENT = re.compile(r"^[ \t]*[^#\s]", re.MULTILINE)
 _VERSIONS = {"inet": (4, 6), "ip": (4,), "ip6": (6,)}
 _PROTOCOLS = {4: "ip", 6: "ip6"}
 
@@ -275,38 +275,54 @@ def was_switched(own: Optional[str]) -> bool:
     return _SWITCHED in (own or "").splitlines()
 
 
-def included(main: str) -> bool:
-    """Whether the administrator's file includes the rulesets' files, by our line or by his own."""
-    return _include_end(main) is not None
+def include_of(path: str) -> str:
+    """The statement that includes a file, without its end of line."""
+    return 'include "%s"' % path
 
 
-def hooks_behind(main: str) -> Set[str]:
-    """The hooks of the chains that the administrator's file makes behind its include of the rulesets' files."""
-    end = _include_end(main)
-    return set() if end is None else set(_HOOK.findall(main, end))
+def included(whole: str) -> List[str]:
+    """The names of the rulesets' files that a text includes, each as often as it does.
+
+    :param whole: an administrator's file with what it includes in the place of every other include.
+    """
+    paths = [posixpath.split(path) for path in INCLUDED.findall(whole)]
+    return [name for folder, name in paths if folder == "/" + FOLDER and name.startswith(PREFIX)]
 
 
-def _include_end(main: str) -> Optional[int]:
-    for found in _INCLUDED.finditer(main):
-        folder, _unused, names = posixpath.normpath(posixpath.join(_BESIDE, found.group(1))).rpartition("/")
-        # As glob(3) has it, whose * never stands for a slash.
-        if folder == "/" + FOLDER and fnmatch.fnmatchcase(PREFIX + "apple.nft", names):
-            return found.end()
-    return None
+def undone_behind(whole: str, targets: Sequence[Target]) -> str:
+    """What a text does to the rulesets behind the first of their files that it includes, in words; empty for nothing.
+
+    nft makes no base chain of what a ruleset's file has declared already.
+
+    :param targets: the base chains that the rulesets join.
+    """
+    first = next((found for found in INCLUDED.finditer(whole) if included(found.group(0))), None)
+    rest = _COMMENT.sub("", whole[first.end() :]) if first else ""
+    hooks = set(_HOOK.findall(rest)) & {target.hook for target in targets}
+    if hooks:
+        return "it makes its chain of the %s hook, which the rules have to join" % min(hooks)
+    tables = {"ruleset", *(target.table for target in targets)}
+    flushed = any(tables & set(found.split()) for found in _FLUSHES.findall(rest))
+    return "it flushes the rules" if flushed else ""
 
 
 def with_include(main: str) -> str:
-    """The administrator's file with our line at its end, where no line of his own does the same."""
-    if included(main):
+    """The administrator's file with our line behind everything that he loads."""
+    line = next((line for line in (_INCLUDE_CUT, _INCLUDE) if line + "\n" in main), None)
+    if line and not _STATEMENT.search(main.rpartition(line + "\n")[2]):
         return main
+    main = without_include(main)
     if main and not main.endswith("\n"):
         return "%s\n%s\n" % (main, _INCLUDE_CUT)
     return "%s%s\n" % (main, _INCLUDE)
 
 
 def without_include(main: str) -> str:
-    """The administrator's file as it was before our line came."""
-    return main.replace("\n%s\n" % _INCLUDE_CUT, "").replace(_INCLUDE + "\n", "")
+    """The administrator's file as it was before our line came, and with what he wrote since."""
+    cut = "\n%s\n" % _INCLUDE_CUT
+    if main.endswith(cut):
+        main = main[: -len(cut)]
+    return main.replace(_INCLUDE_CUT + "\n", "").replace(_INCLUDE + "\n", "")
 
 
 def expected(rules: Sequence[Rule], ruleset: str, targets: Sequence[Target]) -> Tuple[Mapping[Id, Any], Any]:
