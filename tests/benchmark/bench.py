@@ -30,6 +30,7 @@ import yaml
 from benchmark import fleet
 
 from hosts import Host, Lab, play
+from hosts.host import NFTABLES
 from hosts.payload import payload
 from hosts.plays import collections
 
@@ -129,6 +130,59 @@ def system_role(firewall: str, full: list[dict[str, Any]], gone: list[dict[str, 
     return [Way(SYSTEM_ROLE, firewall, task(full), task(gone))]
 
 
+def _nft(one: Opening) -> tuple[str, str]:
+    """The chain of an opening and its rule, as nft prints it."""
+    source = f"{'ip6' if ':' in one.network else 'ip'} saddr {one.network} " if one.network else ""
+    return {"in": "input", "out": "output"}[one.direction], f"{source}{one.protocol} dport {one.port} accept"
+
+
+def nft_file(full: list[Opening], less: list[Opening]) -> Way:
+    """The whole of the administrator's file from a template, checked and loaded by a reload, as most roles have it."""
+
+    def tasks(items: list[Opening]) -> Tasks:
+        text = NFTABLES
+        for one in reversed(items):
+            chain, rule = _nft(one)
+            head, hook, rest = text.partition(f"hook {chain} priority filter;")
+            policy, end, body = rest.partition("\n")
+            text = f"{head}{hook}{policy}{end}\t\t{rule}\n{body}"
+        copy = {"content": text, "dest": "/etc/nftables.conf", "mode": "0755", "validate": "nft -c -f %s"}
+        reload = {"name": "nftables", "state": "reloaded"}
+        return [
+            {"name": "File", "ansible.builtin.copy": copy, "register": "written"},
+            {"name": "Load", "ansible.builtin.systemd_service": reload, "when": "written is changed"},
+        ]
+
+    return Way("template of the whole file, and a reload", "nftables", tasks(full), tasks(less))
+
+
+def nft_loop(full: list[Opening], gone: list[Opening]) -> Way:
+    """A loop of nft's commands over what the chains do not have yet, saved to the file; and by handle what is to go."""
+    where = "inet filter {{ item.chain }}"
+    save = "{ echo '#!/usr/sbin/nft -f'; echo 'flush ruleset'; nft -s list ruleset; } >/etc/nftables.conf"
+
+    def tasks(command: str, condition: str, items: list[Opening]) -> Tasks:
+        rows = [dict(zip(("chain", "rule"), _nft(one), strict=True)) for one in items]
+        rules = {"ansible.builtin.command": "nft -a list ruleset", "register": "rules", "changed_when": False}
+        wanted = {"when": condition, "loop": rows, "loop_control": {"label": "{{ item.rule }}"}, "register": "made"}
+        return [
+            {"name": "What is there", **rules},
+            {"name": "Rules", "ansible.builtin.command": command, **wanted},
+            {"name": "Save", "ansible.builtin.shell": save, "when": "made is changed"},
+        ]
+
+    line = "rules.stdout is search('\\n\\s*' ~ (item.rule | regex_escape) ~ ' # handle')"
+    handle = (
+        "{{ rules.stdout | regex_search('\\n\\s*' ~ (item.rule | regex_escape) ~ ' # handle (\\d+)', '\\1') | first }}"
+    )
+    return Way(
+        "loop over nft insert rule",
+        "nftables",
+        tasks(f"nft insert rule {where} {{{{ item.rule }}}}", f"not ({line})", full),
+        tasks(f"nft delete rule {where} handle {handle}", line, gone),
+    )
+
+
 def ways() -> list[Way]:
     """Everything that is measured."""
     everything, less = openings(), openings(without=REMOVED)
@@ -165,6 +219,9 @@ def ways() -> list[Way]:
         ours("netports.apple, all products, inbound alone", "firewalld", names, "['in']"),
         loop("ansible.posix.firewalld", "firewalld", firewalld(everything, "enabled"), firewalld(gone, "disabled")),
         *system_role("firewalld", firewalld(everything, "enabled"), firewalld(gone, "disabled")),
+        ours("netports.apple, all products", "nftables", names),
+        nft_file(everything, less),
+        nft_loop(everything, gone),
     ]
 
 
@@ -383,6 +440,8 @@ def introduction() -> str:
         One host: the same for all, what the role opens by default for all products, {len(openings())} openings of one port or
         range in one direction, inbound from one network or from anywhere. On firewalld the peers open the inbound ones
         alone, {inbound}, since they have no outbound rules; beside them stands what the collection takes for the same.
+        On nftables there is no module to compare with: a template of the whole file with a reload owns the file, and its
+        reload takes away the rules of everybody else, container engines' too; the loop runs nft for each rule that is missing.
         "One product removed" takes away {REMOVED}; for the peers, only what no other product needs, which a user of a
         loop has to work out beforehand. Seconds are the run's, less those of a run that does nothing; processes are all
         that were started on the host, the login's own among them.{left_out}

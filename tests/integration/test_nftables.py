@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -290,6 +291,117 @@ def test_the_forward_hook_stays_open_unless_a_ruleset_forwards(host: Host) -> No
     assert not through()
     module(host, VNC, enable=True)
     assert through()
+
+
+# A container on Docker's bridge with a published port, and all rules as Docker 20.10 to 28 write them with iptables-nft;
+# and podman's table, as netavark 1.14 makes it.
+DOCKER = """
+ip link add docker0 type bridge && ip address add 172.17.0.1/16 dev docker0 && ip link set docker0 up
+ip netns add box && ip link add veth0 type veth peer name eth0 netns box && ip link set veth0 master docker0 up
+ip -n box link set lo up && ip -n box address add 172.17.0.2/16 dev eth0 && ip -n box link set eth0 up
+ip -n box route add default via 172.17.0.1 && sysctl -q net.ipv4.ip_forward=1
+iptables-restore <<'END'
+*nat
+:PREROUTING ACCEPT
+:OUTPUT ACCEPT
+:POSTROUTING ACCEPT
+:DOCKER -
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A POSTROUTING -s 172.17.0.2/32 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE
+-A DOCKER -i docker0 -j RETURN
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+COMMIT
+*filter
+:INPUT ACCEPT
+:FORWARD DROP
+:OUTPUT ACCEPT
+:DOCKER -
+:DOCKER-ISOLATION-STAGE-1 -
+:DOCKER-ISOLATION-STAGE-2 -
+:DOCKER-USER -
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A FORWARD -i docker0 -o docker0 -j ACCEPT
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
+-A DOCKER-ISOLATION-STAGE-2 -j RETURN
+-A DOCKER-USER -j RETURN
+COMMIT
+END
+nft -f - <<'END'
+table inet netavark {
+\tchain INPUT {
+\t\ttype filter hook input priority filter; policy accept;
+\t\tip saddr 10.88.0.0/16 meta l4proto { tcp, udp } th dport 53 accept
+\t}
+\tchain FORWARD {
+\t\ttype filter hook forward priority filter; policy accept;
+\t\tct state invalid drop
+\t\tip daddr 10.88.0.0/16 ct state { established, related } accept
+\t\tip saddr 10.88.0.0/16 accept
+\t}
+}
+END
+"""
+THROUGH = """\tchain forward {
+\t\ttype filter hook forward priority filter; policy drop;
+\t\tiifname "docker0" accept
+\t\toifname "docker0" ct status dnat accept
+\t\toifname "docker0" ct state established accept
+\t}
+"""
+
+
+@pytest.mark.hosts("none", "bookworm")
+@pytest.mark.hosts("nftables", "trixie")
+def test_a_host_of_containers_keeps_its_network(host: Host, peer: Host) -> None:
+    """Published port and way out, with Docker's rules untouched; and their owner is told what they make moot."""
+    own = host.firewall == "none"
+    refused = NFTABLES[NFTABLES.index("\tchain forward") : NFTABLES.index("\tchain output")]
+    main = host.read("/etc/nftables.conf") if own else NFTABLES.replace(refused, THROUGH)
+    # A file that flushes everything takes Docker's rules at each load, with and without this collection.
+    main = main.replace("flush ruleset", "table inet filter\ndelete table inet filter")
+    host.write("/etc/nftables.conf", main, "0755")
+    host.sh(DOCKER + "systemctl enable --now nftables; nft -f /etc/nftables.conf")
+    answers = "import socket\nserver = socket.create_server(('', 80))\nwhile True: server.accept()"
+    host.run(["systemd-run", "--quiet", "ip", "netns", "exec", "box", "python3", "-c", answers])
+    host.sh("for _ in $(seq 100); do ip netns exec box ss -ltn | grep -q ':80 ' && exit 0; sleep 0.1; done; exit 1")
+    asks = f"import socket; socket.create_connection(({peer.address4!r}, 22), 5)"
+
+    def theirs() -> str:
+        tables = [host.run(["nft", "--stateless", "list", "table", "inet", "netavark"]).out]
+        tables += [re.sub(r"^#.*|\[\d+:\d+\]", "", host.run(["iptables-save"]).out, flags=re.MULTILINE)]
+        return "".join(tables)
+
+    def works() -> bool:
+        out = host.run(["ip", "netns", "exec", "box", "python3", "-c", asks], check=False).rc == 0
+        return out and probe(peer, host, [8080], "tcp") == {8080: "open"}
+
+    before = theirs()
+    assert works()
+    enable: dict[str, Any] = {"enable": True} if own else {}
+    applied = module(host, VNC, **enable)
+    assert applied["changed"] and "docker" in codes(applied) and "no-effect" not in codes(applied)
+    for script in ("true", "systemctl reload nftables"):
+        host.sh(script)
+        assert works() and theirs() == before and not module(host, VNC, **enable)["changed"], script
+    with listen(host, tcp=[5900, 5901]):
+        assert probe(peer, host, [5900, 5901], "tcp") == {5900: "open", 5901: "filtered"}
+    # Docker's own chain refuses what is forwarded, and is Docker's alone.
+    told = module(host, VNC, rule("Through", "forward", tcp=["443"]), **enable)
+    assert any(
+        "chain FORWARD of table ip filter refuses packets and belongs to another" in text for text in told["warnings"]
+    )
+    assert theirs() == before
+    module(host, state="deleted")
+    assert works() and theirs() == before
 
 
 @pytest.mark.hosts("nftables", "bookworm")
