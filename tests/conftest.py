@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import hypothesis
+import pytest
 
 try:
     from ansible.plugins.loader import init_plugin_loader
@@ -32,3 +33,44 @@ if not found:
     namespace.mkdir(parents=True)
     (namespace / "apple").symlink_to(Path(__file__).resolve().parent.parent, target_is_directory=True)
     init_plugin_loader([str(tree)])
+
+# The longest tests begin first, so that the others fill the gaps that they leave at the end.
+LONGEST = (
+    *("test_every_scenario_from_prepare_to_cleanup", "test_only_a_new_connection_confirms", "test_drift_is_mended"),
+    *("test_switching_on_without_the_guard_locks_out", "test_while_a_change_waits", "test_bad_input"),
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deal what takes long out to pytest-xdist's workers, in equal parts; the unit tests come behind it.
+
+    Workers begin at the beginning of equal parts of the list, and take from the end of another's when they are ready.
+    """
+    unit: list[pytest.Item] = []
+    long: list[pytest.Item] = []
+    for item in items:
+        (unit if "unit" in item.path.parts else long).append(item)
+    long.sort(key=lambda item: _rank(item.name))
+    # Tests that share a host stay together.
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in long:
+        shared = "make_module_host" in getattr(item, "fixturenames", ())
+        groups.setdefault(str(item.path) if shared else item.nodeid, []).append(item)
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    hands: list[list[pytest.Item]] = [[] for _worker in range(workers)]
+    for group in groups.values():
+        min(hands, key=len).extend(group)
+    left = len(items)
+    items.clear()
+    for number, hand in enumerate(hands):
+        size = left // (workers - number)
+        room = max(0, size - len(hand))
+        items += [*hand, *unit[:room]]
+        del unit[:room]
+        left -= size
+    items += unit
+
+
+def _rank(name: str) -> int:
+    words = [number for number, word in enumerate(LONGEST) if name.startswith(word)]
+    return min(words, default=len(LONGEST))

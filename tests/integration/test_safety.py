@@ -9,6 +9,8 @@ import importlib.metadata
 import io
 import json
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ MODULE = "netports.apple.host_firewall"
 GUARD = {
     "plugins__module_utils___run": ("guards=protection.guards", "guards=()"),
 }
+# A controller that does not wait for a host that it cannot reach.
+HASTY = ("RESTORING = 15", "RESTORING = 1")
 # An administrator's own: for ufw for good, for firewalld at runtime alone, which no reload brings back by itself.
 OWN = {
     "ufw": "ufw allow 8443/tcp comment ours",
@@ -64,15 +68,33 @@ def old(waiting: State, before: State) -> bool:
     return {path: one for path, one in waiting.files.items() if path not in new} == before.files
 
 
+def kept_connection(host: Host, folder: Path) -> dict[str, Any]:
+    """Run the module with a controller that confirms over the connection that it had, and end its change after that."""
+    asked = folder / "asked"
+    ask = "            answer = self._call(task_vars, step, identity)\n"
+    patch = (f"            self._connection.reset()\n{ask}", f"{ask}            open({str(asked)!r}, 'w').close()\n")
+    with collection(plugins__action__host_firewall=patch) as env, ThreadPoolExecutor() as pool:
+        # The connection outlives the pauses between the tries, so that none of them makes a new one.
+        env = {**env, "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=600s"}
+        going = pool.submit(run, host, fails=True, confirm_seconds=PATIENT, env=env)
+        while not asked.exists() and not going.done():
+            time.sleep(0.1)
+        if asked.exists():
+            give_up(host)
+        return going.result()
+
+
 @pytest.mark.hosts("ufw", "bookworm")
 @pytest.mark.hosts("firewalld", "bookworm")
 @pytest.mark.hosts("nftables", "trixie")
 def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
     host.sh(OWN[host.firewall])
     before = state(host)
-    assert run(host, check=True)["changed"] and "confirmed" not in run(host, check=True)
+    checked = run(host, check=True)
+    assert checked["changed"] and "confirmed" not in checked
     # A controller that the rules shut out, one that died, and one that came back over the connection that it had.
-    failed = run(host, fails=True, confirm_seconds=3, env=ssh_in_place(tmp_path, BLIND))
+    with collection(plugins__action__host_firewall=HASTY) as env:
+        failed = run(host, fails=True, confirm_seconds=3, env={**env, **ssh_in_place(tmp_path, BLIND)})
     assert "No route to host" in failed["msg"] and not failed["changed"] and not failed["confirmed"], failed
     settle(host)
     assert state(host) == before
@@ -82,10 +104,7 @@ def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
     outcome = json.loads(host.read("/var/lib/netports-apple/outcome.json"))
     assert outcome["why"] == "no new connection confirmed the change within 3 seconds"
     assert state(host) == before
-    with collection(plugins__action__host_firewall=("            self._connection.reset()\n", "")) as env:
-        # The connection outlives the pauses between the tries, so that none of them makes a new one.
-        env = {**env, "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=600s"}
-        kept = run(host, fails=True, confirm_seconds=30, env=env)
+    kept = kept_connection(host, tmp_path)
     assert "over the connection that the change was made over" in kept["msg"], kept
     assert "the host restored its old rules at" in kept["msg"]
     assert state(host) == before
@@ -109,7 +128,9 @@ def test_a_host_that_limits_ssh(host: Host, tmp_path: Path) -> None:
     # The limit counts anew: the kernel's list has the addresses that came.
     host.sh("echo / > /proc/net/xt_recent/DEFAULT")
     # A controller that does not come back hears of the limit.
-    failed = run(host, fails=True, state="deleted", confirm_seconds=3, env=ssh_in_place(tmp_path, BLIND))
+    with collection(plugins__action__host_firewall=HASTY) as env:
+        env |= ssh_in_place(tmp_path, BLIND)
+        failed = run(host, fails=True, state="deleted", confirm_seconds=3, env=env)
     assert "A limit admits ssh on this host" in failed["msg"], failed
     settle(host)
     assert state(host) != before
@@ -186,7 +207,7 @@ def test_switching_on_without_the_guard_locks_out(host: Host, backend: str) -> N
     host.sh(f"sysctl -w {redirects}=1")
     before = state(host)
     over: dict[str, Any] = {"variables": {"ansible_port": 2222}, "enable": True, "backend": backend}
-    with collection(**GUARD) as env:
+    with collection(**GUARD, plugins__action__host_firewall=HASTY) as env:
         # Locked out indeed: nobody comes back, and the host helps itself.
         failed = run(host, fails=True, confirm_seconds=8, env={**env, "ANSIBLE_TIMEOUT": "3"}, **over)
         assert "the host restored its old rules at" in failed["msg"] or "restores its old rules" in failed["msg"]
@@ -255,7 +276,8 @@ def test_logind_kills_what_a_session_leaves_behind(host: Host, tmp_path: Path) -
     host.ssh("sudo setsid sleep 987 >/dev/null 2>&1 </dev/null &", user="admin")
     host.sh("while pgrep -f 'sleep 98[7]'; do sleep 0.1; done")
     before = state(host)
-    run(host, user="admin", fails=True, confirm_seconds=4, env=ssh_in_place(tmp_path, BLIND))
+    with collection(plugins__action__host_firewall=HASTY) as env:
+        run(host, user="admin", fails=True, confirm_seconds=4, env={**env, **ssh_in_place(tmp_path, BLIND)})
     settle(host)
     assert state(host) == before
     assert run(host, user="admin")["confirmed"]
