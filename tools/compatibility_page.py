@@ -72,9 +72,10 @@ the Pythons are those of the next table.
 ufw 0.36, firewalld 0.9, nftables 0.9.8 and newer ones are taken, and for inbound rules alone firewalld from 0.6 on, tested on
 a 0.9 whose policies were taken away. Nothing is known of the distributions that have a workflow alone. [pf](backends/pf.md) tells more of its stand-ins.
 
-Not to be had on the test hosts, and so not proven: SELinux (files are replaced with the label that they have, and a new
-file gets the label of its folder), and interfaces that NetworkManager binds to zones of firewalld's; zones that are bound
-by firewalld itself are tested, at runtime alone, too.
+Not to be had on the test hosts, and so not proven: SELinux. A file that is replaced keeps its label with its owner, mode, ACLs
+and extended attributes, of which all but the label are tested; a new file gets the label of its folder from the kernel.
+NetworkManager and podman's network program are tested as Debian has them, docker and libvirt by the calls and the files with
+which they use firewalld.
 """
 
 

@@ -445,6 +445,75 @@ def between(word: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
+@pytest.mark.hosts("firewalld")
+def test_a_daemon_that_failed(host: Host) -> None:
+    module(host, *RULES)
+    files = host.files("/etc/firewalld")
+    # Somebody's zone that firewalld cannot load. 0.9 leaves such a file out and runs; its own check refuses it all the same.
+    host.write("/etc/firewalld/zones/theirs.xml", '<zone><port port="99999" protocol="tcp"/></zone>')
+    broken = host.files("/etc/firewalld")
+    host.sh("systemctl restart firewalld")
+    failed = cmd(host, "--state", check=False) == ""
+    assert failed == (host.suite != "bullseye")
+    if failed:
+        message = module(host, *RULES, fails=True)["msg"]
+        assert "in the state FAILED" in message and "mend it and run 'firewall-cmd --reload'" in message
+    else:
+        assert not module(host, *RULES)["changed"]
+    for _time in range(2):
+        # Nothing was loaded, so nothing is put back: the host is free for the next run at once.
+        message = module(host, *RULES[:1], fails=True)["msg"]
+        assert "firewalld refuses the new configuration (" in message and "nothing was changed" in message, message
+        assert host.files("/etc/firewalld") == broken and (cmd(host, "--state", check=False) == "") == failed
+    host.run(["rm", "/etc/firewalld/zones/theirs.xml"])
+    host.sh("systemctl restart firewalld; firewall-cmd --state")
+    assert not module(host, *RULES)["changed"] and host.files("/etc/firewalld") == files
+    # The process is killed: the kernel goes on with the rules that it has.
+    host.sh("systemctl kill --signal=KILL firewalld")
+    host.sh("for _attempt in $(seq 100); do systemctl is-failed -q firewalld && break; sleep 0.1; done")
+    kernel = host.kernel()
+    for rules, changed in ((RULES, False), (RULES[:1], True)):
+        result = module(host, *rules)
+        assert result["changed"] == changed and [item["code"] for item in result["notices"]] == ["off"], result
+        assert "systemctl enable --now firewalld" in result["notices"][0]["text"] and host.kernel() == kernel
+    assert module(host, *RULES[:1], enable=True)["changed"]
+    agree(host)
+    assert not module(host, *RULES[:1])["changed"]
+
+
+@pytest.mark.hosts("firewalld")
+def test_files_keep_what_they_have_and_new_files_are_as_firewallds(host: Host) -> None:
+    host.install("acl", "attr")
+    for words in ("--new-service=theirs", "--new-policy=theirs", "--zone=public --add-port=8443/tcp"):
+        cmd(host, "--permanent", *words.split())
+    cmd(host, "--reload")
+
+    def about(*paths: str) -> str:
+        names = " ".join(f"/etc/firewalld/{path}.xml" for path in paths)
+        return host.sh(f"cd /; stat -c '%a %U:%G %n' {names}; getfacl -p {names}; getfattr -d -m user {names}").out
+
+    module(host, *RULES)
+    for kind, ours in (("services", "apple-facetime"), ("policies", "apple-out")):
+        assert about(f"{kind}/{ours}").replace(ours, "theirs") == about(f"{kind}/theirs")
+    host.sh(
+        """
+        cd /etc/firewalld; chown root:adm zones/public.xml services/apple-facetime.xml
+        chmod 0640 zones/public.xml services/apple-facetime.xml
+        setfacl -m u:admin:rw zones/public.xml services/apple-facetime.xml
+        setfattr -n user.note -v theirs zones/public.xml
+        """
+    )
+    kept = about("zones/public", "services/apple-facetime")
+    assert "user:admin:rw-" in kept and 'user.note="theirs"' in kept
+    more = rule("FaceTime", tcp=["5223", "5224"], udp=["3478-3497"])
+    for rules in ((more, NEAR), (FACETIME, OUT), (more,)):
+        assert module(host, *rules)["changed"]
+        assert about("zones/public", "services/apple-facetime") == kept
+    zone = about("zones/public")
+    module(host)
+    assert about("zones/public") == zone
+
+
 @pytest.mark.hosts("none", "bookworm")
 def test_a_daemon_that_is_not_there(host: Host) -> None:
     def stopped() -> None:

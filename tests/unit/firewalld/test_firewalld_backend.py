@@ -620,6 +620,23 @@ def test_failed_and_silent_daemons(box: Box) -> None:
         box.plan()
 
 
+@pytest.mark.parametrize("refused", ["the check", "the reload"])
+def test_a_firewalld_that_had_failed_is_left_as_it_was(box: Box, refused: str) -> None:
+    daemon = box.start()
+    daemon.state = "FAILED"
+    files = box.files()
+    if refused == "the check":
+        box.answer = (102, "", "ERROR: x\n")
+    else:
+        daemon.fail["reload"] = "INVALID_PORT: x"
+    plan = box.plan(*RULES)
+    with pytest.raises(FirewallError):
+        plan.apply()
+    plan.rollback()
+    assert box.files() == files and daemon.reloads == 0 and not daemon.shut
+    assert not (box.root / "run/netports-apple-firewalld").exists()
+
+
 def test_interfaces_hold_only_where_a_zone_does(box: Box) -> None:
     one = rule(interface="eth1")
     for text, why in (

@@ -159,6 +159,9 @@ class Loader:
         """Bring the runtime back to the files as they were, and keep what others changed in it since."""
         interrupted = os.path.exists(self._reloading)
         failed = daemon.state() == "FAILED"
+        # A firewalld that could not load before the change is back where it was.
+        if failed and self.steps.before is None and not interrupted:
+            return
         wrong = self._wrong(daemon.loaded(self.ruleset + "-"), self.steps.old)
         if not (interrupted or failed or wrong) and not self.cached_wrong(
             daemon, self.steps.old, sorted(self.steps.owned.services)
@@ -178,7 +181,7 @@ class Loader:
                 lost.append(str(error))
             lost += others.restore(daemon, before, self.steps.owned) if before else []
         wrong = self._wrong(daemon.loaded(self.ruleset + "-"), self.steps.old) + gate.problems
-        if wrong:
+        if wrong and self.steps.before:
             raise FirewallError("firewalld has not loaded its old configuration (%s)" % some(wrong + lost))
         _files.replace(self._reloading, None)
 
