@@ -81,7 +81,7 @@ def _to(backend: str) -> Callable[..., str]:
         """Rules as a firewall's own text; several files follow one another."""
         try:
             made = _made(rules)
-            texts = registry.load(backend).render(made, _rules.check_ruleset(_options.decrypted(ruleset)))
+            texts = registry.load(backend).render(made, _rules.check_ruleset(_options.decrypted(ruleset)), own=False)
         except (ValueError, FirewallError) as error:
             raise AnsibleFilterError(f"netports.apple.to_{backend}: {error}") from None
         return "".join(texts.values())

@@ -328,5 +328,8 @@ class Firewall(ABC):
 
     @classmethod
     @abstractmethod
-    def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
-        """The rules as this firewall's own files, by their path on a host. Needs no firewall."""
+    def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:
+        """The rules as this firewall's own files, by their path on a host. Needs no firewall.
+
+        :param own: whether a run writes the files, and says so in them; else somebody else keeps them.
+        """

@@ -52,7 +52,7 @@ class Firewalld(Firewall):
         return read(self.host, asked)
 
     @classmethod
-    def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
+    def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import naming, xml
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
             ANY,

@@ -92,7 +92,7 @@ class Nftables(Firewall):
         have.plan(Wanted(rules=have.rules)).load()
 
     @classmethod
-    def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
+    def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:
         """The ruleset's file for the table and the chains of Debian's own nftables.conf, ``inet filter``."""
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import model, text
 
@@ -100,4 +100,4 @@ class Nftables(Firewall):
             model.Target(family="inet", table="filter", chain=hook, hook=hook, prio=0) for hook in model.HOOKS.values()
         ]
         made: Tuple[Rule, ...] = tuple(rules)
-        return {"/" + model.ruleset_file(ruleset): text.emit(made, ruleset, targets)} if made else {}
+        return {"/" + model.ruleset_file(ruleset): text.emit(made, ruleset, targets, own)} if made else {}

@@ -50,7 +50,7 @@ def chain_name(ruleset: str, direction: str) -> str:
     return "%s%s-%s" % (PREFIX, ruleset, direction)
 
 
-def emit(rules: Sequence[Rule], ruleset: str, targets: Sequence[Target]) -> str:
+def emit(rules: Sequence[Rule], ruleset: str, targets: Sequence[Target], own: bool = True) -> str:
     """A ruleset's file.
 
     It declares the base chains that it joins once more, by their names alone: whatever the administrator makes of
@@ -58,12 +58,15 @@ def emit(rules: Sequence[Rule], ruleset: str, targets: Sequence[Target]) -> str:
     packet meets.
 
     :param targets: the base chains to join.
+    :param own: whether runs write the file and read it again; else somebody else keeps it.
     """
-    lines = [
-        "# Ansible collection netports.apple, ruleset '%s': edits are undone by its next run." % ruleset,
-        "# 'state: deleted' of netports.apple.host_firewall removes this file and its rules.",
-    ]
-    lines += [_RULE + json.dumps(rule.to_dict(), sort_keys=True) for rule in rules]
+    lines = ["# Rules of the Ansible collection netports.apple, ruleset '%s'." % ruleset]
+    if own:
+        lines = [
+            "# Ansible collection netports.apple, ruleset '%s': edits are undone by its next run." % ruleset,
+            "# 'state: deleted' of netports.apple.host_firewall removes this file and its rules.",
+        ]
+        lines += [_RULE + json.dumps(rule.to_dict(), sort_keys=True) for rule in rules]
     for target in targets:
         direction = _direction(target)
         made = statements(rules, direction, target.family)

@@ -126,12 +126,19 @@ def tables(rules: Iterable[Rule]) -> Dict[str, Tuple[str, ...]]:
     return dict(sorted(found.items()))
 
 
-def emit(rules: Iterable[Rule], ruleset: str, guards: Sequence[Rule] = (), early: FrozenSet[Rule] = frozenset()) -> str:
+def emit(
+    rules: Iterable[Rule],
+    ruleset: str,
+    guards: Sequence[Rule] = (),
+    early: FrozenSet[Rule] = frozenset(),
+    own: bool = True,
+) -> str:
     """Write the anchor's file.
 
     :param rules: the rules, without the guards.
     :param guards: the rules that keep management connections admitted, as :func:`canonical` gives them.
     :param early: those of the guards whose connection began while pf was off.
+    :param own: whether runs write the file; else somebody else keeps it.
     :returns: ASCII text, lines ended by newlines. The same rules give the same text in whatever order.
     :raises FirewallError: a rule that pf's grammar cannot hold.
     """
@@ -149,6 +156,8 @@ def emit(rules: Iterable[Rule], ruleset: str, guards: Sequence[Rule] = (), early
         "# and remove this file (and on macOS /Library/LaunchDaemons/%s.plist)." % name,
         "",
     ]
+    if not own:
+        lines = ["# Rules of the Ansible collection netports.apple, ruleset '%s', for an anchor." % ruleset, ""]
     for guard in guards:
         lines += [_EARLY if guard in early else _REFUSED, *_guard_lines(guard), ""]
     known = tables(arranged)

@@ -63,11 +63,11 @@ class Pf(Firewall):
         )
 
     @classmethod
-    def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
+    def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:
         """The anchor's file. The two lines that the main ruleset needs stand in its header."""
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, model
 
-        return {model.anchor_file(ruleset): anchor.emit(rules, ruleset)} if rules else {}
+        return {model.anchor_file(ruleset): anchor.emit(rules, ruleset, own=own)} if rules else {}
 
     def _system(self, ruleset: str) -> System:
         """The host's system.

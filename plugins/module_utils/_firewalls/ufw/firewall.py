@@ -52,10 +52,10 @@ class Ufw(Firewall):
         return gone.read(self.host, asked) if self.uninstalled() else state.read(self.host, asked)
 
     @classmethod
-    def render(cls, rules: Sequence[Rule], ruleset: str) -> Dict[str, str]:
+    def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.profiles import (
             file_name,
             profile_text,
         )
 
-        return {"/%s/%s" % (PROFILES, file_name(ruleset)): profile_text(rules, ruleset)}
+        return {"/%s/%s" % (PROFILES, file_name(ruleset)): profile_text(rules, ruleset, own)}

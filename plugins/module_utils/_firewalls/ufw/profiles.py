@@ -128,15 +128,19 @@ def port_groups(rule: Rule) -> List[Tuple[str, str]]:
     return groups
 
 
-def profile_text(rules: Sequence[Rule], ruleset: str) -> str:
+def profile_text(rules: Sequence[Rule], ruleset: str, own: bool = True) -> str:
     """The file of application profiles, with the commands that would allow them as comments.
 
+    :param own: whether runs write the file; else somebody else keeps it.
     :raises FirewallError: a rule has more ports than a profile holds.
     """
-    lines = [
-        "# Managed by the Ansible collection netports.apple, ruleset '%s': edits are undone by its next run." % ruleset,
-        "# 'state: deleted' of netports.apple.host_firewall removes this file and its rules.",
-    ]
+    lines = ["# Rules of the Ansible collection netports.apple, ruleset '%s'." % ruleset]
+    if own:
+        lines = [
+            "# Managed by the Ansible collection netports.apple, ruleset '%s': edits are undone by its next run."
+            % ruleset,
+            "# 'state: deleted' of netports.apple.host_firewall removes this file and its rules.",
+        ]
     profiles = allocate(rules, ruleset)
     by_identity = {identity(rule): name for name, rule in profiles.items()}
     lines.extend("# %s" % command for rule in rules for command in commands(rule, by_identity[identity(rule)]))

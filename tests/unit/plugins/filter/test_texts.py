@@ -17,6 +17,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.netports.apple.plugins.filter.rules import FilterModule
+from ansible_collections.netports.apple.plugins.module_utils._firewalls import registry
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 Ask = Callable[..., list[dict[str, Any]]]
 
@@ -54,6 +56,18 @@ def test_the_whole_catalogue_as_text(ask: Ask, name: str) -> None:
 def test_rules_of_ones_own(name: str) -> None:
     text = written(name, [RULE])
     assert "8080" in text and "Mine" in text
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_text_says_that_the_role_owns_it(name: str) -> None:
+    """Who takes a text keeps it: no run of the role writes it anew, reads it or takes it away."""
+    text = written(name, [RULE])
+    said = [words for words in ("next run", "owns", "removes", "state: ", "#: ") if words in text]
+    assert said == []
+    # What a run writes says so.
+    if name != "to_firewalld":
+        (file,) = registry.load(name.removeprefix("to_")).render([Rule.from_dict(RULE)], "apple").values()
+        assert "next run" in file and file.endswith(text.partition("\n")[2].strip("\n") + "\n")
 
 
 FORWARD = {"name": "Mine", "direction": "forward", "tcp": ["8080"], "interface": "eth1", "out_interface": "eth0"}
