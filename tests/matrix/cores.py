@@ -109,17 +109,24 @@ def environment_of(core: Core) -> Path:
 
 
 def _make(folder: Path, python: str, lock: Path) -> None:
-    uv, wanted = ROOT / ".venv" / "bin" / "uv", ["--require-hashes", "-r", str(lock)]
-    if uv.exists():
-        commands = [
-            [str(uv), "venv", "--quiet", "--python", python, str(folder)],
-            [str(uv), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *wanted],
-        ]
-    else:
-        commands = [
-            [python, "-m", "venv", str(folder)],
-            [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted],
-        ]
+    """Make a virtual environment, by uv, or by pip where uv is not there or cannot reach the index."""
+    uv, wanted = str(ROOT / ".venv" / "bin" / "uv"), ["--require-hashes", "-r", str(lock)]
+    inner = str(folder / "bin" / "python")
+    by_uv = [
+        [uv, "venv", "--quiet", "--python", python, str(folder)],
+        [uv, "pip", "install", "--quiet", "--python", inner, *wanted],
+    ]
+    by_pip = [
+        [python, "-m", "venv", str(folder)],
+        [inner, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted],
+    ]
+    refused = (_refused(by_uv, folder) if Path(uv).exists() else "no uv") and _refused(by_pip, folder)
+    if refused:
+        raise RuntimeError(refused)
+
+
+def _refused(commands: list[list[str]], folder: Path) -> str:
+    """Run commands that make a folder; what the first one that fails printed, with the folder gone."""
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
     for command in commands:
         done = subprocess.run(
@@ -127,4 +134,5 @@ def _make(folder: Path, python: str, lock: Path) -> None:
         )
         if done.returncode:
             shutil.rmtree(folder, ignore_errors=True)
-            raise RuntimeError(f"{' '.join(command)}\n{done.stdout}")
+            return f"{' '.join(command)}\n{done.stdout}"
+    return ""
