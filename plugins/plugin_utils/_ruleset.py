@@ -101,8 +101,8 @@ def rules(
     :param obsolete: whether to have rules for ports on which Apple no longer answers; no when unset.
     :param prefix: what stands before the names of these options where they were given, for messages.
     :returns: rules as plain dicts, and the names of what has no rule in the directions asked for, each with why:
-        ``unused``, ``local`` (nothing local is forwarded) or ``obsolete``; and of what is forwarded ``one way`` at most,
-        since a network that is named does not count as local.
+        ``unused``, ``local`` (nothing local is forwarded), ``listens`` (nor what devices listen on) or ``obsolete``; and of
+        what is forwarded ``one way`` at most, since a network that is named does not count as local.
     :raises RuleError: a value that no rule may have.
     :raises CatalogueError: ``entries`` are not entries, or Apple publishes no such networks for one of them.
     """
@@ -128,7 +128,8 @@ def rules(
             silent[name] = "one way"
         elif not found:
             outward = "forward" in wanted and any(entry["direction"] != "in" for entry in own)
-            silent[name] = "obsolete" if not own else "local" if outward else "unused"
+            unused = "listens" if "forward" in wanted else "unused"
+            silent[name] = "obsolete" if not own else "local" if outward else unused
     # The same checks as on the host, before anything travels.
     return [Rule.from_dict(rule.to_dict()).to_dict() for rule in _rules.normalise(made)], silent
 
@@ -194,8 +195,9 @@ def silence(silent: Mapping[str, str]) -> list[str]:
     :param silent: what :func:`rules` returns.
     """
     warnings = []
-    unused, local, dead, one_way = (
-        [name for name, why in silent.items() if why == reason] for reason in ("unused", "local", "obsolete", "one way")
+    unused, local, listens, dead, one_way = (
+        [name for name, why in silent.items() if why == reason]
+        for reason in ("unused", "local", "listens", "obsolete", "one way")
     )
     if unused:
         warnings.append(
@@ -206,6 +208,11 @@ def silence(silent: Mapping[str, str]) -> list[str]:
         warnings.append(
             f"no rule for {', '.join(local)}: connects to local networks alone, and what is local is forwarded only to "
             f"networks that destinations names, so that nothing is opened for {'it' if len(local) == 1 else 'them'}"
+        )
+    if listens:
+        warnings.append(
+            f"no rule for {', '.join(listens)}: devices connect to it, which is forwarded only where sources and destinations "
+            f"both name networks, so that nothing is opened for {'it' if len(listens) == 1 else 'them'}"
         )
     if dead:
         warnings.append(

@@ -139,7 +139,7 @@ def test_what_devices_use_outward_is_forwarded(warnings: list[str]) -> None:
     ]
     assert {(*rule["sources"], rule["interface"], rule["out_interface"]) for rule in made} == {(*LOCAL, "eth1", "eth0")}
     assert all(rule["destinations"] == [] for rule in made)
-    assert len(warnings) == 1 and "no rule for A: not used in the directions asked for" in warnings[0]
+    assert len(warnings) == 1 and "no rule for A: devices connect to it, which is forwarded only where" in warnings[0]
 
 
 def test_forward_stands_behind_the_others_and_changes_nothing_of_them(ask: Ask) -> None:
