@@ -175,7 +175,7 @@ def test_files_as_others_write_them(host: Host) -> None:
     host.run(["chown", "root:adm", "/etc/firewalld/zones/odd.xml"])
     for name in texts:
         notices = lives(host, zone=name)
-        assert any(item["code"] == "no-effect" and "no interface and no source" in item["text"] for item in notices)
+        assert any(item["code"] == "no-packets" and "no interface and no source" in item["text"] for item in notices)
     # A default zone that is changed, and one whose file is gone.
     cmd(host, "--set-default-zone=odd")
     lives(host)

@@ -380,6 +380,32 @@ def test_there_and_back(box: Box, running: bool, old: bool) -> None:
     assert box.files() == files
 
 
+def test_what_a_run_asks_of_firewalld(box: Box) -> None:
+    """Calls on D-Bus, without those to the bus itself. A zone, a policy or a rule more costs what is said here."""
+    daemon = box.start()
+
+    def calls(*rules: Rule, changes: bool) -> int:
+        daemon.calls = 0
+        plan = box.plan(*rules)
+        if changes:
+            plan.apply()
+        assert bool(plan.operations) == changes
+        return daemon.calls
+
+    many = [rule(f"R{number}") for number in range(10)]
+    # Read; and for a change look, reload, look at what to bring back, and look at what is loaded.
+    first, second = calls(rule(), changes=True), calls(rule(), changes=False)
+    assert (first, second) == (52, 22)
+    assert calls(rule(), *many, changes=True) - first == len(many) + 1
+    assert calls(rule(), *many, changes=False) - second == len(many)
+    for number in range(3):
+        box.write(f"etc/firewalld/zones/z{number}.xml", "<zone/>")
+        box.write(f"usr/lib/firewalld/services/s{number}.xml", SSH)
+    daemon = box.start()
+    assert calls(rule(), *many, changes=False) - second == len(many) + 3 * 3
+    assert calls(rule(), changes=True) - first == 6 * 3 + len(many) + 1
+
+
 def test_a_name_keeps_its_service(box: Box) -> None:
     box.apply(rule(), rule(sources=["10.0.0.0/8"]))
     assert (box.root / "etc/firewalld/services/apple-facetime-2.xml").exists()
@@ -951,7 +977,7 @@ def test_bridges_of_guests_lead_to_nobody_else(box: Box) -> None:
     # Every way in from outside is in another zone, and what falls to the default zone are guests.
     daemon.zones["home"]["interfaces"] = ["eth0", "br0"]
     daemon.zones["guests"]["interfaces"] = []
-    assert exposed() == home and codes(rule()) == ["no-effect"]
+    assert exposed() == home and codes(rule()) == ["no-packets"]
     daemon.zones["guests"].update(interfaces=["podman0"], rules_str=['rule priority="32767" reject'])
     folder("podman0/brif/eth2")
     assert exposed() == home

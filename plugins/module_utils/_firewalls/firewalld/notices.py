@@ -85,7 +85,7 @@ def zones(reading: Reading, target: Config) -> List[Notice]:
                 "zone %s has no interface and no source: its rules let nothing in (set host_firewall_zone, or "
                 "bind an interface to it)" % name
             )
-            found.append(Notice(code="no-effect", text=text, rules=names))
+            found.append(Notice(code="no-packets", text=text, rules=names))
     found += _forwarding(reading, forwarding)
     for name, policy in sorted(reading.policies.items()):
         if policy.target in ("DROP", "REJECT"):
