@@ -422,6 +422,24 @@ def test_a_failing_load_leaves_everything_as_it_was(host: Host) -> None:
     failed = module(host, VNC, WEB, fails=True)
     assert "could not load" in failed["msg"]
     assert (host.files(*KEPT), ruleset(host)) == (files, kernel)
+    # Somebody else is quicker: the jump is gone, or another chain refuses from now on.
+    late = "add table inet late; add chain inet late a { type filter hook input priority 9; policy drop; }"
+    for act, undo, said in (
+        ("-f /etc/nftables.was", "true", "does not jump to netports-apple-in"),
+        (f"'{late}'", "nft delete table inet late", "chain a of table inet late came during this run and refuses"),
+    ):
+        host.sh(f"""
+            cp /etc/nftables.conf /etc/nftables.was
+            printf '%s\n' '#!/bin/sh' 'case "$*" in "-j -f -") [ -e /run/once ] || nft.real {act.replace("'", '"')};' \
+                'touch /run/once;; esac' 'exec nft.real "$@"' >/usr/sbin/nft
+            sed -i '/include/d' /etc/nftables.was; rm -f /run/once
+        """)
+        failed = module(host, WEB, fails=True)
+        assert said in failed["msg"], failed
+        host.sh(f"mv /usr/sbin/nft /run/wrapper; cp /usr/sbin/nft.real /usr/sbin/nft; rm /etc/nftables.was; {undo}")
+        assert host.files(*KEPT) == files
+        module(host, VNC)
+        assert ruleset(host) == kernel
 
 
 @pytest.mark.hosts("nftables", "bookworm")

@@ -10,6 +10,7 @@ A rule may ask for what is not known here. Such a rule counts where it refuses a
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
@@ -23,6 +24,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
     OWN_TABLE,
     Chain,
+    Id,
     KernelRule,
     Listing,
 )
@@ -40,6 +42,25 @@ PROTOCOLS = ("tcp", "udp")
 _LOWER = ("ip", "ip6", "ether", "vlan")
 _ALL: Tuple[_ports.PortRange, ...] = ((_ports.LOWEST, _ports.HIGHEST),)
 _SEES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A rule for packets from an address.
+
+    :param certain: all of them meet it.
+    :param ports: the ports that it is about, by protocol.
+    :param answer: true (lets in), false (refuses) or ``None``, and ``why`` in words.
+    :param target: the chain that it leads to.
+    :param ends: nothing behind it in its chain is met.
+    """
+
+    certain: bool
+    ports: Dict[str, List[_ports.PortRange]]
+    answer: Optional[bool]
+    why: str
+    target: Optional[Chain]
+    ends: bool
 
 
 def bases(listing: Listing, *hooks: str) -> List[Chain]:
@@ -128,10 +149,11 @@ def decider(
     :param passed: names of the chains of the wanted rules: what stands behind them comes too late.
     :returns: the wanted rule, and what refuses it in words.
     """
+    walk = _Walk(listing, passed)
     for rule in rules:
         for address in _samples(rule, chain.family):
             for protocol, port in [(name, port[0]) for name in PROTOCOLS for port in getattr(rule, name)]:
-                answer, why = _verdict(listing, chain, address, (protocol, port), passed)
+                answer, why = walk.verdict(chain, address, protocol, port)
                 if answer is False or (answer is None and not why and chain.policy == "drop"):
                     return rule, why or "policy drop"
     return None
@@ -145,31 +167,55 @@ def _samples(rule: Rule, family: str) -> List[Optional[str]]:
     return [address for address in addresses if family in (*_SEES[6 if ":" in address else 4], "netdev")]
 
 
-def _verdict(
-    listing: Listing, chain: Chain, address: Optional[str], port: Tuple[str, int], passed: FrozenSet[str]
-) -> Tuple[Optional[bool], str]:
-    """What a chain does with a port, as far as all packets from an address meet it.
+class _Walk:
+    """What chains do with ports, as far as all packets from an address meet it.
 
-    :param port: the protocol and the port.
-    :returns: true (lets in), false (refuses) or ``None``, and why. ``None`` with a reason: it may let in.
+    Chains may have thousands of rules, which are looked at once for each address.
+
+    :param passed: names of chains behind which nothing is looked for.
     """
-    may = ""
-    for rule in spread(chain.rules):
-        left_out = narrows(rule, address)
-        if left_out or not _ports.covers(ports_of(rule, port[0]), (port[1], port[1])):
-            continue
-        verdict, name = verdict_of(rule), target_of(rule)
-        answer: Optional[bool] = None
-        why = ""
-        if name in passed or verdict in ("accept", "queue", *REFUSALS):
-            answer, why = verdict not in REFUSALS, words(rule)
-        elif (chain.family, chain.table, name) in listing.chains:
-            answer, why = _verdict(listing, listing.chains[chain.family, chain.table, name], address, port, passed)
-        if answer is not False:
-            may = may or why
-        if left_out is False and (answer is not None or verdict in ("goto", "return")):
-            return (None, may) if may else (answer, why)
-    return None, may
+
+    def __init__(self, listing: Listing, passed: FrozenSet[str]) -> None:
+        self._listing = listing
+        self._passed = passed
+        self._steps: Dict[Tuple[Id, Optional[str]], List[_Step]] = {}
+
+    def verdict(self, chain: Chain, address: Optional[str], protocol: str, port: int) -> Tuple[Optional[bool], str]:
+        """What a chain does with a port of a protocol.
+
+        :returns: true (lets in), false (refuses) or ``None``, and why. ``None`` with a reason: it may let in.
+        """
+        key = (chain.id, address)
+        if key not in self._steps:
+            self._steps[key] = list(self._made(chain, address))
+        may = ""
+        for step in self._steps[key]:
+            if not _ports.covers(step.ports[protocol], (port, port)):
+                continue
+            answer, why = step.answer, step.why
+            if step.target:
+                answer, why = self.verdict(step.target, address, protocol, port)
+            if answer is not False:
+                may = may or why
+            if step.certain and (answer is not None or step.ends):
+                return (None, may) if may else (answer, why)
+        return None, may
+
+    def _made(self, chain: Chain, address: Optional[str]) -> Iterator[_Step]:
+        for rule in spread(chain.rules):
+            verdict, name = verdict_of(rule), target_of(rule)
+            left_out = narrows(rule, address) if verdict else True
+            if left_out or (left_out is None and verdict in REFUSALS):
+                continue
+            decides = name in self._passed or verdict in ("accept", "queue", *REFUSALS)
+            yield _Step(
+                certain=left_out is False,
+                ports={protocol: ports_of(rule, protocol) for protocol in PROTOCOLS},
+                answer=verdict not in REFUSALS if decides else None,
+                why=words(rule) if decides else "",
+                target=None if decides else self._listing.chains.get((chain.family, chain.table, name)),
+                ends=verdict in ("goto", "return"),
+            )
 
 
 def _walk(

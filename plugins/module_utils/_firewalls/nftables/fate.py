@@ -27,6 +27,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 _REFUSED, _ACCEPTED, _PASSED = "refused", "accepted", "passed"
 _INTERFACES = ("iif", "iifname", "oif", "oifname")
 _GROUPS = ("iifgroup", "iiftype", "oifgroup", "oiftype")
+_ASKED = (*_INTERFACES, *_GROUPS, "nfproto", "l4proto", "pkttype")
 _FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
 _TCP, _UDP = 6, 17
 
@@ -134,8 +135,11 @@ def _holds(condition: Dict[str, Any], packet: Optional[Packet]) -> Optional[bool
     left, right, op = match.get("left"), match.get("right"), match.get("op")
     if not isinstance(left, dict) or op not in ("==", "in", "!="):
         return False
-    key, found = _key(left), values(right)
-    if left.get("ct", {}).get("key") == "state":
+    key = _key(left)
+    if key not in _ASKED and left.get("ct", {}).get("key") != "state":
+        return False
+    found = values(right)
+    if not key:
         return bool(("new" in found) == (op != "!="))
     if key == "pkttype":
         return bool(("host" in found or "unicast" in found) == (op != "!="))
@@ -147,7 +151,7 @@ def _holds(condition: Dict[str, Any], packet: Optional[Packet]) -> Optional[bool
     if key == "l4proto":
         held = [((number, number) in found) == (op != "!=") for number in (_TCP, _UDP)]
         return held[0] if held[0] == held[1] else None
-    return None if key in (*_INTERFACES, *_GROUPS, "nfproto") else False
+    return None
 
 
 def _meets(packet: Packet, key: str, found: Sequence[Any]) -> Optional[bool]:

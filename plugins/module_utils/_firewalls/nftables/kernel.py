@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import json
 from dataclasses import replace
@@ -46,7 +47,7 @@ def parse(text: str) -> Listing:
 def _listing(entries: Sequence[Dict[str, Any]]) -> Listing:
     chains: Dict[Id, Dict[str, Any]] = {}
     printed: List[Dict[str, Any]] = []
-    sets: Dict[spread.Name, List[Any]] = {}
+    sets: Dict[spread.Name, Dict[str, Any]] = {}
     held: List[Tuple[str, str]] = []
     dormant: List[Tuple[str, str]] = []
     for entry in entries:
@@ -59,7 +60,9 @@ def _listing(entries: Sequence[Dict[str, Any]]) -> Listing:
             # nft 1.0.6 prints another word in the place of a flag: a table with a flag that is not known stays untouched.
             asleep = "dormant" in str(table["flags"])
             (dormant if asleep else held).append((table["family"], table["name"]))
-        sets.update(spread.named(entry))
+        for name, members in spread.named(entry).items():
+            # Thousands of elements, which many questions are about.
+            sets[name] = dict(members, values=values(members)) if entry.get("set") else members
     rules: Dict[Id, List[KernelRule]] = {}
     for rule in printed:
         expr = spread.resolve(rule.get("expr", ()), rule["family"], rule["table"], sets)
@@ -102,6 +105,8 @@ def values(right: Any) -> Any:
 
     Sets print as they were given or merged, and lists with or without braces, from release to release.
     """
+    if isinstance(right, dict) and "values" in right:
+        return right["values"]
     members = right["set"] if isinstance(right, dict) and "set" in right else right
     members = members if isinstance(members, list) else [members]
     members = [spread.plain(member) for member in members]
@@ -124,8 +129,14 @@ def interval(value: Any) -> Optional[Tuple[int, int]]:
         return value, value
     if isinstance(value, dict) and "prefix" in value:
         value = "%s/%s" % (value["prefix"]["addr"], value["prefix"]["len"])
+    return _addresses(value) if isinstance(value, str) else None
+
+
+# A big ruleset says the same addresses again and again.
+@functools.lru_cache(maxsize=1 << 16)
+def _addresses(text: str) -> Optional[Tuple[int, int]]:
     try:
-        network = ipaddress.ip_network(value, strict=False)
+        network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return None
     return int(network.network_address), int(network.broadcast_address)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import List
+from typing import FrozenSet, List
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import kernel
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import FOLDER, Listing, Part
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, fate, kernel
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import FOLDER, Id, Listing, Part
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class NftablesPlan(Plan):
     """What is to be done.
 
     :param goal: what the kernel is to have, and ``was`` what it had.
+    :param refusing: the base chains that refused packets when the plan was made.
     :param changes_kernel: whether the two differ.
     :param main: the administrator's file, relative to the root.
     :param boot: switch nftables.service on at boot; ``unboot``: off again.
@@ -30,6 +31,7 @@ class NftablesPlan(Plan):
 
     goal: Part
     was: Part
+    refusing: FrozenSet[Id]
     changes_kernel: bool
     main: str
     boot: bool
@@ -116,9 +118,17 @@ class NftablesPlan(Plan):
         if not self.changes_kernel:
             return
         self._bring(self.goal)
-        left = kernel.differs(self._listing(), self.ruleset, self.goal)
+        listing = self._listing()
+        left = kernel.differs(listing, self.ruleset, self.goal)
         if left:
             raise FirewallError("nft took the rules without an error and yet has others: %s" % "; ".join(left))
+        hooks = {listing.chains[base].hook for base, _name in self.goal.jumps}
+        for chain in checks.bases(listing, *sorted(hooks)):
+            if fate.refuses(listing, chain, everywhere=False) and chain.id not in {*self.refusing, *self.goal.own}:
+                raise FirewallError(
+                    "chain %s of table %s %s came during this run and refuses packets: run it again"
+                    % (chain.name, chain.family, chain.table)
+                )
 
     def _bring(self, goal: Part) -> None:
         """Bring the kernel to a goal from wherever it is."""

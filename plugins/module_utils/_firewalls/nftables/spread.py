@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Tuple
+from typing import Any, Dict, Iterable, Iterator, Mapping, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import KernelRule
 
@@ -19,22 +19,23 @@ _MOVING = ("dynamic", "timeout")
 _ANY = "*"
 
 
-def named(entry: Mapping[str, Any]) -> Dict[Name, List[Any]]:
-    """The elements of a set or map of ``nft -j list ruleset``, where they stay what they are."""
+def named(entry: Mapping[str, Any]) -> Dict[Name, Dict[str, Any]]:
+    """A set or map of ``nft -j list ruleset`` as it stands in a rule without a name, where its elements stay what they are."""
     found = entry.get("set") or entry.get("map")
     if not found or any(flag in _MOVING for flag in found.get("flags", ())):
         return {}
-    return {(found["family"], found["table"], "@" + found["name"]): list(found.get("elem", ()))}
+    name = "@" + found["name"]
+    return {(found["family"], found["table"], name): {"set": list(found.get("elem", ())), "name": name}}
 
 
-def resolve(expr: Iterable[Any], family: str, table: str, sets: Mapping[Name, List[Any]]) -> Tuple[Any, ...]:
+def resolve(expr: Iterable[Any], family: str, table: str, sets: Mapping[Name, Dict[str, Any]]) -> Tuple[Any, ...]:
     """A rule's expressions with the elements of named sets and maps in the place of their names."""
     made = []
     for one in expr:
         for key, side in (("match", "right"), ("vmap", "data")):
             name = one[key].get(side) if isinstance(one, dict) and key in one else None
             if isinstance(name, str) and (family, table, name) in sets:
-                one = {key: dict(one[key], **{side: {"set": sets[family, table, name], "name": name}})}
+                one = {key: dict(one[key], **{side: sets[family, table, name]})}
         made.append(one)
     return tuple(made)
 

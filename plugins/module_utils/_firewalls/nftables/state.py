@@ -129,6 +129,7 @@ class NftablesState(State):
             files=tuple(files) if operations else (),
             goal=goal,
             was=kernel.part(self.listing, self.asked.ruleset),
+            refusing=frozenset(chain.id for hook in HOOKS.values() for chain in self._refusing(hook, False)),
             changes_kernel=bool(drift),
             main=self.files.main,
             boot=boot,
