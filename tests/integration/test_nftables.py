@@ -443,6 +443,22 @@ def test_a_failing_load_leaves_everything_as_it_was(host: Host) -> None:
 
 
 @pytest.mark.hosts("nftables", "bookworm")
+def test_what_an_administrator_takes_away_while_a_change_waits_stays_away(host: Host) -> None:
+    """The change is put back without it, and keeps nobody waiting."""
+    module(host, VNC)
+    files, kernel = host.files(*KEPT), ruleset(host)
+    for command in ("flush ruleset", "delete table inet filter", "delete chain inet filter input"):
+        identity = module(host, VNC, WEB, confirm_seconds=900, _confirm={"step": "apply", "id": ""})["confirm"]["id"]
+        host.sh(f"nft flush chain inet filter input; nft {command}")
+        answer = module(host, _confirm={"step": "confirm", "id": identity})["confirm"]
+        settle(host)
+        assert answer["state"] == "restored" and "no longer has what was loaded" in answer["why"], command
+        assert host.files(*KEPT) == files and "chain input" not in "\n".join(ruleset(host))
+        host.run(["nft", "-f", "/etc/nftables.conf"])
+        assert not module(host, VNC)["changed"] and ruleset(host) == kernel
+
+
+@pytest.mark.hosts("nftables", "bookworm")
 def test_the_administrators_edits_never_keep_his_file_from_loading(host: Host) -> None:
     """Where his chain changes or goes, the ruleset's file still loads, and refuses nothing by itself."""
     assert "no-effect" not in codes(module(host, WEB)), "the jump comes before the rule that ends his chain"

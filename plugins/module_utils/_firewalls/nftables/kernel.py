@@ -215,6 +215,16 @@ def part(listing: Listing, ruleset: str) -> Part:
     return Part(chains=chains, jumps=jumps, own=own)
 
 
+def possible(listing: Listing, goal: Part) -> Part:
+    """What can still be had of a part: tables and base chains that an administrator took away stay away."""
+    tables = {key[:2] for key in (*listing.chains, *goal.own)}
+    return replace(
+        goal,
+        chains={key: rules for key, rules in goal.chains.items() if key[:2] in tables},
+        jumps=tuple(jump for jump in goal.jumps if jump[0] in listing.chains or jump[0] in goal.own),
+    )
+
+
 def essentials(chain: Chain) -> Tuple[KernelRule, ...]:
     """The rules of a base chain of the own table, without its jumps."""
     return tuple(rule for rule in chain.rules if not target_of(rule).startswith(PREFIX))

@@ -48,7 +48,7 @@ class NftablesPlan(Plan):
             self._write()
             undo.callback(_files.put_back, list(self.files))
             self._check()
-            undo.callback(self._bring, self.was)
+            undo.callback(self._restore)
             self._load()
             self._switch()
             undo.pop_all()
@@ -61,7 +61,7 @@ class NftablesPlan(Plan):
             undo.callback(_files.put_back, list(self.files))
             self._check()
         with ExitStack() as undo:
-            undo.callback(self._bring, self.was)
+            undo.callback(self._restore)
             self._load()
             undo.pop_all()
         return None
@@ -86,7 +86,7 @@ class NftablesPlan(Plan):
         written = all(_files.read(change.path) == change.after for change in self.files)
         _files.sweep(self.host.path(FOLDER))
         _files.put_back(list(self.files))
-        self._bring(self.was)
+        self._restore()
         if written:
             self._systemctl("disable", self.boot)
             self._systemctl("enable", self.unboot)
@@ -117,7 +117,7 @@ class NftablesPlan(Plan):
         """Load, and see that the kernel has it."""
         if not self.changes_kernel:
             return
-        self._bring(self.goal)
+        self._bring(self._listing(), self.goal)
         listing = self._listing()
         left = kernel.differs(listing, self.ruleset, self.goal)
         if left:
@@ -130,9 +130,13 @@ class NftablesPlan(Plan):
                     % (chain.name, chain.family, chain.table)
                 )
 
-    def _bring(self, goal: Part) -> None:
-        """Bring the kernel to a goal from wherever it is."""
-        text = kernel.transaction(self._listing(), self.ruleset, goal)
+    def _restore(self) -> None:
+        listing = self._listing()
+        self._bring(listing, kernel.possible(listing, self.was))
+
+    def _bring(self, listing: Listing, goal: Part) -> None:
+        """Bring the kernel to a goal from where it is."""
+        text = kernel.transaction(listing, self.ruleset, goal)
         if not text:
             return
         code, out, err = self.host.run(["nft", "-j", "-f", "-"], text)
