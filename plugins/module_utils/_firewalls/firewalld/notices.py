@@ -226,7 +226,7 @@ def slow(reading: Reading, accept: FrozenSet[str]) -> List[Notice]:
         return []
     text = (
         "firewalld has %d rules, and the reload that this change needs refuses new connections until it has loaded "
-        "them, about a second for each thousand on an idle host" % rules
+        "them, up to a second for each thousand on an idle host, and up to three on firewalld 0.9" % rules
     )
     if rules > _TOO_MANY and "slow-reload" not in accept:
         raise FirewallError(
