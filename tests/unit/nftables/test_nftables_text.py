@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ansible_collections.netports.apple.plugins.module_utils import _rules
 from ansible_collections.netports.apple.plugins.module_utils._confirm import process
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import registry
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, Host
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, FirewallError, Host, Wanted
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import (
     checks,
     effect,
@@ -215,6 +215,36 @@ def test_the_administrators_file_loads_whatever_he_makes_of_his_chain(nft: list[
         joined = listing.chains["inet", "filter", "input"]
         assert kernel.jump_holds(joined, "netports-apple-in")
         assert bool(joined.hook) == bool(chain) and (joined.policy == "drop") == ("drop" in (chain or ""))
+
+
+ALPINE = """flush ruleset
+table inet filter {
+\tchain input {
+\t\ttype filter hook input priority 0; policy drop;
+\t\ttcp dport 22 accept
+\t}
+}
+include "/etc/nftables.d/*.nft"
+"""
+
+
+def test_a_host_with_openrc(nft: list[str], tmp_path: Path) -> None:
+    """Alpine: its file includes the folder, and OpenRC is not switched by a run."""
+    (tmp_path / "etc/runlevels/boot").mkdir(parents=True)
+    (tmp_path / "etc/nftables.nft").write_text(ALPINE)
+    host = Host(root=str(tmp_path), run=process.Runner())
+    listed = ask(nft, "nft -f - && nft -j list ruleset", ALPINE.replace("include", "#"))
+    want = Wanted(rules=(Rule("A", "in", ((443, 443),), ()),))
+    plan = read.state(host, Asked(ruleset="apple"), listed, boot=False).plan(want)
+    assert [(notice.code, "rc-update add nftables boot" in notice.text) for notice in plan.notices] == [
+        ("off-at-boot", True)
+    ]
+    assert [change.path for change in plan.files] == [str(tmp_path / "etc/nftables.d/netports-apple.nft")]
+    with pytest.raises(FirewallError, match="rc-update add nftables boot"):
+        read.state(host, Asked(ruleset="apple", enable=True), listed, boot=False).plan(want)
+    (tmp_path / "etc/runlevels/boot/nftables").touch()
+    assert registry.load("nftables")(host).installed() is False
+    assert read.state(host, Asked(ruleset="apple", enable=True), listed, boot=True).plan(want).notices == ()
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ class Files:
     :param others: rules of the other rulesets, by name.
     :param folder: whether the folder for the files exists.
     :param boot: nftables.service starts at boot.
+    :param openrc: OpenRC starts it and not systemd.
     """
 
     main: str
@@ -123,3 +124,4 @@ class Files:
     others: Dict[str, Tuple[Rule, ...]]
     folder: bool
     boot: bool
+    openrc: bool

@@ -75,6 +75,7 @@ def _read(host: Host, ruleset: str, boot: bool) -> Files:
         others=others,
         folder=os.path.isdir(folder),
         boot=boot,
+        openrc=os.path.isdir(host.path("etc/runlevels")) and not os.path.isdir(host.path("run/systemd/system")),
     )
 
 

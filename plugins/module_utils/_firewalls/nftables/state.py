@@ -46,6 +46,8 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
+_OPENRC = "rc-update add nftables boot"
+
 
 @dataclass(frozen=True)
 class NftablesState(State):
@@ -112,6 +114,11 @@ class NftablesState(State):
         chains, jumps = text.expected(want.all, self.asked.ruleset, targets)
         goal = Part(chains=chains, jumps=jumps, own=text.own_chains(forwards) if own else {})
         boot = bool(self.asked.enable and want.all and not self.enabled)
+        if boot and self.files.openrc:
+            raise FirewallError(
+                "nftables does not start at boot, and only systemd is told to start it: run '%s', and this again"
+                % _OPENRC
+            )
         switched = boot if self.files.own is None else text.was_switched(self.files.own)
         files = self._file_changes(
             text.emit(want.all, self.asked.ruleset, targets) if want.all else None,
@@ -229,6 +236,7 @@ class NftablesState(State):
             return []
         found = []
         inbound = any(rule.direction == "in" for rule in want.rules)
+        switch = "'%s'" % _OPENRC if self.files.openrc else "host_firewall_enable: true, or 'systemctl enable nftables'"
         joins = any(target.hook == "input" for target in targets)
         if inbound and not self._refusing("input") and not joins:
             found.append(
@@ -242,8 +250,7 @@ class NftablesState(State):
             found.append(
                 Notice(
                     code="off-at-boot",
-                    text="nftables.service does not start at boot: the rules are gone then "
-                    "(host_firewall_enable: true, or 'systemctl enable nftables')",
+                    text="nftables.service does not start at boot: the rules are gone then (%s)" % switch,
                 )
             )
         if inbound and joins and not any(target.id[:2] == OWN_TABLE for target in targets):
