@@ -218,9 +218,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     status = 0
     for path, text in texts.items():
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
         if not options.check:
             path.write_text(text, encoding="utf-8")
-        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
+        else:
             print(f"data/{path.name} is not current: run python tools/build_catalogue.py", file=sys.stderr)
             status = 1
     return status
