@@ -98,3 +98,17 @@ def test_an_order_that_was_seen_twice_is_no_change() -> None:
     """Signals from the time of looking: the last of an item's changes decides."""
     back = (".zone", "ServiceAdded", "public", "ssh", 0)
     assert after((".zone", "ServiceRemoved", "public", "ssh"), back) == after(back) == SEEN
+
+
+def test_thousands_of_rules_are_read_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ['rule family="ipv4" source address="198.51.100.%d" drop' % number for number in range(200)]
+    read: list[str] = []
+
+    def identity(text: str) -> str:
+        read.append(text)
+        return text
+
+    monkeypatch.setattr(meanwhile.rich, "identity", identity)
+    found = after(*((".zone", "RichRuleAdded", "home", text, 0) for text in texts))
+    assert found.zones["home"]["rules_str"] == texts
+    assert sorted(read) == sorted(texts)

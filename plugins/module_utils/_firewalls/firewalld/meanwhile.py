@@ -10,6 +10,7 @@ after each change of the runtime, before they do anything else.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from dataclasses import replace
@@ -67,6 +68,8 @@ def replay(seen: Loaded, signals: Iterable[Signal]) -> Loaded:
     return replace(seen, zones=zones, policies=policies, ipsets=ipsets, direct=direct)
 
 
+# Thousands of rules of others that were there at runtime only come back by a signal each.
+@functools.lru_cache(maxsize=1 << 16)
 def identity(key: str, item: Any) -> Hashable:
     """What all ways to write an item of a list have in common."""
     if key in ("rules_str", "rich_rules"):
