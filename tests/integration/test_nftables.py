@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from torture import sampler, settle
+from torture import sampler, settle, waiting
 
 from hosts import Host, code, listen, play, probe
 from hosts.host import NFTABLES
@@ -616,3 +616,14 @@ def test_never_open(host: Host) -> None:
         chain = text.split(f"table inet {table} {{")[1].split("}")[0]
         assert "hook input priority filter; policy drop;" in chain, text
         assert host.firewall == "none" or "tcp dport 22 accept" in text
+
+
+@pytest.mark.hosts("nftables", "bookworm")
+def test_a_run_behind_a_dead_one_loads_what_it_took_back(host: Host) -> None:
+    """To choose the firewall, the kernel was asked before the dead run's change was taken back."""
+    host.run(["systemctl", "disable", "nftables"])
+    _identity, keeper, watcher = waiting(host, rules=[WEB])
+    host.sh(f"kill -KILL {watcher} {keeper}")
+    result = module(host, WEB, backend="auto")
+    assert "recovered" in codes(result) and "tcp dport 8080 accept" in " ".join(ruleset(host))
+    assert not module(host, WEB, backend="auto")["changed"]

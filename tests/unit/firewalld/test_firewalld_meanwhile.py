@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import meanwhile
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import meanwhile, rich
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import Signal
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import Direct, Loaded
 
@@ -101,14 +101,14 @@ def test_an_order_that_was_seen_twice_is_no_change() -> None:
 
 
 def test_thousands_of_rules_are_read_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = ['rule family="ipv4" source address="198.51.100.%d" drop' % number for number in range(200)]
+    texts = [f'rule family="ipv4" source address="198.51.100.{number}" drop' for number in range(200)]
     read: list[str] = []
 
     def identity(text: str) -> str:
         read.append(text)
         return text
 
-    monkeypatch.setattr(meanwhile.rich, "identity", identity)
+    monkeypatch.setattr(rich, "identity", identity)
     found = after(*((".zone", "RichRuleAdded", "home", text, 0) for text in texts))
     assert found.zones["home"]["rules_str"] == texts
     assert sorted(read) == sorted(texts)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
@@ -15,7 +15,6 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     Asked,
     Firewall,
     FirewallError,
-    Host,
     State,
     Wanted,
 )
@@ -33,10 +32,6 @@ class Nftables(Firewall):
     folders = ("etc/nftables.conf", "etc/sysconfig/nftables.conf", "etc/nftables.nft", "etc/nftables.d")
     # ufw and firewalld are its front ends.
     rank = 1
-
-    def __init__(self, host: Host) -> None:
-        super().__init__(host)
-        self._listed: Optional[str] = None
 
     def installed(self) -> bool:
         return any(os.path.exists(self.host.path(program)) for program in _PROGRAMS)
@@ -69,16 +64,14 @@ class Nftables(Firewall):
         return False
 
     def listed(self) -> str:
-        """What ``nft -j list ruleset`` prints, asked once.
+        """What ``nft -j list ruleset`` prints now: the change of another run may come or go between two looks.
 
         :raises FirewallError: nft failed.
         """
-        if self._listed is None:
-            code, out, err = self.host.run(["nft", "-j", "list", "ruleset"], None)
-            if code:
-                raise FirewallError("nft cannot list the ruleset: %s" % " ".join((err or out).split()))
-            self._listed = out
-        return self._listed
+        code, out, err = self.host.run(["nft", "-j", "list", "ruleset"], None)
+        if code:
+            raise FirewallError("nft cannot list the ruleset: %s" % " ".join((err or out).split()))
+        return out
 
     def read(self, asked: Asked) -> State:
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import read
