@@ -315,6 +315,7 @@ table inet t {
         ("ip saddr . tcp dport @pairs accept", FROM[:1], ()),
         ("ip saddr . tcp dport vmap { 10.0.0.1 . 22 : drop }", (), FROM[:1]),
         ("meta l4proto . th dport { tcp . 22, udp . 53 } accept", FROM, ()),
+        ("meta l4proto { sctp, tcp } drop", (), FROM),
         ("meta l4proto != tcp drop", (), ()),
         ("meta l4proto != udp drop", (), FROM),
         ("sctp dport 22 accept", (), ()),
@@ -407,6 +408,9 @@ def test_protocols_are_compared_by_number() -> None:
         ("ct state != { established, related } drop", True, True),
         ("meta l4proto tcp reject with tcp reset", False, True),
         ("meta l4proto tcp reject with tcp reset; meta l4proto udp reject", True, True),
+        ("meta l4proto { sctp, tcp, udp } drop", True, True),
+        ("meta l4proto { igmp, sctp } drop", False, False),
+        ("meta l4proto 6-17 drop", True, True),
         ("meta mark set 1 limit rate 1/second log; counter name c drop", True, True),
         # What is refused in the middle is refused, whatever the last rule says.
         ('iifname "eth0" jump logdrop; iifname "eth1" accept', False, True),

@@ -17,6 +17,7 @@ from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.kernel import (
     REFUSALS,
     conditions_of,
+    has_protocol,
     target_of,
     values,
     verdict_of,
@@ -293,7 +294,7 @@ def ports_of(rule: KernelRule, protocol: str) -> List[_ports.PortRange]:
             found = found if asked is None else _ports.subtract(found, _ports.subtract(_ALL, asked))
         elif _asks_protocol(left):
             number = {"tcp": 6, "udp": 17}[protocol]
-            fits = _ports.covers([value for value in values(right) if isinstance(value, tuple)], (number, number))
+            fits = has_protocol(values(right), number)
             if op in ("==", "in", "!=") and not _unknown(right) and fits == (op == "!="):
                 return []
     return found

@@ -17,6 +17,7 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Sequence, Set
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.kernel import (
     REFUSALS,
     conditions_of,
+    has_protocol,
     target_of,
     values,
     verdict_of,
@@ -149,7 +150,7 @@ def _holds(condition: Dict[str, Any], packet: Optional[Packet]) -> Optional[bool
         met = _meets(packet, key, found)
         return met == (op != "!=") if met is not None else False
     if key == "l4proto":
-        held = [((number, number) in found) == (op != "!=") for number in (_TCP, _UDP)]
+        held = [has_protocol(found, number) == (op != "!=") for number in (_TCP, _UDP)]
         return held[0] if held[0] == held[1] else None
     return None
 
@@ -157,7 +158,7 @@ def _holds(condition: Dict[str, Any], packet: Optional[Packet]) -> Optional[bool
 def _meets(packet: Packet, key: str, found: Sequence[Any]) -> Optional[bool]:
     """Whether what a condition asks for is among values; ``None`` where the packet does not tell."""
     if key == "l4proto":
-        return (packet.protocol, packet.protocol) in found
+        return has_protocol(found, packet.protocol)
     if key in _INTERFACES:
         return _named(packet.interface, found)
     if key == "nfproto" and packet.version:

@@ -116,6 +116,12 @@ def values(right: Any) -> Any:
     return sorted(str(member) for member in members)
 
 
+def has_protocol(found: Sequence[Any], number: int) -> bool:
+    """Whether values of a protocol have TCP (6) or UDP (17). Beside a name that is not known here they are names."""
+    names = {6: "tcp", 17: "udp"}
+    return names[number] in found or any(isinstance(one, tuple) and one[0] <= number <= one[1] for one in found)
+
+
 def interval(value: Any) -> Optional[Tuple[int, int]]:
     """A port, an address, a range or a prefix as the first and the last number; ``None`` for anything else."""
     if isinstance(value, dict) and "range" in value:
