@@ -74,7 +74,7 @@ class Notice:
         return {"code": self.code, "text": self.text, "rules": list(self.rules), "direction": self.direction}
 
 
-# More ports than this, inbound and from anywhere, are worth a notice.
+# More ports than this, inbound or forwarded and from anywhere, are worth a notice.
 _WIDE = 1000
 
 # The kernel's own switches for forwarding, by IP version: their files and their names.
@@ -89,9 +89,9 @@ def wide(rules: Sequence[Rule]) -> List[Notice]:
     notices = []
     for rule in rules:
         ports = _ports.size(rule.tcp) + _ports.size(rule.udp)
-        if rule.direction == "in" and not rule.sources and ports > _WIDE:
+        if rule.direction != "out" and not rule.sources and ports > _WIDE:
             text = "rule %r lets anywhere reach %d ports: set sources" % (rule.name, ports)
-            notices.append(Notice(code="wide", text=text, rules=(rule.name,), direction="in"))
+            notices.append(Notice(code="wide", text=text, rules=(rule.name,), direction=rule.direction))
     return notices
 
 

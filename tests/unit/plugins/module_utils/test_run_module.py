@@ -10,9 +10,9 @@ from typing import Any, ClassVar, NoReturn
 
 import pytest
 
-from ansible_collections.netports.apple.plugins.module_utils import _run
+from ansible_collections.netports.apple.plugins.module_utils import _notices, _run
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
-from ansible_collections.netports.apple.plugins.module_utils._rules import RuleError
+from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
 
 
 class Ended(Exception):
@@ -53,3 +53,13 @@ def test_what_the_host_refuses(monkeypatch: pytest.MonkeyPatch, error: Exception
         _run.run_module(Module())
     result = caught.value.args[0]
     assert result["msg"] == said and result["notices"] == [{"code": code, "text": said, "rules": [], "direction": ""}]
+
+
+@pytest.mark.parametrize(
+    ("direction", "sources", "said"),
+    [("in", (), True), ("forward", (), True), ("out", (), False), ("forward", ("192.0.2.0/24",), False)],
+)
+def test_many_ports_from_anywhere_are_said(direction: str, sources: tuple[str, ...], said: bool) -> None:
+    """Forwarded ones, too: such as those on which AirPlay receivers connect back, with sources: [any]."""
+    rule = Rule(name="AirPlay receiver", direction=direction, tcp=((32768, 65535),), udp=(), sources=sources)
+    assert [(one.code, one.direction) for one in _notices.wide([rule])] == [("wide", direction)] * said
