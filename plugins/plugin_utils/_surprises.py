@@ -71,7 +71,8 @@ def multicast(catalogue: Catalogue, rules: Sequence[Rule], entries: Sequence[Map
         return []
     dns_sd = catalogue.everyday()["dns_sd"]
     types = dict.fromkeys(f"{kind}.local" for product in users.values() for kind in dns_sd.get(product, ()))
-    filters = f", reflect-filters={','.join(types)}" if types else ""
+    # A filter would keep back what is found by any type, as Bonjour's.
+    filters = f", reflect-filters={','.join(types)}" if all(map(dns_sd.get, users.values())) else ""
     text = (
         f"no router forwards the multicast that finds the other side of {', '.join(users)}: a reflector on the gateway has "
         f"to repeat it between the networks (avahi-daemon.conf: enable-reflector=yes{filters})"
@@ -128,8 +129,8 @@ def _inbound(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording) -> 
     if not quiet:
         return list(missing.values())
     names = ", ".join(_name(catalogue, product) for product in quiet)
-    end = wording.give("directions", ["out"])
-    text = f"nothing inbound is opened for what only connects: {names}; {end}, in a set of its own, ends this warning"
+    end = f"{wording.prefix}directions without 'in', in a set of its own, ends this warning"
+    text = f"nothing inbound is opened for what only connects: {names}; {end}"
     return [*missing.values(), text]
 
 

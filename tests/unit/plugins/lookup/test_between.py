@@ -170,6 +170,10 @@ def test_multicast_needs_a_reflector(ask: Ask, warnings: list[str]) -> None:
     warnings.clear()
     ask("rules", {"products": ["mDNS"], **BETWEEN})
     assert [text.endswith("(avahi-daemon.conf: enable-reflector=yes)") for text in warnings] == [True]
+    warnings.clear()
+    # A filter for AirPlay would keep back everything else.
+    ask("rules", {"products": ["AirPlay receiver", "mDNS"], **BETWEEN})
+    assert [text.endswith("(avahi-daemon.conf: enable-reflector=yes)") for text in warnings] == [True]
 
 
 def test_the_filter_tells_of_multicast(template: Callable[..., Any], warnings: list[str]) -> None:
