@@ -129,8 +129,10 @@ def _inbound(catalogue: Catalogue, wishes: Sequence[Wish], wording: Wording) -> 
     if not quiet:
         return list(missing.values())
     names = ", ".join(_name(catalogue, product) for product in quiet)
-    end = f"{wording.prefix}directions without 'in', in a set of its own, ends this warning"
-    text = f"nothing inbound is opened for what only connects: {names}; {end}"
+    text = (
+        f"nothing inbound is opened for what only connects: {names}; {wording.prefix}directions without 'in', in a set of its "
+        "own, ends this warning"
+    )
     return [*missing.values(), text]
 
 
