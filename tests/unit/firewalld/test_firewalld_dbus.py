@@ -75,7 +75,7 @@ def test_variants_and_both_byte_orders() -> None:
     assert dbus.decode_message(big) == (2, {5: 9, 8: "s"}, ["hello"])
 
 
-@pytest.mark.parametrize("signature", ["a", "(", "(s", "{", "z", "a{s", ")", "a("])
+@pytest.mark.parametrize("signature", ["a", "(", "(s", "{", "z", "a{s", ")", "a(", "()", "a()"])
 def test_a_wrong_signature_is_an_error(signature: str) -> None:
     with pytest.raises(ValueError, match="signature"):
         dbus.split_signature(signature)
@@ -145,10 +145,10 @@ def test_an_error_has_its_name_and_signals_pass_by(tmp_path: Path) -> None:
     bus.close()
 
 
-def _signal(sender: str, member: str, port: str) -> bytes:
+def _signal(sender: str, member: str, port: str, signature: str = "s") -> bytes:
     fields: list[tuple[int, Variant]] = [
         *((1, Variant("o", "/o")), (2, Variant("s", "o.I")), (3, Variant("s", member))),
-        *((7, Variant("s", sender)), (8, Variant("g", "s"))),
+        *((7, Variant("s", sender)), (8, Variant("g", signature))),
     ]
     body = struct.pack("<I", len(port)) + port.encode() + b"\0"
     head = bytearray(struct.pack("<BBBBII", 108, 4, 0, 1, len(body), 99))
@@ -158,7 +158,7 @@ def _signal(sender: str, member: str, port: str) -> bytes:
 
 
 def test_who_is_listened_to_is_heard_and_nobody_else(tmp_path: Path) -> None:
-    """Any user of a host may send a signal to a connection: a forged one must not open a port."""
+    """Any user of a host may send a signal to a connection: it opens no port, and stops no run, whatever is in it."""
     asked: list[bytes] = []
 
     def talk(connection: socket.socket) -> None:
@@ -167,7 +167,10 @@ def test_who_is_listened_to_is_heard_and_nobody_else(tmp_path: Path) -> None:
         for answer in (
             _signal(":1.3", "Added", "1") + _reply(2),
             _signal(":1.3", "Added", "2") + _reply(3, "s", owner),
-            _signal(":1.3", "Added", "3") + _signal(":1.9", "Added", "4") + _signal(":1.3", "Removed", "5") + _reply(4),
+            _signal(":1.3", "Added", "3")
+            + _signal(":1.9", "Added", "4", "a")
+            + _signal(":1.3", "Removed", "5")
+            + _reply(4),
         ):
             asked.append(connection.recv(4096))
             connection.sendall(answer)

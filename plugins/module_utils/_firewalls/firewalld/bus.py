@@ -39,6 +39,8 @@ _FIXED = {
     "x": ("q", 8),
     "t": ("Q", 8),
     "d": ("d", 8),
+    # The place of a descriptor, of which none travel here.
+    "h": ("I", 4),
 }
 _ALIGNMENT = {"s": 4, "o": 4, "g": 1, "a": 4, "(": 8, "{": 8, "v": 1}
 
@@ -118,11 +120,9 @@ class Bus:
             self._socket.sendall(encode_call(self._serial, destination, path, interface, member, signature, arguments))
             while True:
                 kind, fields, values = self._message()
-                # Anybody may send a signal to a connection of his choice. The bus itself names the sender.
-                if kind == _SIGNAL and self._speaker and fields.get(_SENDER) == self._speaker:
-                    self.heard.append(Signal(str(fields.get(_INTERFACE)), str(fields.get(_MEMBER)), tuple(values)))
-                if fields.get(_REPLY_SERIAL) == self._serial and kind in (_REPLY, _ERROR):
+                if kind != _SIGNAL:
                     break
+                self.heard.append(Signal(str(fields.get(_INTERFACE)), str(fields.get(_MEMBER)), tuple(values)))
         except (OSError, struct.error, ValueError) as error:
             raise BusError("org.freedesktop.DBus.Error.Disconnected", "%s.%s: %s" % (interface, member, error))
         if kind == _ERROR:
@@ -176,16 +176,29 @@ class Bus:
         return b"".join(parts)
 
     def _message(self) -> Tuple[int, Dict[int, Any], List[Any]]:
-        start = self._bytes(16)
-        order = {108: "<", 66: ">"}.get(start[0])
-        if order is None:
-            raise ValueError("byte order %r is not D-Bus's" % start[:1])
-        body_size = struct.unpack_from(order + "I", start, 4)[0]
-        fields_size = struct.unpack_from(order + "I", start, 12)[0]
-        rest = fields_size + -fields_size % 8 + body_size
-        if rest > _LARGEST_MESSAGE:
-            raise ValueError("a message of %d bytes is larger than D-Bus allows" % rest)
-        return decode_message(start + self._bytes(rest))
+        """The next message that is for this connection. Nobody looks into the others, whatever is in them."""
+        while True:
+            start = self._bytes(16)
+            order = {108: "<", 66: ">"}.get(start[0])
+            if order is None:
+                raise ValueError("byte order %r is not D-Bus's" % start[:1])
+            body_size = struct.unpack_from(order + "I", start, 4)[0]
+            fields_size = struct.unpack_from(order + "I", start, 12)[0]
+            rest = fields_size + -fields_size % 8 + body_size
+            if rest > _LARGEST_MESSAGE:
+                raise ValueError("a message of %d bytes is larger than D-Bus allows" % rest)
+            message = start + self._bytes(rest)
+            if self._concerns(message[1], decode_fields(message)[0]):
+                return decode_message(message)
+
+    def _concerns(self, kind: int, fields: Dict[int, Any]) -> bool:
+        """Whether a message is the answer, or a signal of who is listened to.
+
+        Anybody may send a signal to a connection of his choice. The bus itself names the sender.
+        """
+        if kind == _SIGNAL:
+            return bool(self._speaker) and fields.get(_SENDER) == self._speaker
+        return kind in (_REPLY, _ERROR) and fields.get(_REPLY_SERIAL) == self._serial
 
 
 def encode_call(
@@ -218,17 +231,28 @@ def encode_call(
     return bytes(message + body)
 
 
+def decode_fields(message: bytes) -> Tuple[Dict[int, Any], int]:
+    """Read the header of a message.
+
+    :returns: its fields by their code, and where its body starts.
+    :raises ValueError: not a message.
+    """
+    try:
+        pairs, offset = _get(message, 12, "a(yv)", "<" if message[0] == 108 else ">")
+        return dict(pairs), offset + -offset % 8
+    except (struct.error, IndexError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("this is no D-Bus message: %s" % error)
+
+
 def decode_message(message: bytes) -> Tuple[int, Dict[int, Any], List[Any]]:
     """Read a whole message.
 
     :returns: its type, its header fields by their code, and the values of its body.
     :raises ValueError: not a message.
     """
+    fields, offset = decode_fields(message)
     order = "<" if message[0] == 108 else ">"
     try:
-        pairs, offset = _get(message, 12, "a(yv)", order)
-        fields = dict(pairs)
-        offset += -offset % 8
         values: List[Any] = []
         # Alignment counts from the start of the message; the body starts at a multiple of 8, the largest.
         for kind in split_signature(fields.get(_SIGNATURE, "")):
@@ -259,7 +283,9 @@ def _end(signature: str, start: int) -> int:
         position = start + 1
         while signature[position : position + 1] != closing:
             position = _end(signature, position)
-        return position + 1
+        # An array of what takes no bytes would never end.
+        if position > start + 1:
+            return position + 1
     if first and (first in _FIXED or first in "sogv"):
         return start + 1
     raise ValueError("%r is not a D-Bus signature" % signature)
