@@ -4,9 +4,9 @@
 
 """The rule: what travels from the controller to a host, checked on both sides.
 
-Nothing that reaches a backend has not passed through L(Rule.from_dict) here, so no backend meets a
+Nothing that reaches a backend has not passed through :meth:`Rule.from_dict` here, so no backend meets a
 quote, a newline or a shell character: names, interfaces and rulesets are held to patterns, addresses are
-re-written by the C(ipaddress) module, ports are numbers.
+re-written by the ``ipaddress`` module, ports are numbers.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def network(value: Any) -> str:
 def networks(values: Any, what: str) -> Tuple[str, ...]:
     """Bring a list of networks to its canonical form.
 
-    :param values: a list of networks, or ``None``; C(any) in it stands for anywhere.
+    :param values: a list of networks, or ``None``; ``any`` in it stands for anywhere.
     :param what: the option's name, for the message.
     :returns: canonical networks without repetition, IPv4 first, ascending; empty for anywhere.
     :raises RuleError: not a list, or a value that is not a network.

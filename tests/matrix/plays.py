@@ -89,7 +89,7 @@ def uses(playbook: str, collections: Path, folder: Path, *more: str) -> str:
     """Play uses.yml, which has to succeed without a warning.
 
     :param playbook: the ansible-playbook to play it with.
-    :param collections: as for L(environment).
+    :param collections: as for :func:`environment`.
     :param folder: an empty folder of the test's own.
     """
     (folder / "password").write_text("not a secret")
@@ -115,7 +115,7 @@ def audit(playbook: str, collections: Path, folder: Path) -> None:
     The texts would start a process if anything took them for templates; the other hosts' variables are wrong.
 
     :param playbook: the ansible-playbook to play it with.
-    :param collections: as for L(environment).
+    :param collections: as for :func:`environment`.
     :param folder: an empty folder of the test's own.
     """
     mark = folder / "run"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +64,11 @@ def test_what_is_too_long_is_seen() -> None:
     table = "T = [\n" + "    1,\n" * (FILE + 10) + "]\n"
     assert list(too_long(table)) == []
     assert list(too_long("x()\n" * (FILE + 1))) == [f"the file has {FILE + 1} lines"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_have_no_markup_of_ansible(path: Path) -> None:
+    """RST alone; Ansible's markup is for documentation blocks."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, documented)]
+    assert [text for text in map(ast.get_docstring, nodes) if text and re.search(r"\b[CILMOVBU]\([\w{]", text)] == []

@@ -4,7 +4,7 @@
 
 """The part of D-Bus that it takes to ask a daemon on the system bus: method calls, their answers, and signals.
 
-firewalld answers on the bus what C(firewall-cmd) asks it there, in a millisecond instead of half a second
+firewalld answers on the bus what ``firewall-cmd`` asks it there, in a millisecond instead of half a second
 for each process. The Python bindings belong to the interpreter of the distribution, which need not be the
 one that runs a module; this needs the standard library alone.
 
@@ -28,7 +28,7 @@ _NO_AUTO_START = 0x2
 _LARGEST_MESSAGE = 128 * 1024 * 1024
 _LARGEST_DEPTH = 64
 
-# Format for C(struct) and size, which is the alignment too.
+# Format for ``struct`` and size, which is the alignment too.
 _FIXED = {
     "y": ("B", 1),
     "b": ("I", 4),
@@ -54,7 +54,7 @@ class BusError(Exception):
 
 
 class Variant(NamedTuple):
-    """A value that carries its type along, to be sent as D-Bus type C(v)."""
+    """A value that carries its type along, to be sent as D-Bus type ``v``."""
 
     signature: str
     value: Any
@@ -109,7 +109,7 @@ class Bus:
     ) -> Any:
         """Call a method and wait for its answer.
 
-        :param signature: types of the arguments, such as C(ssi).
+        :param signature: types of the arguments, such as ``ssi``.
         :returns: what the method returned: ``None`` for nothing, the value for one, a tuple for several.
             Structs are tuples, arrays lists, dictionaries dicts, variants what is inside them.
         :raises BusError: the method answered with an error, or the connection is gone.
@@ -264,7 +264,7 @@ def decode_message(message: bytes) -> Tuple[int, Dict[int, Any], List[Any]]:
 
 
 def split_signature(signature: str) -> List[str]:
-    """Split a signature into its complete types: C(sa{sv}i) into C(s), C(a{sv}), C(i)."""
+    """Split a signature into its complete types: ``sa{sv}i`` into ``s``, ``a{sv}``, ``i``."""
     kinds: List[str] = []
     start = 0
     while start < len(signature):

@@ -38,7 +38,7 @@ _DEEPEST = 16
 
 
 def read(system: System, asked: Asked) -> Reading:
-    """Read a host, in three processes where it has what the files say.
+    """Read a host, in three processes where it has what the files say, and one more while pf is off (:func:`_coming`).
 
     :raises FirewallError: pf cannot be asked.
     """
