@@ -312,7 +312,7 @@ def between(gateway: Host, row: Row, reload: list[str], **options: Any) -> None:
             (sources, destinations),
             (destinations, sources),
         ]
-        for _ in range(2):
+        for _attempt in range(2):
             answers(sender, receiver, THERE)
             answers(receiver, sender, BACK)
             # From a third network nothing comes through, and the gateway itself stays shut.
