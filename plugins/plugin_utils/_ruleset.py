@@ -220,8 +220,8 @@ def silence(silent: Mapping[str, str]) -> list[str]:
         )
     if one_way:
         warnings.append(
-            f"{', '.join(one_way)}: what the devices of sources connect to is forwarded, and nothing that the other side opens "
-            "to them, since local_networks does not have all networks of sources and destinations"
+            f"{', '.join(one_way)}: only what devices use outward is forwarded, if anything, and not what either side opens to "
+            "the other, since local_networks does not have all networks of sources and destinations"
         )
     return warnings
 
