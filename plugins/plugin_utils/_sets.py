@@ -89,7 +89,11 @@ def compile_sets(
         found, without = _ruleset.rules(answers, **options, prefix=wording.prefix)
         made += [Rule.from_dict(rule) for rule in found]
         for name, why in without.items():
-            silent[name] = "local" if silent.get(name) == "local" else why
+            if silent.get(name, "unused") == "unused":
+                silent[name] = why
+    # What is not used in a set's directions may be used in those of another.
+    opened = {rule.name.removesuffix(" local") for rule in made}
+    silent = {name: why for name, why in silent.items() if why != "unused" or _ruleset.rule_name(name) not in opened}
     surprises = _surprises.warnings(catalogue, [own.wish for own in chosen], wordings[0], decided)
     entries = [_catalogue.answer(entry, "en") for own in chosen for entry in own.entries]
     return Compiled(

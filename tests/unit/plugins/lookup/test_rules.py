@@ -128,6 +128,14 @@ def test_silent_products_are_warned_of_by_name(ask: Ask, warnings: list[str]) ->
     assert "Screen Sharing" not in warnings[0] and "nothing is opened" in warnings[0]
 
 
+@pytest.mark.parametrize("directions", [["out", "in"], ["in", "out"]])
+def test_what_another_set_opens_is_not_warned_of(ask: Ask, warnings: list[str], directions: list[str]) -> None:
+    made = ask("rules", *({"products": ["Mail"], "directions": [direction]} for direction in directions))
+    assert [rule["direction"] for rule in made] == ["out"] and warnings == []
+    ask("rules", {"products": ["Mail"], "directions": ["in"]})
+    assert [warning.partition(":")[0] for warning in warnings] == ["no rule for Mail"]
+
+
 def test_one_warning_for_all_sets_each_name_once(ask: Ask, warnings: list[str]) -> None:
     ask("rules", *[{"products": ["Siri", "Screen Sharing"], "directions": ["in"]}] * 2, supplement=False)
     assert len(warnings) == 1 and warnings[0].count("Siri") == 1
