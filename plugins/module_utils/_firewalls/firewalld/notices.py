@@ -30,9 +30,10 @@ from ansible_collections.netports.apple.plugins.module_utils._notices import Not
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 # From this many rules on, a reload is worth a word. The gate before new connections opens by itself after 30 s: with
-# more than the second number of rules the reload may last longer.
+# more than the second number of rules the reload may last longer, and before firewalld 1 with more than the third.
 _MANY = 1000
 _TOO_MANY = 10000
+_TOO_MANY_BEFORE_1 = 5000
 
 
 def left_out(wanted: Sequence[Rule]) -> List[Notice]:
@@ -220,15 +221,17 @@ def slow(reading: Reading, accept: FrozenSet[str]) -> List[Notice]:
 
     :raises FirewallError: too long, and the administrator does not accept it.
     """
-    loaded = reading.runtime.loaded if reading.runtime else None
-    rules = _rules(loaded) if loaded else 0
+    if reading.runtime is None:
+        return []
+    rules = _rules(reading.runtime.loaded)
     if rules <= _MANY:
         return []
     text = (
         "firewalld has %d rules, and the reload that this change needs refuses new connections until it has loaded "
         "them, up to a second for each thousand on an idle host, and up to three on firewalld 0.9" % rules
     )
-    if rules > _TOO_MANY and "slow-reload" not in accept:
+    most = _TOO_MANY if reading.runtime.version >= (1,) else _TOO_MANY_BEFORE_1
+    if rules > most and "slow-reload" not in accept:
         raise FirewallError(
             "%s: put addresses into an ipset, or accept it (host_firewall_accept: [slow-reload])" % text, "slow-reload"
         )
