@@ -433,7 +433,7 @@ def introduction() -> str:
         f"""\
         # Benchmarks
 
-        Written by `make bench`, which measures the collection and its peers, those of a table in one run. Medians of
+        Written by `make bench`, which measures the collection and its peers, those of a firewall in one run. Medians of
         {REPEATS} runs, those of one host each on a fresh Debian 12; ansible-core {__version__} on Python
         {platform.python_version()}, {os.cpu_count()} cores of {processor.group(1) if processor else platform.machine()}.
 
