@@ -36,6 +36,8 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 NAME = "org.fedoraproject.FirewallD1"
 _PATH = "/org/fedoraproject/FirewallD1"
 RELOADED = "Reloaded"
+# Services of nobody: ``loaded`` reads none of them.
+NO_SERVICES = "\0"
 
 # For each list of a zone: its type, the word in the names of what adds and removes an item and of the signals about
 # it, and whether adding takes a timeout. Interfaces and sources come first: they lead everything else into the zone.

@@ -16,6 +16,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import compare, others
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.daemon import (
+    NO_SERVICES,
     Firewalld1,
     Link,
     settable,
@@ -34,8 +35,6 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 
 # Seconds that firewalld may take to load its configuration when it starts.
 _START = 30.0
-# Services of nobody: ``loaded`` reads none of them.
-NO_SERVICES = "\0"
 _NOBODY = Owned(services=frozenset(), policies=frozenset())
 
 

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError, Variant
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.daemon import (
+    NO_SERVICES,
     POLICY_TYPES,
     RELOADED,
     ZONE_LISTS,
@@ -156,7 +157,7 @@ def restore(daemon: Firewalld1, before: Loaded, owned: Owned) -> List[str]:
     :raises BusError: firewalld does not say what it has.
     """
     earlier = len(daemon.heard)
-    now = daemon.loaded("\0")
+    now = daemon.loaded(NO_SERVICES)
     problems: List[str] = []
     for _round in range(_ROUNDS):
         heard = daemon.heard
