@@ -232,6 +232,40 @@ table inet filter {
         assert any("chain first of table netdev early refuses packets of rule" in text for text in told["warnings"])
 
 
+# Rules that refuse what a ruleset opens, each in a shape of its own.
+SHAPES = (
+    *("tcp flags & (fin|syn|rst|ack) == syn drop", "tcp flags syn drop", "ct state new drop"),
+    *("ct state & (established|related) == 0 drop", "ip protocol { tcp, udp } drop", "meta protocol ip drop"),
+    *("meta nfproto ipv4 reject", "meta l4proto { tcp, udp } drop", "fib daddr type local drop"),
+    *("tcp dport != { 22, 8080-8090 } drop", "ip daddr 0.0.0.0/0 drop"),
+)
+
+
+@pytest.mark.hosts("none")
+def test_whatever_shape_of_rule_refuses_is_joined(host: Host, peer: Host) -> None:
+    """Each release of nft prints them otherwise."""
+
+    def load(shapes: Iterable[str]) -> None:
+        """Put each of the rules into a chain of its own."""
+        chain = "chain c{0} {{ type filter hook input priority {0}; ct state established accept; {1}; }}"
+        chains = "\n".join(chain.format(number, shape) for number, shape in enumerate(shapes))
+        host.write("/etc/nftables.conf", f"flush ruleset\ntable inet mine {{\n{chains}\n}}\n", "0755")
+        host.run(["nft", "-f", "/etc/nftables.conf"])
+
+    with listen(host, tcp=[5900]):
+        for shape in SHAPES:
+            load([shape])
+            assert probe(peer, host, [5900], "tcp")[5900] != "open", shape
+        load(SHAPES)
+        done = module(host, VNC)
+        assert done["changed"] and not {"off", "no-effect"} & set(codes(done)), done["warnings"]
+        assert probe(peer, host, [5900], "tcp") == {5900: "open"}
+        assert not module(host, VNC)["changed"]
+        # What refuses a part of it alone is the administrator's wish, and no firewall.
+        load(["tcp dport 5901 drop", "ip saddr 192.0.2.0/24 drop", "ct state invalid drop", "tcp flags rst drop"])
+        assert "off" in codes(module(host, VNC)) and "jump" not in " ".join(ruleset(host))
+
+
 @pytest.mark.hosts("none", "bookworm")
 def test_off_is_said_and_a_plain_debian_is_left_to_its_owner(host: Host) -> None:
     stored = module(host, VNC)

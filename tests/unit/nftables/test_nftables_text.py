@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,12 +20,14 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls import r
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, FirewallError, Host, Wanted
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import (
     checks,
+    conditions,
     effect,
     fate,
     kernel,
     model,
     read,
     text,
+    words,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import Part, Target
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
@@ -325,10 +328,17 @@ table inet t {
         ("ip saddr . tcp dport != @pairs accept", (), ()),
         ("meta mark 1 accept", (), ()),
         ("limit rate 1/second accept", (), ()),
-        ("ct state & (established|related) == 0 accept", (), ()),
+        ("ct state & (established|related) == 0 accept", FROM, ()),
         ('iifname . ip saddr { "eth0" . 10.0.0.1 } accept', (), ()),
-        ("tcp flags & (syn|ack) == syn accept", (), ()),
-        ("fib daddr type local accept", (), ()),
+        ("tcp flags & (syn|ack) == syn accept", FROM, ()),
+        ("tcp flags & (syn|ack) == ack accept", (), ()),
+        ("fib daddr type local accept", FROM, ()),
+        ("fib daddr type != local drop", (), ()),
+        ("meta protocol ip accept", FROM[:2], ()),
+        ("ip protocol tcp accept", FROM[:2], ()),
+        ("ip6 nexthdr tcp drop", (), FROM[2:]),
+        ("ip daddr 0.0.0.0/0 accept", FROM[:2], ()),
+        ("ip daddr 10.9.9.9 accept", (), ()),
         ("goto sub", FROM, ()),
     ],
 )
@@ -341,7 +351,7 @@ def test_what_a_rule_does_to_a_connection(
         listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
         assert tuple(one for one in FROM if checks.admits(listing, one, 22, frozenset())) == decided
         base = listing.chains["inet", "t", "input"]
-        assert all(checks.words(one) for one in base.rules)
+        assert all(words.words(one) for one in base.rules)
         assert all(chain.name in ("input", "sub") for chain, _rule in checks.open_rules(listing, base))
 
 
@@ -426,6 +436,52 @@ def test_protocols_are_compared_by_number() -> None:
         ("tcp dport 23 drop", False, False),
         ("meta l4proto icmp drop", False, False),
         ("goto mixed", False, False),
+        # By bits.
+        ("tcp flags & (fin|syn|rst|ack) == syn drop", False, True),
+        ("tcp flags & (fin|syn|rst|ack) == syn drop; meta l4proto udp drop", True, True),
+        ("tcp flags syn drop", False, True),
+        ("tcp flags { syn, syn | ack } drop", False, True),
+        ("tcp flags & (fin|syn|rst|ack) != syn ct state new drop", False, False),
+        ("tcp flags & (fin|syn) == (fin|syn) drop", False, False),
+        ("tcp flags & (fin|syn|rst|psh|ack|urg) == 0x0 drop", False, False),
+        ("tcp flags syn limit rate over 10/second drop", False, False),
+        ("ct state new drop", True, True),
+        ("ct state new,untracked drop", True, True),
+        ("ct state & (established|related) == 0 drop", True, True),
+        ("ct state & (new|untracked) == 0 drop", False, False),
+        ("ct direction original drop", True, True),
+        ("ct direction reply drop", False, False),
+        # By version and protocol.
+        ("ip protocol { tcp, udp } drop", False, True),
+        ("ip protocol { tcp, udp } drop; ip6 nexthdr { tcp, udp } drop", True, True),
+        ("ip protocol tcp reject with tcp reset; ip protocol udp reject; meta nfproto ipv6 drop", True, True),
+        ("ip protocol icmp drop", False, False),
+        ("ip protocol != icmp drop", False, True),
+        ("meta protocol ip drop", False, True),
+        ("meta protocol { ip, ip6 } drop", True, True),
+        ("meta protocol arp drop", False, False),
+        ("meta nfproto { ipv4, ipv6 } drop", True, True),
+        ("meta l4proto vmap { tcp : drop, udp : drop }", True, True),
+        ("meta l4proto . ct state { tcp . new, udp . new } drop", True, True),
+        ("meta l4proto tcp accept; meta l4proto udp accept; drop", False, False),
+        ("ip protocol tcp accept; drop", False, True),
+        # By where it goes to.
+        ("fib daddr type local drop", True, True),
+        ("fib daddr . iif type { local, broadcast } drop", True, True),
+        ("fib daddr type != local drop", False, False),
+        ("fib saddr . iif oif missing drop", False, False),
+        ("ip daddr 0.0.0.0/0 drop", False, True),
+        ("ip daddr != 192.0.2.1 drop", False, False),
+        ("ip saddr 10.0.0.0/8 drop", False, False),
+        # Every port, or every port but a few.
+        ("tcp dport 1-65535 drop", False, True),
+        ("th dport 0-65535 drop", True, True),
+        ("tcp dport != { 22, 80 } drop", False, True),
+        ("tcp dport 1024-65535 drop", False, False),
+        ("tcp dport != 1024-65535 drop", False, False),
+        # What else may narrow a rule is not known.
+        ("meta mark 0 drop", False, False),
+        ("ct status dnat drop", False, False),
     ],
 )
 def test_which_chains_are_joined(nft: list[str], rule: str, everywhere: bool, somewhere: bool) -> None:
@@ -439,6 +495,63 @@ def test_which_chains_are_joined(nft: list[str], rule: str, everywhere: bool, so
     base = listing.chains["inet", "t", "input"]
     assert fate.refuses(listing, base) is everywhere
     assert fate.refuses(listing, base, everywhere=False) is somewhere
+
+
+def test_what_is_forwarded_is_not_for_this_host(nft: list[str]) -> None:
+    given = "table ip t {\nchain f { type filter hook forward priority 0; fib daddr type KIND drop; }\n}\n"
+    for kind, refused in (("local", False), ("unicast", True), ("!= local", True)):
+        listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given.replace("KIND", kind)))
+        assert fate.refuses(listing, listing.chains["ip", "t", "f"]) is refused
+
+
+FLAGS = {"payload": {"protocol": "tcp", "field": "flags"}}
+STATE = {"ct": {"key": "state"}}
+
+
+@pytest.mark.parametrize(
+    ("op", "left", "right", "holds"),
+    [
+        # Debian 11: 0.9.8.
+        ("==", {"&": [FLAGS, {"|": [{"|": [{"|": ["fin", "syn"]}, "rst"]}, "ack"]}]}, "syn", True),
+        ("!=", {"&": [FLAGS, {"|": [{"|": [{"|": ["fin", "syn"]}, "rst"]}, "ack"]}]}, "syn", False),
+        ("==", {"&": [FLAGS, {"|": ["fin", "syn"]}]}, {"|": ["fin", "syn"]}, False),
+        ("==", FLAGS, {"set": ["syn"]}, True),
+        ("==", {"&": [STATE, {"|": ["established", "related"]}]}, 0, True),
+        # Debian 12: 1.0.6.
+        ("==", {"&": [FLAGS, ["fin", "syn", "rst", "ack"]]}, "syn", True),
+        ("==", {"&": [FLAGS, "syn"]}, "syn", True),
+        ("in", FLAGS, "syn", True),
+        ("!", FLAGS, ["fin", "syn", "rst"], False),
+        ("!", STATE, ["established", "related"], True),
+        ("in", STATE, ["new", "untracked"], True),
+        ("==", FLAGS, {"set": [{"|": ["syn", "ack"]}, "syn"]}, True),
+        # Debian 13: 1.1.3.
+        ("==", {"&": [FLAGS, {"|": ["fin", "syn", "rst", "ack"]}]}, "syn", True),
+        ("==", {"&": [STATE, {"|": ["established", "new"]}]}, "new", True),
+        # Not known.
+        ("in", FLAGS, "more", None),
+        ("<", FLAGS, "syn", None),
+        ("==", {"&": [STATE, {"ct": {"key": "mark"}}]}, 0, None),
+        ("==", {"&": [{"meta": {"key": "mark"}}, 1]}, 0, None),
+    ],
+)
+def test_bits_as_releases_of_nft_print_them(op: str, left: object, right: object, holds: bool | None) -> None:
+    condition = {"match": {"op": op, "left": left, "right": right}}
+    assert conditions.holds(condition, conditions.Packet()) is holds
+    if left is FLAGS:
+        assert conditions.holds(condition, conditions.Packet(protocol=conditions.UDP)) is False
+    assert words.words(model.KernelRule(expr=(condition, {"drop": None})))
+
+
+def test_a_rule_in_words(nft: list[str]) -> None:
+    """Whatever release of nft printed it."""
+    given = "tcp flags & (fin|syn) == syn fib daddr . iif type local tcp dport != { 22, 80-81 } drop"
+    given = f"table inet t {{\nchain input {{ type filter hook input priority 0; {given}; }}\n}}\n"
+    listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
+    (rule,) = listing.chains["inet", "t", "input"].rules
+    assert re.sub(r"[({] ?fin(,| \|) syn ?[)}]", "MASK", words.words(rule)) == (
+        "tcp flags & MASK == syn fib daddr . iif type local tcp dport != { 22, 80-81 } drop"
+    )
 
 
 BASE = "type filter hook {} priority {}; policy {};"
@@ -461,6 +574,11 @@ REFUSED = [Rule("A", "in", ((5900, 5900),), (), sources=("10.0.0.0/8",))]
         ({"early": ("prerouting -300 drop", "ip saddr 192.168.0.0/16 accept")}, "policy drop"),
         ({"early": ("prerouting -300 accept", "tcp dport { 1-1023, 5900 } drop")}, "tcp dport { 1-1023, 5900 } drop"),
         ({"early": ("postrouting 0 drop", "")}, ""),
+        (
+            {"early": ("prerouting -300 accept", "tcp flags syn tcp dport 5900 drop")},
+            "tcp flags syn tcp dport 5900 drop",
+        ),
+        ({"early": ("prerouting -300 accept", "fib daddr type != local drop")}, ""),
     ],
 )
 def test_what_refuses_a_wanted_port_before_the_rules(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import conditions
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.kernel import (
     REFUSALS,
     conditions_of,
@@ -30,6 +31,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
     Listing,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.spread import spread
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.words import words
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 # Tables that programs make, by how their names begin.
@@ -41,7 +43,6 @@ _IPTABLES = ("filter", "nat", "mangle", "raw", "security")
 PROTOCOLS = ("tcp", "udp")
 # What carries the protocols that have ports.
 _LOWER = ("ip", "ip6", "ether", "vlan")
-_ALL: Tuple[_ports.PortRange, ...] = ((_ports.LOWEST, _ports.HIGHEST),)
 _SEES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 
 
@@ -93,38 +94,6 @@ def rule_admits(rule: Rule, address: Optional[str], port: int) -> bool:
     return any(parsed in ipaddress.ip_network(network) for network in rule.sources)
 
 
-def words(rule: KernelRule) -> str:
-    """A rule for people, much as nft prints it."""
-    found = []
-    for one in rule.expr:
-        for key, value in one.items() if isinstance(one, dict) else ():
-            if key == "match":
-                left = value["left"] if isinstance(value["left"], dict) else {}
-                named = [
-                    " ".join(str(part) for part in part.values()) for part in left.values() if isinstance(part, dict)
-                ]
-                sign = "" if value.get("op") in ("==", "in") else "%s " % value.get("op")
-                found.append("%s %s%s" % (" ".join(named), sign, _shown(value["right"])))
-            else:
-                found.append("%s %s" % (key, value["target"]) if key in ("jump", "goto") else str(key))
-    return " ".join(found)
-
-
-def _shown(right: Any) -> str:
-    if isinstance(right, dict) and "name" in right:
-        return str(right["name"])
-    parts = right["set"] if isinstance(right, dict) and "set" in right else right
-    texts = []
-    for part in parts if isinstance(parts, list) else [parts]:
-        if isinstance(part, dict) and "prefix" in part:
-            texts.append("%s/%s" % (part["prefix"]["addr"], part["prefix"]["len"]))
-        elif isinstance(part, dict) and "range" in part:
-            texts.append("%s-%s" % tuple(part["range"]))
-        else:
-            texts.append(str(part))
-    return texts[0] if len(texts) == 1 else "{ %s }" % ", ".join(texts)
-
-
 def admits(listing: Listing, address: Optional[str], port: int, passed: FrozenSet[str]) -> bool:
     """Whether every base chain lets a new connection to a TCP port in.
 
@@ -146,11 +115,12 @@ def decider(
 ) -> Optional[Tuple[Rule, str]]:
     """What refuses a wanted port in a base chain, whatever else the packets have.
 
-    :param rules: the wanted rules that pass the chain.
+    :param rules: the wanted rules that pass the chain, all of a direction.
     :param passed: names of the chains of the wanted rules: what stands behind them comes too late.
     :returns: the wanted rule, and what refuses it in words.
     """
-    walk = _Walk(listing, passed)
+    rules = list(rules)
+    walk = _Walk(listing, passed, local=any(rule.direction == "in" for rule in rules))
     for rule in rules:
         for address in _samples(rule, chain.family):
             for protocol, port in [(name, port[0]) for name in PROTOCOLS for port in getattr(rule, name)]:
@@ -174,11 +144,13 @@ class _Walk:
     Chains may have thousands of rules, which are looked at once for each address.
 
     :param passed: names of chains behind which nothing is looked for.
+    :param local: whether the packets are for this host.
     """
 
-    def __init__(self, listing: Listing, passed: FrozenSet[str]) -> None:
+    def __init__(self, listing: Listing, passed: FrozenSet[str], local: bool) -> None:
         self._listing = listing
         self._passed = passed
+        self._local = local
         self._steps: Dict[Tuple[Id, Optional[str]], List[_Step]] = {}
 
     def verdict(self, chain: Chain, address: Optional[str], protocol: str, port: int) -> Tuple[Optional[bool], str]:
@@ -205,7 +177,7 @@ class _Walk:
     def _made(self, chain: Chain, address: Optional[str]) -> Iterator[_Step]:
         for rule in spread(chain.rules):
             verdict, name = verdict_of(rule), target_of(rule)
-            left_out = narrows(rule, address) if verdict else True
+            left_out = narrows(rule, address, self._local) if verdict else True
             if left_out or (left_out is None and verdict in REFUSALS):
                 continue
             decides = name in self._passed or verdict in ("accept", "queue", *REFUSALS)
@@ -272,7 +244,7 @@ def open_rules(
 
 def _asks_source(condition: Dict[str, Any]) -> bool:
     """Whether a condition leaves some sources alone."""
-    left, _right, op = _sides(condition)
+    left, _right, op = conditions.sides(condition)
     parts = left.get("concat") or left.get("&") or [left]
     fields = [part.get("payload", {}).get("field") for part in parts if isinstance(part, dict)]
     return op != "!=" and ("saddr" in fields or "sport" in fields)
@@ -283,16 +255,16 @@ def ports_of(rule: KernelRule, protocol: str) -> List[_ports.PortRange]:
 
     What is not known counts as all.
     """
-    found: List[_ports.PortRange] = list(_ALL)
+    found: List[_ports.PortRange] = list(conditions.ALL_PORTS)
     for condition in conditions_of(rule):
-        left, right, op = _sides(condition)
+        left, right, op = conditions.sides(condition)
         payload = left.get("payload", {})
         if payload.get("protocol") not in (None, "th", protocol, *_LOWER):
             return []
         if payload.get("field") == "dport":
-            asked = _asked(op, right)
-            found = found if asked is None else _ports.subtract(found, _ports.subtract(_ALL, asked))
-        elif _asks_protocol(left):
+            asked = conditions.asked_ports(op, right)
+            found = found if asked is None else _ports.subtract(found, _ports.subtract(conditions.ALL_PORTS, asked))
+        elif conditions.asks_protocol(left):
             number = {"tcp": 6, "udp": 17}[protocol]
             fits = has_protocol(values(right), number)
             if op in ("==", "in", "!=") and not _unknown(right) and fits == (op == "!="):
@@ -300,47 +272,22 @@ def ports_of(rule: KernelRule, protocol: str) -> List[_ports.PortRange]:
     return found
 
 
-def _asks_protocol(left: Dict[str, Any]) -> bool:
-    return left.get("meta", {}).get("key") == "l4proto" or left.get("payload", {}).get("field") in (
-        "protocol",
-        "nexthdr",
-    )
-
-
-def _asked(op: str, right: Any) -> Optional[List[_ports.PortRange]]:
-    """The ports that a comparison holds for; ``None`` where that is not known."""
-    ports = [value for value in values(right) if isinstance(value, tuple)]
-    if op in ("==", "in", "!="):
-        if len(ports) != len(values(right)):
-            return None
-        return ports if op != "!=" else _ports.subtract(_ALL, ports)
-    if len(ports) != 1:
-        return None
-    port = ports[0][0]
-    ends = {"<": (0, port - 1), "<=": (0, port), ">": (port + 1, _ports.HIGHEST), ">=": (port, _ports.HIGHEST)}.get(op)
-    return None if ends is None else [ends] if ends[0] <= ends[1] else []
-
-
 def _unknown(right: Any) -> bool:
     return any(isinstance(value, str) and value.startswith("@") for value in values(right))
 
 
-def _sides(condition: Dict[str, Any]) -> Tuple[Dict[str, Any], Any, str]:
-    """Both sides of a condition and its operator; nothing of it where it is no comparison."""
-    match = condition.get("match") or {}
-    left = match.get("left", {})
-    return (left if isinstance(left, dict) else {}), match.get("right"), str(match.get("op", ""))
-
-
-def narrows(rule: KernelRule, address: Optional[str]) -> Optional[bool]:
+def narrows(rule: KernelRule, address: Optional[str], local: bool = True) -> Optional[bool]:
     """Whether a rule's conditions leave out packets of a new connection from an address, whatever its port.
 
     :param address: ``None`` for anywhere.
+    :param local: whether the connection is to this host.
     :returns: false where every such packet fits; true where none fits; ``None`` where it depends on what is not known.
     """
+    version = None if address is None else 6 if ":" in address else 4
+    packet = conditions.Packet(version=version, local=local)
     answer: Optional[bool] = False
     for condition in conditions_of(rule):
-        fits = _fits(condition, address)
+        fits = _fits(condition, address, packet)
         if fits is False:
             return True
         if fits is None:
@@ -348,30 +295,23 @@ def narrows(rule: KernelRule, address: Optional[str]) -> Optional[bool]:
     return answer
 
 
-def _fits(condition: Dict[str, Any], address: Optional[str]) -> Optional[bool]:
+def _fits(condition: Dict[str, Any], address: Optional[str], packet: conditions.Packet) -> Optional[bool]:
     """Whether a condition holds for a new connection from an address; ``None`` where that is not known."""
-    left, right, op = _sides(condition)
-    payload, meta = left.get("payload", {}), left.get("meta", {})
+    left, right, op = conditions.sides(condition)
+    payload = left.get("payload", {})
     if payload.get("field") == "dport":
-        return None if _asked(op, right) is None else True
-    if _asks_protocol(left):
-        return True if op in ("==", "in", "!=") and not _unknown(right) else None
+        return None if conditions.asked_ports(op, right) is None else True
+    if conditions.asks_protocol(left):
+        known = op in ("==", "in", "!=") and not _unknown(right)
+        if payload and known:
+            return _sees(payload["protocol"], address) if address else None
+        return True if known else None
     if payload.get("field") == "saddr" and payload.get("protocol") in ("ip", "ip6"):
         fits = _from(payload["protocol"], right, address)
         if op == "!=" and fits is not None and _sees(payload["protocol"], address):
             return not fits
         return fits if op in ("==", "in") or fits is False else None
-    if meta.get("key") in ("iifname", "iif") and values(right) == ["lo"]:
-        return {"==": False, "in": False, "!=": True}.get(op)
-    if op not in ("==", "in"):
-        return None
-    if meta.get("key") == "nfproto":
-        return None if address is None else ("ipv6" if ":" in address else "ipv4") in values(right)
-    if left.get("ct", {}).get("key") == "state":
-        return "new" in values(right)
-    if meta.get("key") == "pkttype":
-        return "host" in values(right) or "unicast" in values(right)
-    return None
+    return conditions.holds(condition, packet)
 
 
 def _sees(protocol: str, address: Optional[str]) -> bool:

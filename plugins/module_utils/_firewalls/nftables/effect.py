@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, fate, kernel, text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.conditions import Packet
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
     HOOKS,
     OWN_TABLE,
@@ -33,7 +34,7 @@ def open_places(listing: Listing) -> List[str]:
     names = sorted({name for chain in chains for name in fate.interfaces(listing, chain)})
 
     def where(version: int) -> Optional[str]:
-        packets = {name: fate.Packet(interface=name, version=version) for name in ["", *names]}
+        packets = {name: Packet(interface=name, version=version) for name in ["", *names]}
         shut = [name for name in packets if any(fate.refuses_packet(listing, chain, packets[name]) for chain in chains)]
         if "" not in shut:
             return " on an interface other than %s" % ", ".join(shut) if shut else ""

@@ -14,7 +14,7 @@ from typing import Dict, List, Match, Set, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, FirewallError, Host
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import fate, kernel, text
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, fate, kernel, text
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
     FOLDER,
     MAIN_FILES,
@@ -47,9 +47,7 @@ def state(host: Host, asked: Asked, listed: str, boot: bool) -> NftablesState:
         host=host,
         asked=asked,
         rules=text.parse(files.text or ""),
-        active=any(
-            fate.refuses(listing, chain, everywhere=False) for chain in listing.chains.values() if chain.hook == "input"
-        ),
+        active=any(fate.refuses(listing, chain, everywhere=False) for chain in checks.bases(listing, "input")),
         enabled=boot,
         listing=listing,
         files=files,

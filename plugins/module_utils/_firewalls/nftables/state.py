@@ -43,6 +43,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
     ruleset_file,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.plan import NftablesPlan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.words import words
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
@@ -91,7 +92,7 @@ class NftablesState(State):
         for chain in self.listing.chains.values():
             if chain.hook and not chain.name.startswith(PREFIX):
                 lines.append("%s %s %s: hook %s, policy %s" % (*chain.id, chain.hook, chain.policy))
-                lines += ["  " + checks.words(rule) for rule in chain.rules]
+                lines += ["  " + words(rule) for rule in chain.rules]
         return "\n".join(lines)
 
     def rulesets(self) -> Dict[str, Tuple[Rule, ...]]:
@@ -287,7 +288,7 @@ def _exposures(chain: Chain, rule: KernelRule, rulesets: Sequence[str]) -> List[
                     name=name,
                     protocol=protocol,
                     ports=tuple(_ports.text(port) for port in ports),
-                    text="%s %s %s: %s" % (*chain.id, checks.words(rule)),
+                    text="%s %s %s: %s" % (*chain.id, words(rule)),
                 )
             )
     return found
