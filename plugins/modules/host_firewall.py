@@ -448,11 +448,14 @@ rendered:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netports.apple.plugins.module_utils._run import ARGUMENTS, run_module
+from ansible_collections.netports.apple.plugins.module_utils import _archive
 
 
 def main() -> None:
     """Entry point."""
+    _archive.compile_once()
+    from ansible_collections.netports.apple.plugins.module_utils._run import ARGUMENTS, run_module
+
     run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 

@@ -46,7 +46,7 @@ CARRY_OUT = {"module_utils._confirm.change", "module_utils._confirm.keeper"}
 # Parts of Python that take long to load, and that only rare cases need.
 SLOW = {"configparser", "difflib", "secrets", "ssl", "urllib.request", "xml.sax"}
 # What runs before the keeper is split off, and may import what it needs now and then alone.
-BEFORE_THE_KEEPER = ("._run", ".firewall", ".registry", ".read", ".reading")
+BEFORE_THE_KEEPER = ("modules.host_firewall", "._run", ".firewall", ".registry", ".read", ".reading")
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def test_a_host_gets_every_module(tmp_path: Path) -> None:
 
 LOADED = """
 import json, sys
-from ansible_collections.netports.apple.plugins.module_utils import _run
+from ansible_collections.netports.apple.plugins.module_utils import _archive, _run
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import base, registry
 host = base.Host(run=lambda argv, stdin: (1, "", "not here"), root=sys.argv[2])
 try:
