@@ -25,16 +25,21 @@ sys.dont_write_bytecode = True
 from ansible_collections.netports.apple.plugins.module_utils import _rules, _run
 from ansible_collections.netports.apple.plugins.module_utils._confirm import process
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import base
+def run(check=False, **asked):
+    params = dict(ruleset="apple", state="replaced", enable=None, zone="", confirm_seconds=0, _confirm=None,
+                  backend="auto", rules=[])
+    params.update(asked)
+    try:
+        return 0, _run.execute(params, process.Runner(), check)
+    except (base.FirewallError, _rules.RuleError, OSError) as error:
+        return 1, {"msg": str(error)}
 asked = json.loads(sys.argv[2])
-check = asked.pop("check", False)
-params = dict(ruleset="apple", state="replaced", enable=None, zone="", confirm_seconds=0, _confirm=None, backend="auto",
-              rules=[])
-params.update(asked)
-try:
-    print(json.dumps(_run.execute(params, process.Runner(), check)))
-except (base.FirewallError, _rules.RuleError, OSError) as error:
-    print(json.dumps({"msg": str(error)}))
-    sys.exit(1)
+if isinstance(asked, list):
+    print(json.dumps([run(**case) for case in asked]))
+else:
+    code, result = run(**asked)
+    print(json.dumps(result))
+    sys.exit(code)
 """
 
 
@@ -58,12 +63,18 @@ _compiled: dict[str, bytes] = {}
 
 
 def install(host: Host) -> None:
-    """Bring the host code to a host, compiled once for each suite. `module` does so by itself where it is not there."""
+    """Bring the host code to a host, compiled once for each suite. The others do so where it is not there."""
     host.run(["mkdir", "-p", FOLDER])
     host.run(["tar", "-xzf", "-", "-C", FOLDER], stdin=_compiled.get(host.suite) or _packed())
     if host.suite not in _compiled:
         host.run(["python3", "-m", "compileall", "-q", FOLDER])
         _compiled[host.suite] = base64.b64decode(host.sh(f"tar -cz -C {FOLDER} . | base64").out)
+
+
+def _command(host: Host, asked: Any) -> list[str]:
+    if host.run(["test", "-d", FOLDER], check=False).rc:
+        install(host)
+    return ["python3", "-c", _DRIVER, FOLDER, json.dumps(asked)]
 
 
 def module(
@@ -77,9 +88,7 @@ def module(
 
     `check` is check mode. A run that was killed has no result.
     """
-    if host.run(["test", "-d", FOLDER], check=False).rc:
-        install(host)
-    argv = [*under, "python3", "-c", _DRIVER, FOLDER, json.dumps(arguments)]
+    argv = [*under, *_command(host, arguments)]
     done = host.run(argv, check=False, timeout=timeout, env=env)
     if done.rc in (0, 1) and done.out:
         result: dict[str, Any] = json.loads(done.out)
@@ -87,3 +96,9 @@ def module(
     if "Traceback" in done.err:
         raise AssertionError(done.err)
     return done.rc, {}
+
+
+def each(host: Host, cases: Sequence[Mapping[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+    """`module` for many cases, one after the other in one process: for input of which none changes the host."""
+    done = host.run(_command(host, cases))
+    return [(code, result) for code, result in json.loads(done.out)]

@@ -1,17 +1,22 @@
 # Copyright (c) 2026, netports.apple contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role on the real ufw, on real hosts: the files, ufw's own view, the kernel, and packets."""
+"""The role on the real ufw, on real hosts: the files, ufw's own view, the kernel, and packets.
+
+Each test plays the role once or more often; what it asks beside that, it asks of the module's code directly.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
+from integration import direct
 
-from hosts import Host, PlayFailed, listen, play, probe
+from hosts import Host, PlayFailed, Target, listen, play, probe, reach
+from hosts.code import each
 
 ROLE = "netports.apple.host_firewall"
 MODULE = "netports.apple.host_firewall"
@@ -27,11 +32,6 @@ def role(host: Host, products: Iterable[str] = (), **options: Any) -> dict[str, 
     variables = {f"host_firewall_{key}": value for key, value in options.items()}
     variables["host_firewall_products"] = list(products)
     return play(host, role=ROLE, variables=variables, **settings).result(host, MODULE)
-
-
-def module(host: Host, fails: bool = False, check: bool = False, **arguments: Any) -> dict[str, Any]:
-    """Run the module, and return what it returned."""
-    return play(host, [{"name": "Run", MODULE: arguments}], fails=fails, check=check).result(host, MODULE)
 
 
 def rule(name: str, direction: str = "in", **ports: Any) -> dict[str, Any]:
@@ -72,13 +72,27 @@ def set_up_administrator(host: Host) -> None:
     host.run(["iptables", "-A", "ufw-user-input", "-p", "tcp", "--dport", "7000", "-j", "ACCEPT"])
 
 
+@pytest.fixture(scope="module")
+def shared(make_module_host: Callable[..., Host]) -> Host:
+    return make_module_host("bookworm", "ufw")
+
+
+@pytest.fixture
+def plain(shared: Host) -> Iterator[Host]:
+    """A host that tests share: each leaves it as it was, but for the ruleset, whose removal has to leave nothing."""
+    before = state(shared)
+    yield shared
+    direct.remove(shared)
+    assert state(shared) == before
+
+
 @pytest.mark.hosts("ufw")
 def test_life_of_a_ruleset(host: Host) -> None:
     set_up_administrator(host)
     pristine = state(host)
     before = foreign(host)
 
-    checked = role(host, ["FaceTime", "AirPlay", "Classroom"], check=True)
+    checked = direct.apply(host, ["FaceTime", "AirPlay", "Classroom"], check=True)
     assert state(host) == pristine, "check mode changed the host"
     first = role(host, ["FaceTime", "AirPlay", "Classroom"])
     assert first["changed"] and first["backend"] == "ufw"
@@ -87,7 +101,7 @@ def test_life_of_a_ruleset(host: Host) -> None:
     }
     assert [one["action"] for one in first["operations"]] == ["add"] * 6
     assert foreign(host) == before
-    assert module(host, state="gathered")["gathered"] == first["after"]
+    assert direct.run(host, state="gathered")["gathered"] == first["after"]
     status = host.run(["ufw", "status"]).out
     assert re.search(r"^Apple FaceTime +ALLOW +Anywhere", status, re.MULTILINE)
     assert re.search(r"^Apple Classroom +ALLOW +10\.0\.0\.0/8", status, re.MULTILINE)
@@ -98,7 +112,7 @@ def test_life_of_a_ruleset(host: Host) -> None:
     settled = state(host)
     stamps = host.run(["find", "/etc/ufw", "-printf", "%p %i %T@ %C@\n"]).out
     with host.processes() as seen:
-        again = role(host, ["FaceTime", "AirPlay", "Classroom"])
+        again = direct.apply(host, ["FaceTime", "AirPlay", "Classroom"])
     assert not again["changed"] and again["operations"] == []
     assert again["diff"]["before"] == again["diff"]["after"]
     assert host.run(["find", "/etc/ufw", "-printf", "%p %i %T@ %C@\n"]).out == stamps
@@ -110,90 +124,92 @@ def test_life_of_a_ruleset(host: Host) -> None:
     host.run(["ufw", "delete", "allow", "9999/tcp"])
     assert host.files("/etc/ufw") == {path: item for path, item in settled[0].items() if path.startswith("/etc/ufw")}
     host.run(["ufw", "app", "update", "Apple FaceTime"])
-    assert not role(host, ["FaceTime", "AirPlay", "Classroom"])["changed"]
+    assert not direct.apply(host, ["FaceTime", "AirPlay", "Classroom"])["changed"]
 
     # One product leaves, one comes that shares ports with one that stays.
-    third = role(host, ["FaceTime", "Classroom", "iMessage"])
+    third = direct.apply(host, ["FaceTime", "Classroom", "iMessage"])
     assert {(one["action"], one["rule"]["name"], one["rule"]["direction"]) for one in third["operations"]} == {
         ("add", "iMessage", "out"),
         ("remove", "AirPlay", "in"),
         ("remove", "AirPlay", "out"),
     }
     assert foreign(host)[:2] == before[:2] and not any("AirPlay" in line for line in owned(host))
-    fourth = role(host, ["iMessage", "Classroom"])
+    fourth = direct.apply(host, ["iMessage", "Classroom"])
     assert {one["rule"]["name"] for one in fourth["operations"]} == {"FaceTime"}
     assert any("dports 80,443,5223" in line and "iMessage%20out" in line for line in owned(host))
-    assert not role(host, ["iMessage", "Classroom"])["changed"]
+    assert not direct.apply(host, ["iMessage", "Classroom"])["changed"]
 
     # After a reboot the kernel has it from the files (and no longer what was never in them).
     stored = sorted(line.replace("\\'", "") for line in owned(host))
     host.reboot()
     assert sorted(line.replace("\\'", "") for line in owned(host)) == stored
-    assert not role(host, ["iMessage", "Classroom"])["changed"]
+    assert not direct.apply(host, ["iMessage", "Classroom"])["changed"]
 
     last = role(host, state="absent")
     assert last["changed"] and last["after"] == []
     assert foreign(host)[:2] == before[:2]
     assert host.files("/etc/ufw") == {path: item for path, item in pristine[0].items() if path.startswith("/etc/ufw")}
     assert owned(host) == []
-    assert not role(host, state="absent")["changed"]
+    assert not direct.remove(host)["changed"]
+
+
+def answers(source: Host, host: Host, tcp: Iterable[int] = (), udp: Iterable[int] = ()) -> dict[tuple[str, int], str]:
+    """How ports answer over IPv4 and IPv6, which have to agree."""
+    ports = [*(("tcp", port) for port in tcp), *(("udp", port) for port in udp)]
+    found = reach(source, host, [Target(family, *port) for family in (4, 6) for port in ports])
+    for port in ports:
+        assert found[Target(4, *port)] == found[Target(6, *port)], (port, found)
+    return {port: found[Target(4, *port)] for port in ports}
+
+
+def expected(tcp: Iterable[int], near_tcp: Iterable[int]) -> dict[tuple[str, int], str]:
+    """These ports of TCP and FaceTime's of UDP are open, and those beside them are not."""
+    return {
+        **{("tcp", port): "open" for port in tcp},
+        **{("tcp", port): "filtered" for port in near_tcp},
+        **{("udp", port): "open" for port in FACETIME_UDP},
+        **{("udp", port): "filtered" for port in FACETIME_NEIGHBOURS},
+    }
 
 
 @pytest.mark.hosts("ufw", "trixie")
 def test_packets_in(host: Host, peer: Host) -> None:
     role(host, ["FaceTime", "File Sharing", "Classroom"])
     tcp, near_tcp = [139, 548, 3284, 3285], [138, 140, 547, 549, 3283, 3286, 80, 443, 5223]
+    both = [Target(family, "tcp", 548) for family in (4, 6)]
     with listen(host, tcp=tcp + near_tcp, udp=FACETIME_UDP + FACETIME_NEIGHBOURS):
-        for family in (4, 6):
-            assert probe(peer, host, tcp + near_tcp, "tcp", family) == {
-                **dict.fromkeys(tcp, "open"),
-                **dict.fromkeys(near_tcp, "filtered"),
-            }
-            assert probe(peer, host, FACETIME_UDP + FACETIME_NEIGHBOURS, "udp", family) == {
-                **dict.fromkeys(FACETIME_UDP, "open"),
-                **dict.fromkeys(FACETIME_NEIGHBOURS, "filtered"),
-            }
+        found = answers(peer, host, tcp + near_tcp, FACETIME_UDP + FACETIME_NEIGHBOURS)
+        assert found == expected(tcp, near_tcp)
         # From networks that do not hold the peer, local services are shut, and the rest stays open.
-        role(host, ["FaceTime", "File Sharing"], local_networks=["192.0.2.0/24", "2001:db8::/32"])
-        for family in (4, 6):
-            assert set(probe(peer, host, [139, 548], "tcp", family).values()) == {"filtered"}
-            assert set(probe(peer, host, FACETIME_UDP, "udp", family).values()) == {"open"}
-        role(host, ["FaceTime"], sources=[peer.address4])
-        assert set(probe(peer, host, FACETIME_UDP, "udp", 4).values()) == {"open"}
-        assert set(probe(peer, host, FACETIME_UDP, "udp", 6).values()) == {"filtered"}
-        role(host, ["File Sharing"], sources=["any"], interface="eth0")
-        assert set(probe(peer, host, [139, 548], "tcp", 4).values()) == {"open"}
-        role(host, ["File Sharing"], sources=["any"], interface="eth1")
-        assert set(probe(peer, host, [139, 548], "tcp", 4).values()) == {"filtered"}
-        role(host, ["File Sharing"], destinations=[host.address6])
-        assert set(probe(peer, host, [139, 548], "tcp", 4).values()) == {"filtered"}
-        assert set(probe(peer, host, [139, 548], "tcp", 6).values()) == {"open"}
-        role(host, state="absent")
-        for family in (4, 6):
-            assert set(probe(peer, host, tcp, "tcp", family).values()) == {"filtered"}
+        direct.apply(host, ["FaceTime", "File Sharing"], local_networks=["192.0.2.0/24", "2001:db8::/32"])
+        found = answers(peer, host, [139, 548], FACETIME_UDP)
+        assert found == {key: "open" if key[0] == "udp" else "filtered" for key in found}
+        direct.apply(host, ["FaceTime"], sources=[peer.address4])
+        by_family = reach(peer, host, [Target(family, "udp", port) for family in (4, 6) for port in FACETIME_UDP])
+        assert by_family == {target: "open" if target.family == 4 else "filtered" for target in by_family}
+        direct.apply(host, ["File Sharing"], sources=["any"], interface="eth0")
+        assert set(probe(peer, host, [139, 548]).values()) == {"open"}
+        direct.apply(host, ["File Sharing"], sources=["any"], interface="eth1")
+        assert set(probe(peer, host, [139, 548]).values()) == {"filtered"}
+        direct.apply(host, ["File Sharing"], destinations=[host.address6])
+        assert reach(peer, host, both) == {both[0]: "filtered", both[1]: "open"}
+        direct.remove(host)
+        assert set(answers(peer, host, tcp).values()) == {"filtered"}
 
 
 @pytest.mark.hosts("ufw", "bookworm")
-def test_packets_out(host: Host, make_host: Any) -> None:
-    other = make_host("bookworm")
+def test_packets_out(host: Host, peer: Host) -> None:
     # By hand, and never by the role: this command opens the host for moments.
     host.run(["ufw", "default", "deny", "outgoing"])
     role(host, ["iMessage", "FaceTime"], directions=["out"])
     tcp, near = [80, 443, 5223], [79, 81, 442, 444, 5222, 5224, 22]
-    with listen(other, tcp=tcp + near, udp=FACETIME_UDP + FACETIME_NEIGHBOURS):
-        for family in (4, 6):
-            assert probe(host, other, tcp + near, "tcp", family) == {
-                **dict.fromkeys(tcp, "open"),
-                **dict.fromkeys(near, "filtered"),
-            }
-            assert probe(host, other, FACETIME_UDP + FACETIME_NEIGHBOURS, "udp", family) == {
-                **dict.fromkeys(FACETIME_UDP, "open"),
-                **dict.fromkeys(FACETIME_NEIGHBOURS, "filtered"),
-            }
-        role(host, ["iMessage"], directions=["out"], destinations=["17.0.0.0/8"])
-        assert set(probe(host, other, tcp, "tcp", 4).values()) == {"filtered"}
+    with listen(peer, tcp=tcp + near, udp=FACETIME_UDP + FACETIME_NEIGHBOURS):
+        found = answers(host, peer, tcp + near, FACETIME_UDP + FACETIME_NEIGHBOURS)
+        assert found == expected(tcp, near)
+        direct.apply(host, ["iMessage"], directions=["out"], destinations=["17.0.0.0/8"])
+        assert set(probe(host, peer, tcp).values()) == {"filtered"}
     # iCloud connects out and is never connected to.
-    result = role(host, ["iCloud"])
+    result = direct.apply(host, ["iCloud"])
     assert {one["direction"] for one in result["after"]} == {"out"}
     assert not any("-user-input" in line for line in owned(host))
 
@@ -201,25 +217,25 @@ def test_packets_out(host: Host, make_host: Any) -> None:
 @pytest.mark.hosts("ufw", "trixie")
 def test_drift_is_seen_named_and_mended(host: Host) -> None:
     set_up_administrator(host)
-    role(host, ["FaceTime", "File Sharing"])
+    direct.apply(host, ["FaceTime", "File Sharing"])
     host.run(["ufw", "allow", "4444/tcp"])
     settled = state(host)
 
-    def drifted(*words: str) -> dict[str, Any]:
+    def drifted(*words: str, through: Callable[..., dict[str, Any]] = direct.apply) -> dict[str, Any]:
         """Drift, see it in check mode without a change, mend it, and be where we were."""
         host.run(["sh", "-c", *words])
         crooked = state(host)
         assert crooked != settled
-        seen = role(host, ["FaceTime", "File Sharing"], check=True)
+        seen = through(host, ["FaceTime", "File Sharing"], check=True)
         assert seen["changed"] and state(host) == crooked
-        mended = role(host, ["FaceTime", "File Sharing"])
+        mended = through(host, ["FaceTime", "File Sharing"])
         assert mended["operations"] == seen["operations"]
         now = state(host)
         assert now[0] == settled[0]
         assert [line.replace("\\'", "") for line in now[1].splitlines()] == [
             line.replace("\\'", "") for line in settled[1].splitlines()
         ]
-        assert not role(host, ["FaceTime", "File Sharing"])["changed"]
+        assert not direct.apply(host, ["FaceTime", "File Sharing"])["changed"]
         return mended
 
     # By restore, whose spelling iptables-save's is: a shell would take quotes away.
@@ -237,7 +253,7 @@ def test_drift_is_seen_named_and_mended(host: Host) -> None:
     ]
     drifted(delete.format("cat"))
     # The files, on whose words the kernel still differs.
-    wider = drifted("sed -i 's/3478:3497/3478:3999/g' /etc/ufw/user.rules")
+    wider = drifted("sed -i 's/3478:3497/3478:3999/g' /etc/ufw/user.rules", through=role)
     assert {one["action"] for one in wider["operations"]} >= {"change"} or len(wider["operations"]) >= 2
     drifted("sed -i 's/^ports=.*/ports=1:65535\\/tcp/' /etc/ufw/applications.d/netports-apple")
     drifted("rm /etc/ufw/applications.d/netports-apple")
@@ -245,18 +261,18 @@ def test_drift_is_seen_named_and_mended(host: Host) -> None:
     kernel = owned(host)
     host.run(["sed", "-i", "/Apple%20FaceTime /d; /Apple%20FaceTime.$/d", "/etc/ufw/user6.rules"])
     before = foreign(host)
-    mended = role(host, ["FaceTime", "File Sharing"])
+    mended = direct.apply(host, ["FaceTime", "File Sharing"])
     assert mended["changed"] and foreign(host) == before and len(owned(host)) == len(kernel)
     assert "Apple%20FaceTime " in host.read("/etc/ufw/user6.rules")
-    assert not role(host, ["FaceTime", "File Sharing"])["changed"]
+    assert not direct.apply(host, ["FaceTime", "File Sharing"])["changed"]
 
 
 @pytest.mark.hosts("none", "trixie")
 def test_inactive_stored_then_enabled_without_a_lock_out(host: Host, peer: Host) -> None:
-    stored = role(host, ["Classroom"], backend="ufw")
+    stored = direct.run(host, rules=direct.rules(["Classroom"]), backend="ufw")
     assert stored["changed"] and any("inactive" in text for text in stored["warnings"])
     assert host.run(["ufw", "status"]).out == "Status: inactive\n" and owned(host) == []
-    assert not role(host, ["Classroom"], backend="ufw")["changed"]
+    assert not direct.run(host, rules=direct.rules(["Classroom"]), backend="ufw")["changed"]
 
     enabled = role(host, ["Classroom"], backend="ufw", enable=True)
     assert enabled["operations"][-1] == {"action": "enable", "what": "ufw"}
@@ -284,74 +300,79 @@ def test_management_stays_admitted_before_an_administrators_refusal(host: Host) 
     # In one connection: a new one would not come through between the two tasks.
     refuse = "ufw insert 1 deny proto tcp from 10.0.0.0/8 to any port 22"
     rules = "{{ query('netports.apple.ports', 'Classroom') | netports.apple.rules }}"
-    play(
+    run = play(
         host,
         [
             {"name": "Refuse", "ansible.builtin.command": refuse},
             {"name": "Run", MODULE: {"rules": rules}},
+            {"name": "Again", MODULE: {"rules": rules}},
         ],
     )
+    assert run.of(host, MODULE, "Run")[0].changed and not run.of(host, MODULE, "Again")[0].changed
     chain = [line for line in host.kernel().splitlines() if line.startswith("-A ufw-user-input")]
     assert "Apple%20management" in chain[0] and "--dport 22 -j DROP" in chain[1], chain
     assert host.ssh("true").rc == 0
-    assert not role(host, ["Classroom"])["changed"]
     host.reboot()
     assert host.ssh("true").rc == 0
 
 
-@pytest.mark.hosts("ufw", "bookworm")
-def test_ipv6_off(host: Host) -> None:
-    role(host, ["FaceTime"])
-    host.run(["sed", "-i", "s/^IPV6=yes/IPV6=no/", "/etc/default/ufw"])
-    off = role(host, ["FaceTime"])
+def test_ipv6_off(plain: Host) -> None:
+    direct.apply(plain, ["FaceTime"])
+    plain.run(["sed", "-i", "s/^IPV6=yes/IPV6=no/", "/etc/default/ufw"])
+    off = direct.apply(plain, ["FaceTime"])
     assert any("IPv6 is off in ufw" in text for text in off["warnings"])
-    assert "Apple" not in host.read("/etc/ufw/user6.rules") and "Apple" in host.read("/etc/ufw/user.rules")
-    assert not role(host, ["FaceTime"])["changed"]
-    assert role(host, ["FaceTime", "Classroom"])["changed"]
-    assert not role(host, ["FaceTime", "Classroom"])["changed"]
-    host.run(["sed", "-i", "s/^IPV6=no/IPV6=yes/", "/etc/default/ufw"])
-    assert role(host, ["FaceTime"])["changed"]
-    assert "Apple" in host.read("/etc/ufw/user6.rules")
+    assert "Apple" not in plain.read("/etc/ufw/user6.rules") and "Apple" in plain.read("/etc/ufw/user.rules")
+    assert not direct.apply(plain, ["FaceTime"])["changed"]
+    assert direct.apply(plain, ["FaceTime", "Classroom"])["changed"]
+    assert not direct.apply(plain, ["FaceTime", "Classroom"])["changed"]
+    plain.run(["sed", "-i", "s/^IPV6=no/IPV6=yes/", "/etc/default/ufw"])
+    assert direct.apply(plain, ["FaceTime"])["changed"]
+    assert "Apple" in plain.read("/etc/ufw/user6.rules")
 
 
-@pytest.mark.hosts("ufw", "bookworm")
-def test_a_port_shared_with_an_administrators_rule(host: Host) -> None:
-    host.run(["ufw", "allow", "443/tcp", "comment", "website"])
-    host.run(["ufw", "deny", "548/tcp"])
-    before = foreign(host)
-    module(host, rules=[rule("Website", tcp=["443", "548"])])
-    assert foreign(host) == before
-    module(host, state="deleted")
-    assert foreign(host) == before
-    assert re.search(r"^443/tcp +ALLOW +Anywhere +# website", host.run(["ufw", "status"]).out, re.MULTILINE)
+def test_a_port_shared_with_an_administrators_rule(plain: Host) -> None:
+    plain.run(["ufw", "allow", "443/tcp", "comment", "website"])
+    plain.run(["ufw", "deny", "548/tcp"])
+    before = foreign(plain)
+    direct.run(plain, rules=[rule("Website", tcp=["443", "548"])])
+    assert foreign(plain) == before
+    direct.run(plain, state="deleted")
+    assert foreign(plain) == before
+    assert re.search(r"^443/tcp +ALLOW +Anywhere +# website", plain.run(["ufw", "status"]).out, re.MULTILINE)
+    plain.sh("ufw delete allow 443/tcp; ufw delete deny 548/tcp")
 
 
-@pytest.mark.hosts("ufw", "bookworm")
-def test_states_and_rulesets_side_by_side(host: Host) -> None:
+def test_states_and_rulesets_side_by_side(plain: Host) -> None:
     one, two = rule("One", tcp=["1001"]), rule("Two", "out", udp=["2001-2100"], destinations=["192.0.2.0/24"])
-    module(host, rules=[one])
-    other = module(host, rules=[rule("One", tcp=["3001"])], ruleset="kiosk")
+    tasks: list[dict[str, Any]] = [
+        {"rules": [one]},
+        {"rules": [rule("One", tcp=["3001"])], "ruleset": "kiosk"},
+        {"rules": [two, rule("One", tcp=["1003"])], "state": "merged"},
+        {"state": "gathered"},
+        {"state": "rendered", "backend": "ufw", "rules": [one]},
+    ]
+    done = play(plain, [{"name": "Run", MODULE: task} for task in tasks])
+    _first, other, merged, gathered, rendered = [task.result for task in done.of(plain, MODULE)]
     assert other["before"] == []
-    merged = module(host, rules=[two, rule("One", tcp=["1003"])], state="merged")
     assert [(item["name"], item["tcp"], item["udp"]) for item in merged["after"]] == [
         ("One", ["1001", "1003"], []),
         ("Two", [], ["2001-2100"]),
     ]
-    assert not module(host, rules=[two], state="merged")["changed"]
-    gathered = module(host, state="gathered")
     assert not gathered["changed"] and gathered["gathered"] == merged["after"]
+    assert "[Apple One]" in rendered["rendered"]["/etc/ufw/applications.d/netports-apple"]
+    assert not direct.run(plain, rules=[two], state="merged")["changed"]
     # What was gathered makes the same ruleset again.
-    assert not module(host, rules=gathered["gathered"])["changed"]
-    dropped = module(host, rules=[rule("One", tcp=["1"])], state="deleted")
+    assert not direct.run(plain, rules=gathered["gathered"])["changed"]
+    dropped = direct.run(plain, rules=[rule("One", tcp=["1"])], state="deleted")
     assert [item["name"] for item in dropped["after"]] == ["Two"]
-    assert module(host, state="gathered", ruleset="kiosk")["gathered"][0]["tcp"] == ["3001"]
-    assert module(host, state="deleted")["after"] == []
-    assert "Kiosk One" in host.run(["ufw", "status"]).out
-    rendered = module(host, state="rendered", backend="ufw", rules=[one])["rendered"]
-    assert "[Apple One]" in rendered["/etc/ufw/applications.d/netports-apple"]
-    host.write("/etc/ufw/applications.d/mine", "[Apple Three]\ntitle=t\ndescription=d\nports=3/tcp\n")
-    clash = module(host, rules=[rule("Three", tcp=["3"])], fails=True)
+    assert direct.run(plain, state="gathered", ruleset="kiosk")["gathered"][0]["tcp"] == ["3001"]
+    assert direct.run(plain, state="deleted")["after"] == []
+    assert "Kiosk One" in plain.run(["ufw", "status"]).out
+    plain.write("/etc/ufw/applications.d/mine", "[Apple Three]\ntitle=t\ndescription=d\nports=3/tcp\n")
+    clash = direct.run(plain, rules=[rule("Three", tcp=["3"])], fails=True)
     assert "'Apple Three' is defined in /etc/ufw/applications.d/mine" in clash["msg"]
+    plain.run(["rm", "/etc/ufw/applications.d/mine"])
+    direct.run(plain, state="deleted", ruleset="kiosk")
 
 
 @pytest.mark.hosts("ufw", "bullseye", "trixie")
@@ -371,59 +392,47 @@ def test_all_products_in_few_processes(host: Host) -> None:
     assert len([one for one in seen.below("python3") if one.execed]) == 2
     assert host.run(["ufw", "show", "added"]).err == ""
     host.reboot()
-    assert not play(host, [{"name": "Run", MODULE: {"rules": everything}}]).result(host, MODULE)["changed"]
+    assert not direct.run(host, rules=result["after"])["changed"]
 
 
 HOSTILE = ["'", '"', "a\nb", "a;b", "$(id)", "`id`", "{{ 1 }}", "-j ACCEPT", "a|b", "\u0000", "é", "x" * 300, ""]
 
 
-@pytest.mark.hosts("ufw", "bookworm")
-def test_bad_input_changes_nothing(host: Host) -> None:
-    role(host, ["FaceTime"])
-    before = state(host)
+def test_bad_input_changes_nothing(plain: Host) -> None:
     good = rule("Good", tcp=["80"])
-    bad: list[dict[str, Any]] = [
-        *({"rules": [good, {**good, "name": value}]} for value in HOSTILE),
-        *({"rules": [good, {**good, "interface": value}]} for value in HOSTILE if value),
-        *(
-            {"rules": [good, {**good, "sources": [value]}]}
-            for value in [*HOSTILE, "10.0.0.1/8", "host.example", "010.0.0.1", "1.2.3"]
-        ),
-        *({"rules": [good, {**good, "destinations": [value]}]} for value in ["::1%eth0", "any\n", "300.0.0.0/8"]),
-        *(
-            {"rules": [good, {**good, "tcp": [value]}]}
-            for value in [*HOSTILE, "0", "65536", "90-80", "80:90", "80,90", "http"]
-        ),
-        *({"rules": [good], "ruleset": value} for value in [*HOSTILE, "Apple", "../etc", "all it"]),
-        *({"rules": [good], "zone": value} for value in ["a b", "x;y"]),
-        {"rules": [{**good, "direction": "sideways"}]},
-        {"rules": [{**good, "colour": "red"}]},
-        {"rules": [{"name": "None", "direction": "in"}]},
-        {"rules": [{**good, "sources": ["10.0.0.0/8"], "destinations": ["fd00::/8"]}]},
-        {"rules": [rule("management", tcp=["22"])]},
-        {"rules": "FaceTime"},
-        {"rules": [good], "state": "gone"},
-        {"rules": [good], "backend": "pf"},
+    direct.run(plain, rules=[good])
+    before = state(plain)
+    networks = [*HOSTILE, "10.0.0.1/8", "host.example", "010.0.0.1", "1.2.3"]
+    ports = [*HOSTILE, "0", "65536", "90-80", "80:90", "80,90", "http"]
+    kinds: list[list[dict[str, Any]]] = [
+        [{"rules": [good, {**good, "name": value}]} for value in HOSTILE],
+        [{"rules": [good, {**good, "interface": value}]} for value in HOSTILE if value],
+        [{"rules": [good, {**good, "sources": [value]}]} for value in networks],
+        [{"rules": [good, {**good, "destinations": [value]}]} for value in ["::1%eth0", "any\n", "300.0.0.0/8"]],
+        [{"rules": [good, {**good, "tcp": [value]}]} for value in ports],
+        [{"rules": [good], "ruleset": value} for value in [*HOSTILE, "Apple", "../etc", "all it"]],
+        [{"rules": [good], "zone": value} for value in ["a b", "x;y"]],
+        [{"rules": [{**good, "direction": "sideways"}]}],
+        [{"rules": [{**good, "colour": "red"}]}],
+        [{"rules": [{"name": "None", "direction": "in"}]}],
+        [{"rules": [{**good, "sources": ["10.0.0.0/8"], "destinations": ["fd00::/8"]}]}],
+        [{"rules": [rule("management", tcp=["22"])]}],
+        [{"rules": [good], "backend": "pf"}],
     ]
+    bad = [case for kind in kinds for case in kind]
+    for case, (code, result) in zip(bad, each(plain, bad), strict=True):
+        assert code == 1 and len(result["msg"]) > 20, (case, result)
+    # One of each kind as Ansible brings it, in turn another value, and what Ansible itself refuses.
+    played = [kind[(number + HOSTILE.index("{{ 1 }}")) % len(kind)] for number, kind in enumerate(kinds)]
+    played += [{"rules": "FaceTime"}, {"rules": [good], "state": "gone"}]
     tasks = [
-        {
-            "name": f"Case {number}",
-            MODULE: case,
-            "ignore_errors": True,
-            "vars": {"ansible_python_interpreter": "/usr/bin/python3"},
-        }
-        for number, case in enumerate(_literal(bad))
+        {"name": f"Case {number}", MODULE: case, "ignore_errors": True} for number, case in enumerate(_literal(played))
     ]
-    results = play(host, tasks).of(host, MODULE)
-    assert [(one.status, bad[number]) for number, one in enumerate(results) if one.status != "ignored"] == []
-    assert len(results) == len(bad)
-    for number, one in enumerate(results):
-        message = str(one.result["msg"])
-        assert len(message) > 20 and "Traceback" not in str(one.result), (
-            bad[number],
-            one.result,
-        )
-    assert state(host) == before
+    results = play(plain, tasks).of(plain, MODULE)
+    for case, one in zip(played, results, strict=True):
+        assert one.status == "ignored", case
+        assert len(str(one.result["msg"])) > 20 and "Traceback" not in str(one.result), (case, one.result)
+    assert state(plain) == before
 
 
 def _literal(value: Any) -> Any:
@@ -435,11 +444,10 @@ def _literal(value: Any) -> Any:
     return "{% raw %}" + value + "{% endraw %}" if isinstance(value, str) and "{" in value else value
 
 
-@pytest.mark.hosts("ufw", "bookworm")
-def test_bad_role_input_changes_nothing(host: Host) -> None:
-    role(host, ["FaceTime"])
-    before = state(host)
-    for options, text in (
+def test_bad_role_input_changes_nothing(plain: Host) -> None:
+    direct.apply(plain, ["FaceTime"])
+    before = state(plain)
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"products": ["FaceTme"]}, "'FaceTme' is not a product of the catalogue: did you mean 'FaceTime'"),
         ({"products": ["iTunes"]}, "may be any of 'iTunes Music Sharing', 'iTunes Radio streams' and 'iTunes Store'"),
         ({"products": []}, "there is no product to allow"),
@@ -449,17 +457,33 @@ def test_bad_role_input_changes_nothing(host: Host) -> None:
         ({"products": ["FaceTime"], "directions": ["up"]}, "directions"),
         ({"products": ["FaceTime"], "rules": [{"product": ["AirPlay"]}]}, "product"),
         ({"products": ["FaceTime"], "backend": "iptables"}, "backend"),
-    ):
-        variables = {f"host_firewall_{key}": value for key, value in options.items()}
-        failed = play(host, role=ROLE, variables=variables, fails=True)
-        assert text in re.sub(r"\s+", " ", failed.text.replace("\\n", " ")), (options, failed.text)
-    assert state(host) == before
+    )
+    tasks = [
+        {
+            "block": [
+                {
+                    "ansible.builtin.include_role": {"name": ROLE},
+                    "vars": {f"host_firewall_{key}": value for key, value in options.items()},
+                }
+            ],
+            "rescue": [
+                {"name": f"Case {number}", "ansible.builtin.debug": {"msg": "{{ ansible_failed_result.msg | string }}"}}
+            ],
+        }
+        for number, (options, _text) in enumerate(cases)
+    ]
+    played = play(plain, tasks)
+    for number, (options, text) in enumerate(cases):
+        said = str(played.result(plain, task=f"Case {number}")["msg"])
+        assert text in re.sub(r"\s+", " ", said), (options, said)
+    assert state(plain) == before
 
 
 @pytest.mark.hosts("ufw", "trixie")
 def test_what_fails_half_way_is_put_back(host: Host) -> None:
     set_up_administrator(host)
-    role(host, ["FaceTime"])
+    airplay = direct.rules(["AirPlay"])
+    direct.apply(host, ["FaceTime"])
     before = state(host)
     # A program that fails once: v4 is loaded by then, and has to be undone.
     host.write(
@@ -467,30 +491,32 @@ def test_what_fails_half_way_is_put_back(host: Host) -> None:
         '#!/bin/sh\ncase "$*" in *--test*) exec /usr/sbin/ip6tables-restore "$@";; esac\ncat >/dev/null\necho no memory >&2\nexit 2\n',
     )
     host.run(["chmod", "755", "/usr/local/sbin/ip6tables-restore"])
-    failed = role(host, ["AirPlay"], fails=True)
-    assert "no memory" in failed["msg"]
-    after = state(host)
-    assert after[0] == before[0]
-    assert [line.replace("\\'", "") for line in after[1].splitlines()] == [
-        line.replace("\\'", "") for line in before[1].splitlines()
+    ways: list[Callable[[], dict[str, Any]]] = [
+        lambda: role(host, ["AirPlay"], fails=True),
+        lambda: direct.run(host, rules=airplay, confirm_seconds=0, fails=True),
     ]
+    for way in ways:
+        assert "no memory" in way()["msg"]
+        after = state(host)
+        assert after[0] == before[0]
+        assert after[1].replace("\\'", "") == before[1].replace("\\'", "")
     host.run(["rm", "/usr/local/sbin/ip6tables-restore"])
-    assert role(host, ["AirPlay"])["changed"] and not role(host, ["AirPlay"])["changed"]
+    assert direct.apply(host, ["AirPlay"])["changed"] and not direct.apply(host, ["AirPlay"])["changed"]
     # A rules file that ufw cannot read either is said, and left as it is.
     host.write("/etc/ufw/user6.rules", "rubbish\n")
-    broken = role(host, ["FaceTime"], fails=True)
+    broken = direct.run(host, rules=direct.rules(["FaceTime"]), fails=True)
     assert "has no line '### RULES ###'" in broken["msg"] and host.read("/etc/ufw/user6.rules") == "rubbish\n"
 
 
 @pytest.mark.hosts("ufw", "bullseye")
 def test_becoming_root_without_pipelining_over_ipv6(host: Host) -> None:
-    for pipelining in (False, True):
-        for family in (4, 6):
-            first = role(host, ["FaceTime"], user="admin", pipelining=pipelining, family=family)
-            assert not role(host, ["FaceTime"], user="admin", pipelining=pipelining, family=family)["changed"]
-            assert [one["name"] for one in first["after"]] == ["FaceTime", "FaceTime"]
-    with pytest.raises(PlayFailed, match="expected to fail|ended with 0"):
-        role(host, ["FaceTime"], fails=True)
+    # Each finds done what the one before did.
+    for number, (pipelining, family) in enumerate(((False, 4), (False, 6), (True, 4), (True, 6))):
+        found = role(host, ["FaceTime"], user="admin", pipelining=pipelining, family=family)
+        assert found["changed"] == (number == 0)
+        assert [one["name"] for one in found["after"]] == ["FaceTime", "FaceTime"]
+    with pytest.raises(PlayFailed, match="ended with 0"):
+        play(host, [{"ansible.builtin.meta": "noop"}], fails=True)
 
 
 @pytest.mark.hosts("ufw", "trixie")
@@ -499,13 +525,13 @@ def test_two_firewalls_and_none(host: Host) -> None:
     both = role(host, ["FaceTime"], fails=True)
     assert "ufw and firewalld are both in use on this host: set the backend" in both["msg"]
     host.run(["systemctl", "disable", "--now", "firewalld"])
-    assert role(host, ["FaceTime"])["backend"] == "ufw"
+    assert direct.apply(host, ["FaceTime"])["backend"] == "ufw"
     host.run(["apt-get", "purge", "-y", "ufw", "firewalld"])
     # The package's removal takes our rules and leaves our profiles.
     assert "netports-apple" in host.sh("ls /etc/ufw/applications.d").out and not owned(host)
-    assert role(host, state="absent", check=True)["changed"]
-    assert role(host, state="absent", backend="ufw")["changed"]
+    assert direct.run(host, state="deleted", check=True)["changed"]
+    assert direct.run(host, state="deleted", backend="ufw")["changed"]
     assert "netports-apple" not in host.sh("ls /etc/ufw/applications.d").out
-    assert not role(host, state="absent")["changed"] and not role(host, state="absent", backend="ufw")["changed"]
+    assert not direct.remove(host)["changed"] and not direct.run(host, state="deleted", backend="ufw")["changed"]
     none = role(host, ["FaceTime"], fails=True)
     assert "no firewall that this collection manages is in use" in none["msg"]
