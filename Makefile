@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# Hundreds of Python processes run here: each would compile Ansible and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 RUN := .venv/bin
 BUILD := PYTHONPATH=tests $(RUN)/python -m hosts
 # Its tools start one another by name.

@@ -19,13 +19,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # Reads a run as a line of JSON {"argv", "env", "cwd", "out", "err"}, and prints its exit code. Ansible's constants have
-# the values of the environment that this was started in; its plugins read their options in the run's own.
+# the values of the environment that this was started in; its plugins read their options in the run's own. What every
+# run loads is loaded before the fork. Only code is: a run reads inventory, playbook, role and data by itself. (The loader
+# of vars plugins keeps instances, not classes: of its plugins only the module is imported.)
 _PARENT = """
-import json, os, sys, traceback
+import gc, json, os, sys, traceback, warnings
 from ansible.cli.playbook import PlaybookCLI
 import ansible.executor.module_common, ansible.executor.playbook_executor, ansible.executor.task_queue_manager
-import ansible.plugins.action.normal, ansible.plugins.callback.default, ansible.plugins.connection.ssh
-import ansible.plugins.strategy.linear
+import ansible._internal._json._profiles._inventory_legacy, ansible.playbook.handler_task_include
+import ansible.plugins.vars.host_group_vars, multiprocessing.popen_fork, multiprocessing.synchronize
+from ansible.plugins import loader
+loader.init_plugin_loader()
+warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
+for plugins in (loader.callback_loader, loader.inventory_loader, loader.cache_loader,
+                loader.become_loader, loader.shell_loader, loader.filter_loader, loader.test_loader):
+    list(plugins.all(class_only=True))
+for plugins, names in (
+    (loader.action_loader, "command copy debug gather_facts include_vars normal service set_fact template "
+                           "validate_argument_spec netports.apple.host_firewall"),
+    (loader.connection_loader, "local ssh"),
+    (loader.lookup_loader, "netports.apple.rules"),
+    (loader.strategy_loader, "linear"),
+):
+    for name in names.split():
+        plugins.get(name, class_only=True)
+gc.collect()
+gc.freeze()
 for line in sys.stdin:
     run = json.loads(line)
     child = os.fork()
@@ -49,13 +68,19 @@ for line in sys.stdin:
             os._exit(code)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+# By default Ansible looks a thousand times a second whether a task has ended, and tries seven plugins on an inventory.
+_SETTINGS = """[defaults]
+internal_poll_interval = 0.01
+[inventory]
+enable_plugins = yaml
+"""
 
 
 @functools.cache
 def _parent(constants: tuple[tuple[str, str], ...]) -> subprocess.Popen[str]:
     """The process that forks, for runs with these variables of Ansible's; it ends with this one."""
     folder = Path(tempfile.mkdtemp(prefix="np-", dir="/tmp"))
-    (folder / "ansible.cfg").touch()
+    (folder / "ansible.cfg").write_text(_SETTINGS)
     own = {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_LOCAL_TEMP": str(folder / "local")}
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT],
