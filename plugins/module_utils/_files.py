@@ -120,6 +120,11 @@ def put_back(changes: Sequence[FileChange]) -> None:
             replace(change.path, change.before, change.mode)
 
 
+def written(changes: Sequence[FileChange]) -> bool:
+    """Whether every file is as its change leaves it."""
+    return all(read(change.path) == change.after for change in changes)
+
+
 def make_folder(path: str, mode: int = 0o755) -> None:
     """Make a folder that is not there, with these permissions whatever the umask: who keeps a change has a narrow umask.
 

@@ -29,6 +29,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     Firewall,
     FirewallError,
     Host,
+    Left,
     Plan,
     Run,
     State,
@@ -285,28 +286,31 @@ def _settled(order: Order, host: Host, journal: Journal) -> List[Notice]:
 
 def _recovered(host: Host, journal: Journal) -> List[Notice]:
     """Put back what a dead run left: its files, and what is loaded. The caller holds the lock."""
-    found = journal.recover(lambda name: registry.places(name, host), lambda pending: _unloaded(host, pending))
+    found = journal.recover(
+        lambda name: registry.places(name, host), lambda pending: _taken_back(host, journal, pending)
+    )
     return [Notice(code="recovered", text=found.text)] if found else []
 
 
-def _unloaded(host: Host, pending: Pending) -> str:
-    """Bring what is loaded to the files, without what a dead run loaded.
+def _taken_back(host: Host, journal: Journal, pending: Pending) -> Optional[str]:
+    """Take back what a dead run left: its files, what it loaded, and what it switched.
 
-    :returns: why that could not be done; empty when it was.
+    :returns: ``None`` when that was done, else why not; empty where nobody can tell what it loaded.
     """
-    if pending.firewall not in registry.NAMES:
-        # The record of an older version. The next run of its ruleset mends what is loaded.
+    # The record of an older version may name no firewall. The next run of its ruleset mends what is loaded.
+    firewall = registry.load(pending.firewall)(host) if pending.firewall in registry.NAMES else None
+    if firewall is None or not firewall.installed():
         return ""
-    firewall = registry.load(pending.firewall)(host)
     guards = tuple(rule for rule in pending.rules if rule.name == _connection.GUARD_NAME)
     rules = tuple(rule for rule in pending.rules if rule not in guards)
+    # What runs since a later start of the system was not started by the dead run.
+    switched = replace(pending.switched, now=pending.switched.now and pending.boot == journal.boot())
+    left = Left(want=Wanted(rules=rules, guards=guards), files=pending.files, switched=switched)
     try:
-        if firewall.installed():
-            asked = Asked(ruleset=pending.ruleset, zone=pending.zone)
-            firewall.unload(asked, Wanted(rules=rules, guards=guards), pending.files)
+        firewall.take_back(Asked(ruleset=pending.ruleset, zone=pending.zone), left)
     except FirewallError as error:
         return str(error)
-    return ""
+    return None
 
 
 def _planned(order: Order, firewall: Firewall) -> Planned:

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from torture import STEP, WANTED, kill_keepers_at_points, settle, state, status, waiting
+from torture import STEP, WANTED, State, kill_keepers_at_points, settle, state, status, waiting
 
 from hosts import Host, play
 from hosts.code import FOLDER, install, module
@@ -130,6 +130,65 @@ def test_what_nobody_keeps_any_more_is_said_and_put_back_by_any_run(host: Host) 
     host.sh(f"kill -KILL {watcher} {keeper}")
     answer = module(host, rules=WANTED, _confirm={"step": "confirm", "id": identity})[1]["confirm"]
     assert answer["state"] == "confirmed" and not module(host, rules=WANTED)[1]["changed"]
+
+
+# What an administrator does who wants a firewall to stay on.
+STAYS = {
+    "ufw": "ufw --force enable; ufw allow 22/tcp",
+    "firewalld": "systemctl enable firewalld",
+    "nftables": "systemctl enable nftables",
+}
+# Everybody who holds a change dies as soon as systemd has the firewall start at boot.
+DEADLY = """#!/bin/sh
+/usr/bin/systemctl "$@" || exit
+case "$*" in *enable*) kill -KILL $(ls -l /proc/[0-9]*/fd 2>/dev/null |
+    awk '/^\\/proc/ { split($1, part, "/") } /netports-apple\\/lock$/ { print part[3] }'); esac
+"""
+# As the module says it, which would settle the change itself.
+CONFIRMS = """
+import json, socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+    stream.connect("/var/lib/netports-apple/keeper")
+    stream.sendall(json.dumps({"confirm": sys.argv[1], "origin": None}).encode() + b"\\n")
+    print(stream.recv(99).decode(), end="")
+"""
+
+
+@pytest.mark.parametrize("backend", STAYS)
+@pytest.mark.hosts("none", "bookworm")
+def test_a_firewall_that_nobody_keeps_on_goes_off_again(host: Host, backend: str) -> None:
+    install(host)
+    host.sh("systemctl disable --quiet ufw")
+    on: dict[str, Any] = {"rules": WANTED, "backend": backend, "enable": True, "accept": ["no-way-in"]}
+    off = state(host)
+
+    def recovered() -> State:
+        """How the host is behind a run of anything."""
+        code, result = module(host, ruleset="kiosk", state="deleted", backend=backend)
+        assert code == 0 and "recovered" in codes(result), result
+        assert [notice["text"] for notice in result["notices"] if "but for" in notice["text"]] == []
+        assert host.ssh("true").rc == 0
+        return state(host)
+
+    # While it waits for its confirmation.
+    _identity, keeper, watcher = waiting(host, **on)
+    host.sh(f"kill -KILL {watcher} {keeper}")
+    assert state(host).kernel != off.kernel and recovered() == off
+    # While it is confirmed.
+    identity, *_keepers = waiting(host, **on)
+    host.write("/usr/local/sbin/systemctl", DEADLY, "0755")
+    assert host.run(["python3", "-c", CONFIRMS, identity]).out == "", "the keeper lives"
+    host.run(["rm", "/usr/local/sbin/systemctl"])
+    found = state(host)
+    assert found.files != off.files and found.enabled != off.enabled and recovered() == off
+    # Where the administrator has switched it on since, that stays, and no more than that.
+    _identity, keeper, watcher = waiting(host, **on)
+    host.sh(f"kill -KILL {watcher} {keeper}; {STAYS[backend]}")
+    kept = recovered()
+    assert kept.enabled != off.enabled or backend == "ufw"
+    assert "ENABLED=yes" in host.read("/etc/ufw/ufw.conf") or backend != "ufw"
+    assert backend == "nftables" or kept.kernel != off.kernel
+    assert "pple" not in kept.kernel.replace("netports-apple", "") and "3284" not in kept.kernel
 
 
 @pytest.mark.hosts("ufw", "bookworm")

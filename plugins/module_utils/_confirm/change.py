@@ -82,6 +82,8 @@ def carry_out(journal: Journal, lock: int, change: Change) -> Optional[Waiting]:
         zone=change.zone,
         files=plan.files,
         rules=change.rules,
+        switched=plan.switched,
+        boot=journal.boot(),
         origin=change.origin,
     )
     try:

@@ -13,19 +13,25 @@ import os
 import socket
 import stat
 import time
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, Callable, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Answer, Origin
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    NOTHING_SWITCHED,
+    FirewallError,
+    Switched,
+)
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 # Where programs keep what survives a reboot: Linux; macOS and the BSDs.
 _STATE_FOLDERS = ("var/lib", "var/db")
 _NAME = "netports-apple"
+# Linux alone has it.
+_BOOT = "proc/sys/kernel/random/boot_id"
 # Seconds that a run waits until another run's change is confirmed or put back.
 LOCK_WAIT = 120.0
 # Seconds that a confirmation waits for the keeper's answer.
@@ -47,6 +53,8 @@ class Pending:
     :param zone: firewalld's zone of the run; empty for its default.
     :param files: the files that it writes, in their order.
     :param rules: the rules that it leads to, guards and all. They tell what of the kernel's is the change's.
+    :param switched: what it switches.
+    :param boot: the system's start during which it is made; empty where the system does not name it.
     :param origin: the connection that it was made over.
     :param until: when the wait for its confirmation ends; empty while it is being made.
     :param keeper: the process that waits; 0 while it is being made.
@@ -58,6 +66,8 @@ class Pending:
     rules: Tuple[Rule, ...] = ()
     firewall: str = ""
     zone: str = ""
+    switched: Switched = NOTHING_SWITCHED
+    boot: str = ""
     origin: Origin = None
     until: str = ""
     keeper: int = 0
@@ -65,8 +75,9 @@ class Pending:
     def to_json(self) -> str:
         """The form that :meth:`from_json` reads."""
         fields = {name: getattr(self, name) for name in _TEXTS + ("origin", "keeper")}
-        rules = [rule.to_dict() for rule in self.rules]
-        return json.dumps(dict(fields, version=_VERSION, files=[astuple(item) for item in self.files], rules=rules))
+        fields.update(version=_VERSION, switched=asdict(self.switched))
+        fields.update(files=[astuple(item) for item in self.files], rules=[rule.to_dict() for rule in self.rules])
+        return json.dumps(fields)
 
     @classmethod
     def from_json(cls, text: str) -> Pending:
@@ -85,12 +96,16 @@ class Pending:
             raise ValueError("its files are no list of path, text before, text after and mode")
         if not isinstance(keeper, int) or not (origin is None or isinstance(origin, list)):
             raise ValueError("its keeper or its connection cannot be read")
+        try:
+            switched = Switched(**found.get("switched", {}))
+        except TypeError as error:
+            raise ValueError("what it switches cannot be read") from error
         rules = tuple(map(Rule.from_dict, found.get("rules", [])))
         changes = tuple(FileChange(path=item[0], before=item[1], after=item[2], mode=item[3]) for item in files)
-        return cls(files=changes, rules=rules, origin=origin, keeper=keeper, **texts)
+        return cls(files=changes, rules=rules, switched=switched, origin=origin, keeper=keeper, **texts)
 
 
-_TEXTS = ("id", "firewall", "ruleset", "zone", "until")
+_TEXTS = ("id", "firewall", "ruleset", "zone", "boot", "until")
 
 
 def _is_file(item: Any) -> bool:
@@ -128,9 +143,14 @@ class Journal:
         self._unreadable = os.path.join(self.folder, "pending.unreadable")
         self._outcome = os.path.join(self.folder, "outcome.json")
         self._room = os.path.join(self.folder, "outcome.room")
+        self._boot = os.path.join(root, _BOOT)
         self.socket = os.path.join(self.folder, "keeper")
 
     # What is there
+
+    def boot(self) -> str:
+        """The system's start that is under way; empty where the system does not name it."""
+        return (_files.read(self._boot) or "").strip()
 
     def pending(self) -> Optional[Pending]:
         """The change that is under way; ``None`` when there is none, or when it cannot be read.
@@ -246,12 +266,13 @@ class Journal:
             # The change is settled all the same: the next run takes away what is left.
             pass
 
-    def recover(self, places: Callable[[str], Sequence[str]], unload: Callable[[Pending], str]) -> Optional[Recovered]:
+    def recover(
+        self, places: Callable[[str], Sequence[str]], take_back: Callable[[Pending], Optional[str]]
+    ) -> Optional[Recovered]:
         """Put back a change that nobody keeps any more, after a power cut or a kill. The caller holds the lock.
 
         :param places: the files and folders that a firewall may write, by its name.
-        :param unload: brings what is loaded to the files; returns what went wrong, or nothing. The new files are there
-            until then, since a firewall may need them to tell what it has loaded.
+        :param take_back: puts back its files, what is loaded and what is switched; returns ``None``, or why it could not.
         :returns: what was found; ``None`` when there was no such change.
         :raises FirewallError: its record names files that are no firewall's. They stay as they are.
         """
@@ -263,9 +284,9 @@ class Journal:
         allowed = places(found.firewall)
         for item in found.files:
             self._check_place(item.path, allowed)
-        _files.put_back([item for item in found.files if item.before is not None])
-        problem = unload(found)
-        _files.put_back(found.files)
+        problem = take_back(found)
+        if problem is not None:
+            _files.put_back(found.files)
         self.close(found.id, wire.RESTORED, "the process that kept it was gone")
         text = "a change of ruleset %r was left unfinished, with nobody to undo it: it was put back"
         text %= found.ruleset

@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple, Union
 
+from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
@@ -161,6 +162,42 @@ class Exposure:
 
 
 @dataclass(frozen=True)
+class Switched:
+    """What a plan switches, as a later run has to know it where nobody is left to take it back.
+
+    :param now: it starts the firewall.
+    :param boot: it has the firewall start at boot; false: no longer start; ``None``: as before.
+    :param before: what else taking it back needs. Its form is the firewall's own.
+    """
+
+    now: bool = False
+    boot: Optional[bool] = None
+    before: Json = None
+
+
+NOTHING_SWITCHED = Switched()
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a dead run left.
+
+    :param want: the rules that it led to.
+    :param files: its files, as it wrote them, or did not.
+    :param switched: what it switched.
+    """
+
+    want: Wanted
+    files: Tuple[FileChange, ...] = ()
+    switched: Switched = NOTHING_SWITCHED
+
+    @property
+    def written(self) -> bool:
+        """Whether all of its files are as it was to leave them."""
+        return _files.written(self.files)
+
+
+@dataclass(frozen=True)
 class Plan(ABC):
     """What a run would do. Only its four methods touch the host.
 
@@ -185,6 +222,11 @@ class Plan(ABC):
     @abstractmethod
     def live(self) -> bool:
         """Whether the plan does anything beyond files that wait for the firewall's next start."""
+
+    @property
+    def switched(self) -> Switched:
+        """What the plan switches."""
+        return NOTHING_SWITCHED
 
     @abstractmethod
     def apply(self) -> None:
@@ -317,14 +359,14 @@ class Firewall(ABC):
         :raises FirewallError: the firewall cannot be read as it is.
         """
 
-    def unload(self, asked: Asked, want: Wanted, files: Sequence[FileChange]) -> None:
-        """Bring what is loaded to the files, without what a dead run loaded.
+    @abstractmethod
+    def take_back(self, asked: Asked, left: Left) -> None:
+        """Take back what a dead run left: its files, what it loaded, and what it switched.
 
-        :param want: the rules that the dead run led to.
-        :param files: its files. Those that it changed are back as they were; those that it made are still there.
+        What somebody else changed since stays.
+
         :raises FirewallError: it could not be done.
         """
-        self.read(asked).plan(want).rollback()
 
     @classmethod
     @abstractmethod

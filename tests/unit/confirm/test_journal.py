@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -21,7 +21,7 @@ from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._confirm import process, wire
 from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending, Recovered
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Switched
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, plan
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
@@ -72,7 +72,10 @@ def test_a_change_whose_keeper_is_gone_is_taken_back(tmp_path: Path, journal: Jo
     assert sorted(os.listdir(journal.folder)) == ["lock", "outcome.json"]
 
 
-def test_new_files_stay_until_what_is_loaded_was_put_back(tmp_path: Path, journal: Journal) -> None:
+@pytest.mark.parametrize(("problem", "said"), [(None, ""), ("", ""), ("no bus", ", but for what is loaded (no bus)")])
+def test_files_are_put_back_where_the_firewall_does_not(
+    tmp_path: Path, journal: Journal, problem: str | None, said: str
+) -> None:
     one, two = (tmp_path / "etc" / name for name in ("one", "two"))
     os.close(journal.lock())
     begin(journal, pending(tmp_path, one=("old", "new"), two=(None, "new")))
@@ -80,13 +83,14 @@ def test_new_files_stay_until_what_is_loaded_was_put_back(tmp_path: Path, journa
         path.write_text("new")
     seen: list[tuple[str, bool]] = []
 
-    def unload(_pending: Pending) -> str:
+    def take_back(_pending: Pending) -> str | None:
         seen.append((one.read_text(), two.exists()))
-        return "the bus is gone"
+        return problem
 
-    found = journal.recover(lambda _firewall: [str(tmp_path / "etc")], unload)
-    assert found and found.text.endswith("it was put back, but for what is loaded (the bus is gone)")
-    assert seen == [("old", True)] and not two.exists()
+    found = journal.recover(lambda _firewall: [str(tmp_path / "etc")], take_back)
+    assert found and found.text.endswith(f"it was put back{said}")
+    # What is loaded, and what others changed, only the firewall knows: it has the files as they were left.
+    assert seen == [("new", True)] and two.exists() is (problem is None)
 
 
 def test_one_change_at_a_time(tmp_path: Path, journal: Journal) -> None:
@@ -101,11 +105,20 @@ def test_one_change_at_a_time(tmp_path: Path, journal: Journal) -> None:
 WHOLE = {"id": "abc", "ruleset": "apple", "files": [["/etc/x", None, "new", 420]], "origin": ["192.0.2.1", 22, 5]}
 
 
-@pytest.mark.parametrize("changed", [{}, {"until": "2026-01-01T00:00:00Z", "keeper": 7}, {"version": 2, "zone": "lan"}])
-def test_the_record_of_this_version_and_of_older_ones_is_read(changed: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"until": "2026-01-01T00:00:00Z", "keeper": 7},
+        {"version": 2, "zone": "lan"},
+        {"version": 2, "switched": {"now": True, "boot": None, "before": {"on": False}}, "boot": "0a"},
+    ],
+)
+def test_the_record_of_this_version_and_of_older_ones_is_read(changed: dict[str, Any]) -> None:
     found = Pending.from_json(json.dumps({**WHOLE, **changed}))
     assert found.files == (FileChange(path="/etc/x", before=None, after="new", mode=0o644),)
     assert found.origin == ["192.0.2.1", 22, 5] and found.zone == changed.get("zone", "")
+    assert found.switched == Switched(**changed.get("switched", {})) and found.boot == changed.get("boot", "")
     assert Pending.from_json(found.to_json()) == found
 
 
@@ -127,6 +140,8 @@ def test_the_record_of_this_version_and_of_older_ones_is_read(changed: dict[str,
             {"keeper": "7"},
             {"rules": [{"name": "A"}]},
             {"origin": "192.0.2.1"},
+            {"switched": {"later": True}},
+            {"switched": 7},
         )
     ],
 )

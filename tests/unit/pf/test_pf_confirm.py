@@ -13,7 +13,13 @@ from unit.pf.standin import Host
 from unit.pf.test_pf_module import AIRPLAY, ALL, FACETIME, on
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import base
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, FirewallError, Plan, Wanted
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    Asked,
+    FirewallError,
+    Left,
+    Plan,
+    Wanted,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise
 
@@ -72,3 +78,50 @@ def test_what_somebody_else_took_away_is_not_kept(host: Host) -> None:
     with pytest.raises(FirewallError, match="no longer loaded"):
         plan.commit(loaded)
     assert host.files() == before
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+@pytest.mark.parametrize("have", [(), (AIRPLAY,)])
+@pytest.mark.parametrize("want", [(FACETIME,), ()])
+@pytest.mark.parametrize("died", ["waiting", "committed", "before"])
+def test_what_a_dead_run_left_is_taken_back(
+    host: Host, was_on: bool, have: tuple[Any, ...], want: tuple[Any, ...], died: str
+) -> None:
+    """Files, kernel and switch, by what was written down of its plan."""
+    if was_on:
+        on(host)
+    if have:
+        host.apply(*have, enable=was_on or None)
+    if host.system == "freebsd" and not was_on:
+        host.run(["/sbin/kldload", "-n", "pf"])
+    before, enabled = shown(host), host.enabled
+    rules = tuple(normalise(Rule.from_dict(rule) for rule in want))
+    plan = planned(host, want, True)
+    if not plan.operations or not plan.live:
+        return
+    if died != "before":
+        loaded = plan.load()
+    if died == "committed":
+        plan.commit(loaded)
+    pf = Pf(base.Host(host.run, str(host.root)))
+    for _again in range(2):
+        pf.take_back(Asked("apple"), Left(want=Wanted(rules=rules), files=plan.files, switched=plan.switched))
+        now = shown(host)
+        assert now[0] == before[0] and host.enabled == enabled
+        # While pf is off, what is loaded may be what its files say.
+        assert (was_on and now[1][:2] == before[1][:2]) or not was_on
+
+
+@pytest.mark.parametrize("system", ["freebsd"])
+def test_what_an_administrator_switched_on_since_stays_on(host: Host) -> None:
+    host.run(["/sbin/kldload", "-n", "pf"])
+    plan = planned(host, (FACETIME,), True)
+    plan.load()
+    host.run(["/usr/sbin/sysrc", "pf_enable=YES"])
+    files = host.files()
+    pf = Pf(base.Host(host.run, str(host.root)))
+    left = Left(want=Wanted(rules=()), files=plan.files, switched=plan.switched)
+    assert plan.switched.now and plan.switched.boot
+    for back in (plan.rollback, lambda: pf.take_back(Asked("apple"), left)):
+        back()
+        assert host.enabled and not host.anchors and host.files() == files

@@ -21,6 +21,7 @@ from typing import Dict, List, Sequence, Tuple
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
     Firewall,
+    Left,
     State,
 )
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise
@@ -50,6 +51,11 @@ class Firewalld(Firewall):
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.read import read
 
         return read(self.host, asked)
+
+    def take_back(self, asked: Asked, left: Left) -> None:
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import write
+
+        write.take_back(self.host, left, lambda: self.read(asked).plan(left.want))
 
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import List, Optional, Sequence, Type
+from typing import Callable, List, Optional, Sequence, Type
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    FirewallError,
+    Host,
+    Json,
+    Left,
+    Plan,
+    Switched,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.daemon import (
     Firewalld1,
@@ -47,6 +54,10 @@ class FirewalldPlan(Plan):
         steps = self.steps
         return bool(steps.reload or steps.attach or steps.detach or steps.set_policies or steps.start)
 
+    @property
+    def switched(self) -> Switched:
+        return Switched(now=self.steps.start, boot=True if self.steps.enable else None)
+
     def apply(self) -> None:
         self._carry_out()
         words = ["enable"] * self.steps.enable + ["--now"] * (self.steps.enable and self.steps.start)
@@ -75,11 +86,18 @@ class FirewalldPlan(Plan):
             raise silent(error)
 
     def rollback(self) -> None:
+        self.undo(others=_enabled_by_others(self.host, self.steps.enable, _files.written(self.files)))
+
+    def undo(self, others: bool) -> None:
+        """Roll back.
+
+        :param others: somebody else has switched firewalld on since, and wants it to stay so.
+        """
         self._sweep()
         self._put_back_files()
-        if self.steps.enable and enabled(self.host):
+        if self.steps.enable and not others and enabled(self.host):
             systemctl(self.host, ["disable"])
-        if self.steps.start:
+        if self.steps.start and not others:
             systemctl(self.host, ["stop"])
         else:
             daemon = self.link.daemon() or (self._loader.revived() if self.steps.before else None)
@@ -206,6 +224,30 @@ class FirewalldPlan(Plan):
                 off = ["disable", "--now"] if self.steps.enable else ["stop"]
                 self.host.run(["systemctl", *off, UNIT], None)
             raise FirewallError("firewalld could not be switched on (%s): nothing was changed" % error)
+
+
+def take_back(host: Host, left: Left, plan: Callable[[], Plan]) -> None:
+    """Take back what a dead run left.
+
+    :param plan: makes a plan that leads to what it led to, from what is there then.
+    """
+    others = _enabled_by_others(host, bool(left.switched.boot), left.written)
+    # The services that it made stay, as in the rollback of a plan.
+    _files.put_back([change for change in left.files if change.before is not None])
+    made = plan()
+    if isinstance(made, FirewalldPlan):
+        steps = replace(made.steps, start=left.switched.now, enable=bool(left.switched.boot))
+        replace(made, steps=steps).undo(others)
+    _files.put_back(left.files)
+
+
+def _enabled_by_others(host: Host, enable: bool, written: bool) -> bool:
+    """Whether somebody else switched firewalld on at boot.
+
+    :param enable: a run was to do so.
+    :param written: the run's files are as it was to leave them: it switches behind them.
+    """
+    return enable and not written and enabled(host)
 
 
 class _Undo:

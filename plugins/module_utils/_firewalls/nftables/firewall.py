@@ -10,11 +10,11 @@ import os
 from typing import Dict, List, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
-from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
     Firewall,
     FirewallError,
+    Left,
     State,
     Wanted,
 )
@@ -68,21 +68,24 @@ class Nftables(Firewall):
 
         :raises FirewallError: nft failed.
         """
-        code, out, err = self.host.run(["nft", "-j", "list", "ruleset"], None)
-        if code:
-            raise FirewallError("nft cannot list the ruleset: %s" % " ".join((err or out).split()))
-        return out
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import nft
+
+        return nft.listed(self.host)
 
     def read(self, asked: Asked) -> State:
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import read
 
         return read.state(self.host, asked, self.listed(), self.boots())
 
-    def unload(self, asked: Asked, want: Wanted, files: Sequence[FileChange]) -> None:
+    def take_back(self, asked: Asked, left: Left) -> None:
         """The names of the chains tell what a run loaded: so all of its files go first, and the others say what stays."""
-        _files.put_back(files)
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import plan
+
+        written = left.written
+        _files.put_back(left.files)
         have = self.read(asked)
         have.plan(Wanted(rules=have.rules)).load()
+        plan.switch_back(self.host, left.switched, written)
 
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:

@@ -9,11 +9,17 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import FrozenSet, List
+from typing import FrozenSet, Optional
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, fate, kernel
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    FirewallError,
+    Host,
+    Json,
+    Plan,
+    Switched,
+)
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, fate, kernel, nft
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import FOLDER, Id, Listing, Part
 
 
@@ -25,7 +31,7 @@ class NftablesPlan(Plan):
     :param refusing: the base chains that refused packets when the plan was made.
     :param changes_kernel: whether the two differ.
     :param main: the administrator's file, relative to the root.
-    :param boot: switch nftables.service on at boot; ``unboot``: off again.
+    :param boot: switch nftables.service on at boot; false: off again; ``None``: leave it.
     :param keeps_folder: the folder of the files stays where it is empty.
     """
 
@@ -34,13 +40,16 @@ class NftablesPlan(Plan):
     refusing: FrozenSet[Id]
     changes_kernel: bool
     main: str
-    boot: bool
-    unboot: bool
+    boot: Optional[bool]
     keeps_folder: bool
 
     @property
     def live(self) -> bool:
         return self.changes_kernel
+
+    @property
+    def switched(self) -> Switched:
+        return Switched(boot=self.boot)
 
     def apply(self) -> None:
         with ExitStack() as undo:
@@ -82,14 +91,11 @@ class NftablesPlan(Plan):
         self._tidy()
 
     def rollback(self) -> None:
-        # The service is switched behind the files: where these are the old ones, it was not switched by this run.
-        written = all(_files.read(change.path) == change.after for change in self.files)
+        written = _files.written(self.files)
         _files.sweep(self.host.path(FOLDER))
         _files.put_back(list(self.files))
         self._restore()
-        if written:
-            self._systemctl("disable", self.boot)
-            self._systemctl("enable", self.unboot)
+        switch_back(self.host, self.switched, written)
         self._tidy()
 
     def _write(self) -> None:
@@ -107,11 +113,7 @@ class NftablesPlan(Plan):
         """Have nft parse the administrator's file with ours in it, as it does at boot."""
         path = self.host.path(self.main)
         if os.path.exists(path):
-            code, out, err = self.host.run(["nft", "-c", "-f", path], None)
-            if code:
-                raise FirewallError(
-                    "nft refuses /%s with this ruleset in it: %s" % (self.main, " ".join((err or out).split())[:500])
-                )
+            nft.check(self.host, path, "/%s with this ruleset in it" % self.main)
 
     def _load(self) -> None:
         """Load, and see that the kernel has it."""
@@ -137,27 +139,22 @@ class NftablesPlan(Plan):
     def _bring(self, listing: Listing, goal: Part) -> None:
         """Bring the kernel to a goal from where it is."""
         text = kernel.transaction(listing, self.ruleset, goal)
-        if not text:
-            return
-        code, out, err = self.host.run(["nft", "-j", "-f", "-"], text)
-        if code:
-            raise FirewallError("nft could not load the rules: %s" % " ".join((err or out).split())[:500])
+        if text:
+            nft.load(self.host, text)
 
     def _listing(self) -> Listing:
-        code, out, err = self.host.run(["nft", "-j", "list", "ruleset"], None)
-        if code:
-            raise FirewallError("nft cannot list the ruleset: %s" % " ".join((err or out).split()))
-        return kernel.parse(out)
+        return kernel.parse(nft.listed(self.host))
 
     def _switch(self) -> None:
-        self._systemctl("enable", self.boot)
-        self._systemctl("disable", self.unboot)
+        if self.switched.boot is not None:
+            nft.at_boot(self.host, self.switched.boot)
 
-    def _systemctl(self, word: str, wanted: bool) -> None:
-        """Switch what happens at boot alone: a start or a stop of the service flushes everybody's rules."""
-        if not wanted:
-            return
-        words: List[str] = ["systemctl", word, "nftables.service"]
-        code, out, err = self.host.run(words, None)
-        if code:
-            raise FirewallError("%s failed: %s" % (" ".join(words), " ".join((err or out).split())))
+
+def switch_back(host: Host, switched: Switched, written: bool) -> None:
+    """Take back what a run switched.
+
+    :param written: whether the run's files were as it left them: it switches behind them. Else somebody else did.
+    :raises FirewallError: systemd does not.
+    """
+    if switched.boot is not None and written:
+        nft.at_boot(host, not switched.boot)

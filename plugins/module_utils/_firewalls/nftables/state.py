@@ -120,6 +120,7 @@ class NftablesState(State):
                 "nftables does not start at boot, and only systemd is told to start it: run '%s', and this again"
                 % _OPENRC
             )
+        unboot = not own and text.was_switched(self.files.own) and self.enabled
         switched = boot if self.files.own is None else text.was_switched(self.files.own)
         files = self._file_changes(
             text.emit(want.all, self.asked.ruleset, targets) if want.all else None,
@@ -140,8 +141,7 @@ class NftablesState(State):
             refusing=frozenset(chain.id for hook in HOOKS.values() for chain in self._refusing(hook, False)),
             changes_kernel=bool(drift),
             main=self.files.main,
-            boot=boot,
-            unboot=not own and text.was_switched(self.files.own) and self.enabled,
+            boot=True if boot else False if unboot else None,
             keeps_folder=self.files.folder and (bool(want.all) or bool(text.included(self.files.whole))),
         )
 

@@ -13,15 +13,19 @@ import os
 import platform
 from typing import TYPE_CHECKING, Dict, Sequence, Tuple
 
+from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
     Firewall,
     FirewallError,
+    Left,
     State,
+    Wanted,
 )
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 if TYPE_CHECKING:
+    from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.state import PfState
     from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import System
 
 # What platform.system() says, and the keys of systems.SYSTEMS.
@@ -50,6 +54,9 @@ class Pf(Firewall):
         return self.installed() and self._system("apple").in_use()
 
     def read(self, asked: Asked) -> State:
+        return self._state(asked)
+
+    def _state(self, asked: Asked) -> PfState:
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import reading, state
 
         read = reading.read(self._system(asked.ruleset), asked)
@@ -61,6 +68,16 @@ class Pf(Firewall):
             enabled=read.boots,
             reading=read,
         )
+
+    def take_back(self, asked: Asked, left: Left) -> None:
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import write
+
+        written = left.written
+        _files.put_back(left.files)
+        have = self._state(asked)
+        parsed = have.reading.parsed
+        have.plan(Wanted(rules=parsed.rules, guards=parsed.guards)).load()
+        write.switch_back(self._system(asked.ruleset), left.switched, written)
 
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:

@@ -17,9 +17,14 @@ from typing import Optional
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
+    FirewallError,
+    Json,
+    Plan,
+    Switched,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, kernel, main_ruleset
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import FOLDER, Steps
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import FOLDER, Power, Steps
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import PFCTL, SYSTEMS, System
 
 
@@ -35,6 +40,13 @@ class PfPlan(Plan):
     @property
     def live(self) -> bool:
         return bool(self.steps.load or self.steps.flush or self.steps.now)
+
+    @property
+    def switched(self) -> Switched:
+        reading = self.steps.reading
+        files: Json = {file: reading.files[file] for file in self._system.switch_files}
+        before: Json = {"on": reading.power.on, "held": reading.power.held, "files": files}
+        return Switched(now=self.steps.now, boot=True if self.steps.boot else None, before=before)
 
     @property
     def _system(self) -> System:
@@ -75,19 +87,15 @@ class PfPlan(Plan):
 
     def rollback(self) -> None:
         system, steps = self._system, self.steps
+        written = _files.written(self.files)
         _files.sweep(system.path(FOLDER))
         _files.put_back(list(self.files))
-        for file in system.switch_files if steps.boot else ():
-            before = steps.reading.files[file]
-            if _files.read(system.path(file)) != before:
-                _files.replace(system.path(file), before)
         if (steps.load or steps.flush) and system.loaded():
             then = steps.reading.kernel
             now = kernel.read(system, steps.reading.text, steps.reading.parsed)
             if then is None or (now.main, now.rules) != (then.main, then.rules):
                 self._restore()
-        if steps.now or steps.boot:
-            system.unstart(steps.reading.power)
+        switch_back(system, self.switched, written)
         self._tidy()
 
     def _carry_out(self, undo: ExitStack, stop: bool = True) -> None:
@@ -213,3 +221,22 @@ class PfPlan(Plan):
         elif steps.load != "main" or main_ruleset.look(main, self.ruleset).loaded != 1:
             self._check(text)
             system.must([PFCTL, "-a", system.anchor, "-f", system.anchor_file], "Loading the anchor as it was")
+
+
+def switch_back(system: System, switched: Switched, written: bool) -> None:
+    """Take back what a run switched on, but where somebody else has switched pf on since, and wants it to stay so.
+
+    :param written: the run's files were as it was to leave them: it switches behind them.
+    :raises FirewallError: it could not be done.
+    """
+    before = switched.before if isinstance(switched.before, dict) else {}
+    files = before.get("files")
+    if switched.boot and written and isinstance(files, dict):
+        for file in system.switch_files:
+            text = files.get(file)
+            if _files.read(system.path(file)) != text and (text is None or isinstance(text, str)):
+                _files.replace(system.path(file), text)
+    elif switched.boot and not written and system.boots():
+        return
+    if switched.now or switched.boot:
+        system.unstart(Power(on=bool(before.get("on")), held=bool(before.get("held"))))

@@ -18,7 +18,7 @@ import os
 from typing import Dict, Sequence
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, Firewall, State
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Asked, Firewall, Left, State
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import (
     DEFAULTS,
     PROFILES,
@@ -50,6 +50,11 @@ class Ufw(Firewall):
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import gone, state
 
         return gone.read(self.host, asked) if self.uninstalled() else state.read(self.host, asked)
+
+    def take_back(self, asked: Asked, left: Left) -> None:
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import left as dead
+
+        dead.plan(self.host, asked, left).rollback()
 
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:

@@ -22,6 +22,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     Host,
     Json,
     Plan,
+    Switched,
     Wanted,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import (
@@ -68,6 +69,15 @@ class UfwPlan(Plan):
     @property
     def live(self) -> bool:
         return bool(self.steps.loads or self.steps.start)
+
+    @property
+    def switched(self) -> Switched:
+        idle = self.steps.start
+        before: Json = None
+        if idle:
+            tables: Json = {str(family): table for family, table in idle.tables.items()}
+            before = {"tables": tables, "nft": [*sorted(idle.nft)], "sysctls": {**idle.sysctls}}
+        return Switched(now=bool(idle), boot=True if self.steps.unit else None, before=before)
 
     def apply(self) -> None:
         _validate(self.host, self.ruleset, self.steps)
