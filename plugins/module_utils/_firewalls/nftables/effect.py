@@ -77,7 +77,7 @@ def without(
         if chain.id[:2] == OWN_TABLE or (chain.id in joined and not kernel.jump_holds(chain, jump)):
             # The own table refuses last, and the jump comes first of all where it is put in.
             continue
-        if chain.hook == hook and fate.refuses(listing, chain) and not checks.editable(listing, chain):
+        if chain.hook == hook and not checks.editable(listing, chain) and fate.refuses(listing, chain):
             sentence = (
                 "chain %s of table %s %s refuses packets and belongs to another program: the %s rules have "
                 "no effect until it accepts them" % (chain.name, chain.family, chain.table, _WAYS[direction])

@@ -21,7 +21,12 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
     target_of,
     verdict_of,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import Chain, Id, Listing
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
+    Chain,
+    Id,
+    KernelRule,
+    Listing,
+)
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.spread import spread
 
 _REFUSED, _ACCEPTED, _PASSED = "refused", "accepted", "passed"
@@ -88,11 +93,11 @@ def _fates(listing: Listing, chain: Chain, packet: Packet, seen: FrozenSet[Id]) 
     found: Set[str] = set()
     for rule in spread(chain.rules):
         verdict = verdict_of(rule)
-        answers = [_holds(condition, packet) for condition in conditions_of(rule)] if verdict else [False]
-        if False in answers:
+        holds = _all_hold(rule, packet) if verdict else False
+        if holds is False:
             continue
         made = _fate_of(listing, chain, target_of(rule), verdict, packet, seen)
-        ends = None not in answers and (verdict != "jump" or _PASSED not in made)
+        ends = holds is True and (verdict != "jump" or _PASSED not in made)
         found |= made if ends or verdict in ("goto", "return") else made - {_PASSED}
         if ends:
             return found
@@ -110,6 +115,17 @@ def _fate_of(
     if following is None or following.id in seen:
         return {_PASSED}
     return _fates(listing, following, packet, seen | {chain.id})
+
+
+def _all_hold(rule: KernelRule, packet: Packet) -> Optional[bool]:
+    """Whether a rule's conditions hold for a packet that no rule picks out; ``None`` where they do on some interfaces."""
+    answer: Optional[bool] = True
+    for condition in conditions_of(rule):
+        found = _holds(condition, packet)
+        if found is False:
+            return False
+        answer = answer and found
+    return answer
 
 
 def _holds(condition: Dict[str, Any], packet: Packet) -> Optional[bool]:

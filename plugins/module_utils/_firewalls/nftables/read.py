@@ -17,6 +17,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, fate, kernel, text
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
     FOLDER,
+    HOOKS,
     MAIN_FILES,
     OWN_FILE,
     Files,
@@ -43,14 +44,20 @@ def state(host: Host, asked: Asked, listed: str, boot: bool) -> NftablesState:
     except ValueError as error:
         raise FirewallError("nft -j list ruleset printed what is no ruleset (%s): see 'nft --version'" % error)
     files = _read(host, asked.ruleset, boot)
+    # A chain may have thousands of rules, which are looked at once.
+    chains = [chain for hook in HOOKS.values() for chain in checks.bases(listing, hook)]
+    refusing = {chain.id: fate.refuses(listing, chain) for chain in chains}
+    somewhere = {chain.id for chain in chains if refusing[chain.id] or fate.refuses(listing, chain, everywhere=False)}
     return NftablesState(
         host=host,
         asked=asked,
         rules=text.parse(files.text or ""),
-        active=any(fate.refuses(listing, chain, everywhere=False) for chain in checks.bases(listing, "input")),
+        active=any(chain.id in somewhere for chain in chains if chain.hook == "input"),
         enabled=boot,
         listing=listing,
         files=files,
+        everywhere=frozenset(place for place, refuses in refusing.items() if refuses),
+        somewhere=frozenset(somewhere),
     )
 
 

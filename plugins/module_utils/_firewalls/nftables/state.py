@@ -24,7 +24,6 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import (
     checks,
     effect,
-    fate,
     kernel,
     text,
 )
@@ -36,6 +35,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
     PREFIX,
     Chain,
     Files,
+    Id,
     KernelRule,
     Listing,
     Part,
@@ -52,10 +52,16 @@ _OPENRC = "rc-update add nftables boot"
 
 @dataclass(frozen=True)
 class NftablesState(State):
-    """What was read: the kernel's ruleset, and the files."""
+    """What was read: the kernel's ruleset, and the files.
+
+    :param everywhere: the base chains that refuse what none of their rules picks out.
+    :param somewhere: the same with those that do so on some interfaces, for an IP version or a protocol alone.
+    """
 
     listing: Listing
     files: Files
+    everywhere: FrozenSet[Id]
+    somewhere: FrozenSet[Id]
 
     def refuses_inbound(self) -> bool:
         return bool(self._refusing("input", False)) or self.files.own is not None or bool(self.asked.enable)
@@ -138,7 +144,7 @@ class NftablesState(State):
             files=tuple(files) if operations else (),
             goal=goal,
             was=kernel.part(self.listing, self.asked.ruleset),
-            refusing=frozenset(chain.id for hook in HOOKS.values() for chain in self._refusing(hook, False)),
+            refusing=self.somewhere,
             changes_kernel=bool(drift),
             main=self.files.main,
             boot=True if boot else False if unboot else None,
@@ -170,7 +176,8 @@ class NftablesState(State):
             )
 
     def _refusing(self, hook: str, everywhere: bool = True) -> List[Chain]:
-        return [chain for chain in checks.bases(self.listing, hook) if fate.refuses(self.listing, chain, everywhere)]
+        refusing = self.everywhere if everywhere else self.somewhere
+        return [chain for chain in checks.bases(self.listing, hook) if chain.id in refusing]
 
     def _refusing_others(self) -> List[Chain]:
         """What refuses inbound packets beside the own table, be it on some interfaces alone."""
