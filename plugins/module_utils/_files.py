@@ -10,8 +10,9 @@ import os
 import shutil
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Callable, Dict, Optional, Sequence
+
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # Surrogate escapes carry bytes that are not UTF-8 through unchanged: an administrator's file keeps them.
 # mypy cannot look into what ** passes on, hence the two ignores below.
@@ -146,6 +147,11 @@ def sweep(folder: str) -> None:
 def diff_text(texts: Dict[str, Optional[str]]) -> str:
     """Several texts under their titles, for a diff that people read."""
     return "".join("# %s\n%s" % (title, body) for title, body in texts.items() if body)
+
+
+def xml_text(text: str) -> str:
+    """A text as it stands in XML between tags. Python's own functions for it load what takes longer than the rest."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def sync_folder(folder: str) -> None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _connection, _ports
@@ -14,6 +13,7 @@ from ansible_collections.netports.apple.plugins.module_utils._connection import 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, State
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 NO_WAY_IN = "no-way-in"
 DROPPED = "guard-dropped"

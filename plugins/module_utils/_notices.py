@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files, _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # Every code and its meaning. docs/troubleshooting.md has a row for each.
 CODES = {

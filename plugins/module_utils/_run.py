@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
@@ -37,6 +36,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 )
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, RuleError
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
 
 if TYPE_CHECKING:
     from ansible_collections.netports.apple.plugins.module_utils._confirm.change import Waiting

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
@@ -26,6 +25,7 @@ from ansible_collections.netports.apple.plugins.module_utils._confirm.process im
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Message, Origin
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Firewall, FirewallError, Json, Plan
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 
 @dataclass(frozen=True)

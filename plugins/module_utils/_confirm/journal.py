@@ -13,7 +13,6 @@ import os
 import socket
 import stat
 import time
-from dataclasses import asdict, astuple, dataclass
 from typing import Any, Callable, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
@@ -26,6 +25,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     Switched,
 )
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # Where programs keep what survives a reboot: Linux; macOS and the BSDs.
 _STATE_FOLDERS = ("var/lib", "var/db")
@@ -75,8 +75,10 @@ class Pending:
     def to_json(self) -> str:
         """The form that :meth:`from_json` reads."""
         fields = {name: getattr(self, name) for name in _TEXTS + ("origin", "keeper")}
-        fields.update(version=_VERSION, switched=asdict(self.switched))
-        fields.update(files=[astuple(item) for item in self.files], rules=[rule.to_dict() for rule in self.rules])
+        fields.update(version=_VERSION, switched=vars(self.switched))
+        fields.update(
+            files=[tuple(vars(item).values()) for item in self.files], rules=[rule.to_dict() for rule in self.rules]
+        )
         return json.dumps(fields)
 
     @classmethod

@@ -18,7 +18,6 @@ import signal
 import socket
 import syslog
 import time
-from dataclasses import replace
 from typing import Any, NoReturn, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
@@ -31,6 +30,7 @@ from ansible_collections.netports.apple.plugins.module_utils._confirm.journal im
 from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner, Started, detach
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Answer, Message
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 # Seconds that a run may take until its change is loaded. Each of its programs has a limit of its own.
 _LOAD_LIMIT = 600.0

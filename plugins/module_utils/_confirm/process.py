@@ -11,7 +11,6 @@ import select
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
 # Seconds that a program may take; longer than any lock that one waits for.
@@ -76,15 +75,15 @@ class Runner:
                 pass
 
 
-@dataclass
 class Started:
     """What the keeper knows of the processes that a run started.
 
     :param pipe: the other end of the runner's ``lent``.
     """
 
-    pipe: int
-    _told: bytes = b""
+    def __init__(self, pipe: int) -> None:
+        self.pipe = pipe
+        self._told = b""
 
     def ended(self, seconds: float) -> bool:
         """Wait until the run and all that it started have ended.

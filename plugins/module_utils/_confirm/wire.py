@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 import socket
-from dataclasses import asdict, dataclass
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Json
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # States of a change. The last two are final: they are what a host remembers of it.
 LOADING = "loading"
@@ -90,7 +90,7 @@ class Answer:
 
     def to_dict(self) -> Dict[str, Any]:
         """The plain form: a dictionary of the four texts."""
-        return asdict(self)
+        return dict(vars(self))
 
     @classmethod
     def from_dict(cls, found: Any) -> Answer:
@@ -119,7 +119,7 @@ def send(stream: socket.socket, message: Message) -> None:
 
     :raises OSError: nobody is at the other end.
     """
-    stream.sendall(line(asdict(message)))
+    stream.sendall(line(dict(vars(message))))
 
 
 def receive(stream: socket.socket) -> Message:

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +23,7 @@ from ansible_collections.netports.apple.plugins.module_utils._files import FileC
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Switched
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, plan
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -17,6 +16,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import Attachment, Owner
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.xml import XmlError
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 NAMES = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9 ._+-]{0,47}\Z")
 RULESETS = st.from_regex(r"\A[a-z][a-z0-9-]{0,23}\Z")

@@ -29,13 +29,14 @@ FOLDERS = sorted(path.parent.name for path in (PLUGINS / "module_utils" / "_fire
 # What the choice among firewalls loads of each: no more than this and the folder's own names.
 GROUND = {
     *(f"{FIREWALLS}.{name}" for name in ("base", "changes")),
-    *(f"module_utils.{name}" for name in ("_files", "_ports", "_rules", "_notices")),
+    *(f"module_utils.{name}" for name in ("_files", "_ports", "_rules", "_notices", "_values")),
 }
 # The host code that the controller uses: no input or output comes with it.
 PURE = {
     "module_utils._ports",
     "module_utils._rules",
     "module_utils._notices",
+    "module_utils._values",
     f"{FIREWALLS}.base",
     f"{FIREWALLS}.registry",
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import Iterable, List, Optional
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
@@ -32,6 +31,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Steps,
     some,
 )
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # Seconds that firewalld may take to load its configuration when it starts.
 _START = 30.0

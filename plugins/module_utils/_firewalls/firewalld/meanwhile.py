@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
-from dataclasses import replace
 from typing import Any, Callable, Dict, Hashable, Iterable, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
@@ -30,6 +29,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Port,
     Settings,
 )
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 PORTS = ("ports", "source_ports")
 _MAC = re.compile(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\Z")

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, version
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
 
 ETC = "etc/firewalld"
 LIB = "usr/lib/firewalld"

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.bus import BusError, Variant
@@ -32,6 +31,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Owned,
     Settings,
 )
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 _NOBODY = Owned(services=frozenset(), policies=frozenset())
 # How often others may get in the way before a run leaves it at that.

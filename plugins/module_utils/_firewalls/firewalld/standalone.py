@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
@@ -20,6 +19,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Policy,
 )
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 # After the rules of every zone, and before the zone refuses what is left. firewalld.policies(5), "Policy priorities".
 _AFTER_ZONES = 10

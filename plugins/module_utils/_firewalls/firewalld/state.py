@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
@@ -19,6 +18,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.daemon import Link
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import Reading
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Callable, List, Optional, Sequence, Type
 
@@ -37,6 +36,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Steps,
     some,
 )
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
 
 
 @dataclass(frozen=True)

@@ -13,22 +13,22 @@ Source: firewalld.service(5), firewalld.zone(5), firewalld.policy(5), firewalld.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from html import escape
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
-from xml.etree import ElementTree
 from xml.parsers import expat
 
+from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import rich
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
     Attachment,
     Filter,
     Policy,
+    Port,
     Rich,
     Service,
     Zone,
 )
 from ansible_collections.netports.apple.plugins.module_utils._rules import version
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
 
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 _COPY = "<!-- netports.apple copied this file from %s to add to it. -->\n"
@@ -42,11 +42,15 @@ class XmlError(ValueError):
 
 @dataclass(frozen=True)
 class _Element:
-    """A child of the root: its own children without theirs, and where it stands in the file's bytes."""
+    """A child of the root: its own children without theirs, and where it stands in the file's bytes.
+
+    :param text: the pieces of the text before its children.
+    """
 
     name: str
     attributes: Dict[str, str]
     children: List[Tuple[str, Dict[str, str]]]
+    text: List[str]
     start: int
     end: int
 
@@ -66,8 +70,8 @@ def attachment_lines(attachment: Attachment) -> List[str]:
 
 def service_text(service: Service) -> str:
     """A service as its file."""
-    lines = ["<service>", "  <short>%s</short>" % escape(service.short, quote=False)]
-    lines.append("  <description>%s</description>" % escape(service.description, quote=False))
+    lines = ["<service>", "  <short>%s</short>" % _files.xml_text(service.short)]
+    lines.append("  <description>%s</description>" % _files.xml_text(service.description))
     lines.extend("  <port port=%s protocol=%s/>" % (_quoted(port), _quoted(kind)) for port, kind in service.ports)
     return _HEAD + "\n".join(lines + ["</service>", ""])
 
@@ -75,8 +79,8 @@ def service_text(service: Service) -> str:
 def policy_text(policy: Policy) -> str:
     """A policy as its file."""
     lines = ["<policy priority=%s target=%s>" % (_quoted(str(policy.priority)), _quoted(policy.target))]
-    lines.append("  <short>%s</short>" % escape(policy.short, quote=False))
-    lines.append("  <description>%s</description>" % escape(policy.description, quote=False))
+    lines.append("  <short>%s</short>" % _files.xml_text(policy.short))
+    lines.append("  <description>%s</description>" % _files.xml_text(policy.description))
     lines.extend("  <ingress-zone name=%s/>" % _quoted(zone) for zone in policy.ingress)
     lines.extend("  <egress-zone name=%s/>" % _quoted(zone) for zone in policy.egress)
     for attachment in policy.attachments:
@@ -85,7 +89,7 @@ def policy_text(policy: Policy) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"%s"' % escape(text)
+    return '"%s"' % _files.xml_text(text).replace('"', "&quot;")
 
 
 def parse_service(text: str) -> Service:
@@ -93,17 +97,16 @@ def parse_service(text: str) -> Service:
 
     :raises XmlError: it is not one.
     """
-    root = _tree(text, "service")
-    ports = [(port.get("port", ""), port.get("protocol", "")) for port in root.findall("port")]
+    _root, elements, _close = _elements(text, "service")
+    ports = _ports(elements, "port")
     return Service(
-        short=root.findtext("short") or "",
-        description=root.findtext("description") or "",
+        short=_text(elements, "short"),
+        description=_text(elements, "description"),
         ports=tuple(item for item in ports if item[0]),
-        protocols=tuple(item.get("value", "") for item in root.findall("protocol"))
-        + tuple(kind for port, kind in ports if not port),
-        source_ports=tuple((port.get("port", ""), port.get("protocol", "")) for port in root.findall("source-port")),
-        includes=tuple(item.get("service", "") for item in root.findall("include")),
-        more=any(part.tag not in _SERVICE_PARTS for part in root),
+        protocols=_values(elements, "protocol", "value") + tuple(kind for port, kind in ports if not port),
+        source_ports=_ports(elements, "source-port"),
+        includes=_values(elements, "include", "service"),
+        more=any(element.name not in _SERVICE_PARTS for element in elements),
     )
 
 
@@ -114,7 +117,6 @@ def parse_policy(text: str) -> Policy:
     """
     root, elements, _close = _elements(text, "policy")
     attachments: List[Attachment] = []
-    texts = _tree(text, "policy")
     more = False
     for element in elements:
         attachment = _read(element)
@@ -125,8 +127,8 @@ def parse_policy(text: str) -> Policy:
             more = True
     decides = _filter(root, elements)
     return Policy(
-        short=texts.findtext("short") or "",
-        description=texts.findtext("description") or "",
+        short=_text(elements, "short"),
+        description=_text(elements, "description"),
         target=root.get("target", "CONTINUE"),
         priority=decides.priority,
         ingress=decides.ingress,
@@ -147,12 +149,16 @@ def parse_filter(text: str) -> Filter:
 
 def references(text: str) -> Set[str]:
     """Every service that a policy or service file names anywhere; none when it cannot be read."""
+    found: List[Tuple[str, Dict[str, str]]] = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda name, attributes: found.append((name, attributes))
     try:
-        tree = ElementTree.fromstring(_bytes(text))
-    except (ElementTree.ParseError, ValueError):
+        _parse(parser, _bytes(text))
+    except XmlError:
         return set()
-    named = {item.get("name", "") for item in tree.iter("service") if item is not tree}
-    return named | {item.get("service", "") for item in tree.iter("include")}
+    # The first is the root.
+    named = {attributes.get("name", "") for name, attributes in found[1:] if name == "service"}
+    return named | {attributes.get("service", "") for name, attributes in found if name == "include"}
 
 
 def parse_zone(text: str) -> Zone:
@@ -244,16 +250,6 @@ def is_copy(text: str, origin: str, original: Optional[str]) -> bool:
     return original is not None and text == copy_of(original, origin)
 
 
-def _tree(text: str, root: str) -> ElementTree.Element:
-    try:
-        tree = ElementTree.fromstring(_bytes(text))
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise XmlError("it is not well-formed XML: %s" % error)
-    if tree.tag != root:
-        raise XmlError("its root is <%s>, not <%s>" % (tree.tag, root))
-    return tree
-
-
 def _elements(text: str, root: str) -> Tuple[Dict[str, str], List[_Element], int]:
     """The root's attributes, its children with their places in the file's bytes, and where the root's end begins."""
     data = _bytes(text)
@@ -268,7 +264,8 @@ def _elements(text: str, root: str) -> Tuple[Dict[str, str], List[_Element], int
                 raise XmlError("its root is <%s>, not <%s>" % (name, root))
             attributes.update(values)
         elif len(stack) == 1:
-            found.append(_Element(name, values, [], parser.CurrentByteIndex, 0))
+            element = _Element(name=name, attributes=values, children=[], text=[], start=parser.CurrentByteIndex, end=0)
+            found.append(element)
         else:
             found[-1].children.append((name, values))
         stack.append((name, parser.CurrentByteIndex))
@@ -285,16 +282,29 @@ def _elements(text: str, root: str) -> Tuple[Dict[str, str], List[_Element], int
         else:
             close.append(last)
 
+    def text_of(piece: str) -> None:
+        if len(stack) == 2 and not found[-1].children:
+            found[-1].text.append(piece)
+
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
     parser.EndElementHandler = end
+    parser.CharacterDataHandler = text_of
+    _parse(parser, data)
+    return attributes, found, close[0]
+
+
+def _parse(parser: expat.XMLParserType, data: bytes) -> None:
+    """Have the parser read a whole file.
+
+    :raises XmlError: it is not well-formed, or a handler raised it.
+    """
     try:
         parser.Parse(data, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         if isinstance(error, XmlError):
             raise
         raise XmlError("it is not well-formed XML: %s" % error)
-    return attributes, found, close[0]
 
 
 def _tag_end(data: bytes, start: int) -> int:
@@ -340,14 +350,6 @@ def _filter(root: Dict[str, str], elements: Sequence[_Element]) -> Filter:
         priority = int(root.get("priority", "-1"))
     except ValueError:
         priority = 0
-    ports = {
-        kind: tuple(
-            (element.attributes.get("port", ""), element.attributes.get("protocol", ""))
-            for element in elements
-            if element.name == kind
-        )
-        for kind in ("port", "source-port", "forward-port")
-    }
     rules: List[Rich] = []
     for element in elements:
         if element.name == "rule":
@@ -361,16 +363,25 @@ def _filter(root: Dict[str, str], elements: Sequence[_Element]) -> Filter:
         ingress=_values(elements, "ingress-zone", "name"),
         egress=_values(elements, "egress-zone", "name"),
         services=_values(elements, "service", "name"),
-        ports=ports["port"],
+        ports=_ports(elements, "port"),
         protocols=_values(elements, "protocol", "value"),
-        source_ports=ports["source-port"],
-        forward_ports=ports["forward-port"],
+        source_ports=_ports(elements, "source-port"),
+        forward_ports=_ports(elements, "forward-port"),
         rules=tuple(rules),
     )
 
 
 def _values(elements: Sequence[_Element], name: str, attribute: str) -> Tuple[str, ...]:
     return tuple(element.attributes.get(attribute, "") for element in elements if element.name == name)
+
+
+def _ports(elements: Sequence[_Element], name: str) -> Tuple[Port, ...]:
+    return tuple(zip(_values(elements, name, "port"), _values(elements, name, "protocol")))
+
+
+def _text(elements: Sequence[_Element], name: str) -> str:
+    """The text of the first element of a name; empty where there is none."""
+    return next(("".join(element.text) for element in elements if element.name == name), "")
 
 
 def _without(data: bytes, start: int, end: int) -> bytes:

@@ -10,7 +10,6 @@ A rule may ask for what is not known here. Such a rule counts where it refuses a
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
@@ -33,6 +32,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.spread import spread
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.words import words
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # Tables that programs make, by how their names begin.
 _PROGRAMS = (

@@ -10,11 +10,11 @@ No rule names its port. A condition that asks for some ports or for some address
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.kernel import has_protocol, values
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 TCP, UDP = 6, 17
 _INTERFACES = ("iif", "iifname", "oif", "oifname")

@@ -10,7 +10,6 @@ interfaces, for some IP versions or for some protocols alone.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, FrozenSet, List, Optional, Set
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import conditions
@@ -28,6 +27,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
     Listing,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.spread import spread
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 _REFUSED, _ACCEPTED, _PASSED = "refused", "accepted", "passed"
 _FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import ipaddress
 import json
-from dataclasses import replace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import spread
@@ -22,6 +21,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
     Listing,
     Part,
 )
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 # Statements that decide nothing.
 _SILENT = (

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # The administrator's file that nftables.service loads: Debian and Arch, Fedora, Alpine.
 MAIN_FILES = ("etc/nftables.conf", "etc/sysconfig/nftables.conf", "etc/nftables.nft")

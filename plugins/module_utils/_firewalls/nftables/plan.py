@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import FrozenSet, Optional
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
@@ -21,6 +20,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, fate, kernel, nft
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import FOLDER, Id, Listing, Part
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 
 @dataclass(frozen=True)

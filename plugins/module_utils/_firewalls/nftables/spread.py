@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, Iterable, Iterator, Mapping, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import KernelRule
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 # A named set or map: family, table, name with its "@".
 Name = Tuple[str, str, str]

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import FrozenSet, List, Optional, Sequence, Tuple, Union
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import printed
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import Here
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # What decides nothing about a packet: flags are looked at apart, limits of states hold back no single connection.
 _HARMLESS = re.compile(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import PREFIX, anchor, anchor_file
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # What the comment above the lines adds when more than the lines was written.
 _NEW_FILE = ", and this file"

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import FrozenSet, Iterable, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import PREFIX
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 _PORT = r"(?:(?:!?=|[<>]=?) )?[0-9]+(?::[0-9]+| (?:><|<>) [0-9]+)?"
 _HOST = r"(?:! )?(?:\([^)]*\)(?:/[0-9]+)?|\S+)"

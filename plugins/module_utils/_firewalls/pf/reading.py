@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Dict, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _connection, _files
@@ -32,6 +31,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import System
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 # A file that is included may include others; pfctl itself stops at some depth.
 _DEEPEST = 16

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._connection import GUARD_NAME
@@ -21,6 +20,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf impor
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import PREFIX, Reading
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 
 @dataclass(frozen=True)

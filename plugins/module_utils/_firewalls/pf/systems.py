@@ -15,7 +15,6 @@ import os
 import re
 import time
 from contextlib import ExitStack
-from html import escape
 from typing import Dict, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
@@ -240,8 +239,8 @@ fi
             "\t<key>ProgramArguments</key>\n\t<array>\n%s\t</array>\n"
             "\t<key>RunAtLoad</key>\n\t<true/>\n</dict>\n</plist>\n"
             % (
-                escape(self.anchor, quote=False),
-                "".join("\t\t<string>%s</string>\n" % escape(word, quote=False) for word in words),
+                _files.xml_text(self.anchor),
+                "".join("\t\t<string>%s</string>\n" % _files.xml_text(word) for word in words),
             )
         }
 

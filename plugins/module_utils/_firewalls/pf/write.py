@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import Optional
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
@@ -26,6 +25,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import anchor, kernel, main_ruleset
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.model import FOLDER, Power, Steps
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.systems import PFCTL, SYSTEMS, System
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
 
 
 @dataclass(frozen=True)

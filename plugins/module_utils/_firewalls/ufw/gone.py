@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
@@ -26,6 +25,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.mode
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.reading import profile_path
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 CHAINS = {"in": "user-input", "out": "user-output", "forward": "user-forward"}

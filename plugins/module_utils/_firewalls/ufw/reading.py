@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from typing import Dict, Iterable, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
@@ -23,6 +22,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.mode
     Reading,
     settings,
 )
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 
 def profile_path(host: Host, ruleset: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
@@ -39,6 +38,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.mode
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.write import UfwPlan
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise, pairs, version
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # The ports by protocol, merged.
 Shape = Tuple[Tuple[_ports.PortRange, ...], Tuple[_ports.PortRange, ...]]

@@ -11,7 +11,6 @@ import os
 import shutil
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import List, Mapping, Optional, Sequence
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
@@ -43,6 +42,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.mode
     Steps,
     settings,
 )
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
 
 # Below /run, for ufw's own parser.
 _STAGE = "netports-ufw-"
