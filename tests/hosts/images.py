@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -129,6 +130,7 @@ def build(suites: tuple[str, ...] = SUITES, say: Callable[[str], None] = print) 
             podman("rmi", name, check=False)  # one that a host still runs on goes the next time
 
 
+@functools.cache
 def check(suite: str) -> str:
     """The image of `suite`; raises HostsError when it is not built."""
     name = image(suite)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import controller
-from .host import Host
+from .host import KEY_EXCHANGE, Host
 from .machine import CACHE, KEY, PROJECT
 
 _HERE = Path(__file__).resolve().parent
@@ -90,7 +90,7 @@ def inventory(
         "ansible_become": user != "root",
         "ansible_ssh_private_key_file": str(KEY),
         "ansible_ssh_common_args": "-F /dev/null -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
-        " -o IdentitiesOnly=yes -o LogLevel=ERROR",
+        f" -o IdentitiesOnly=yes -o LogLevel=ERROR -o {KEY_EXCHANGE}",
         "ansible_python_interpreter": "/usr/bin/python3",
         **(variables or {}),
     }
