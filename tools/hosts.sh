@@ -48,6 +48,7 @@ if [ -n "$missing" ]; then
     fi
     echo "Installing by apt-get:$missing"
     export DEBIAN_FRONTEND=noninteractive
+    # The names of packages are words of their own.
     # shellcheck disable=SC2086
     if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing >/dev/null; }; then
         echo "apt-get could not install$missing" >&2

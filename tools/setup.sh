@@ -98,6 +98,7 @@ fi
 say "Installing requirements/$level.txt into .venv"
 quiet="--quiet --disable-pip-version-check --require-hashes"
 # uv is some five times as quick; where it cannot be had or cannot reach the index, pip can.
+# The options in $quiet are words of their own.
 # shellcheck disable=SC2086
 if ! { .venv/bin/python -m pip install $quiet -r requirements/uv.txt 2>/dev/null &&
     .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r "requirements/$level.txt" 2>/dev/null; }; then

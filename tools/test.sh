@@ -21,6 +21,7 @@ else
     left_out="tests/integration, on real hosts: ${left_out:-$(tail -n 1 $log)}"
 fi
 failed=0
+# The folders are words of their own.
 # shellcheck disable=SC2086
 .venv/bin/python -m pytest $folders --dist worksteal --durations 20 --durations-min 1 "$@" || failed=$?
 if [ -n "$left_out" ]; then

@@ -14,9 +14,9 @@ from typing import Callable, Dict, Optional, Sequence
 
 from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
+_ENCODING = "utf-8"
 # Surrogate escapes carry bytes that are not UTF-8 through unchanged: an administrator's file keeps them.
-# mypy cannot look into what ** passes on, hence the two ignores below.
-_ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
+_ERRORS = "surrogateescape"
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def read(path: str) -> Optional[str]:
     :raises OSError: it exists and cannot be read.
     """
     try:
-        with open(path, newline="", **_ENCODING) as stream:  # type: ignore[call-overload]
-            return str(stream.read())
+        with open(path, newline="", encoding=_ENCODING, errors=_ERRORS) as stream:
+            return stream.read()
     except FileNotFoundError:
         return None
 
@@ -60,7 +60,7 @@ def replace(path: str, text: Optional[str], mode: int = 0o644) -> None:
     # The leading dot keeps ufw, which skips hidden files, from reading a leftover as a profile.
     descriptor, temporary = tempfile.mkstemp(prefix=".netports-", dir=folder)
     try:
-        with open(descriptor, "w", newline="", **_ENCODING) as stream:  # type: ignore[call-overload]
+        with open(descriptor, "w", newline="", encoding=_ENCODING, errors=_ERRORS) as stream:
             stream.write(text)
             stream.flush()
             _copy_attributes(path, temporary, mode)

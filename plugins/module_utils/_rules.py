@@ -229,6 +229,7 @@ def within(inner: str, outer: Iterable[str]) -> bool:
     """Say whether one of some networks holds all of another; all are canonical."""
     found = ipaddress.ip_network(inner)
     for other in map(ipaddress.ip_network, outer):
+        # The two are of one IP version, which their types do not say.
         if other.version == found.version and other.supernet_of(found):  # type: ignore[arg-type]
             return True
     return False

@@ -72,13 +72,13 @@ class Keeper:
         os.set_blocking(lent, False)
         child = os.fork()
         if child == 0:
-            # Nothing may come back from here into the module's code.
             try:
                 os.setsid()
                 if os.fork() == 0:
                     detach([self.lock, there.fileno(), alive])
                     if self._is_keeper(there, alive):
                         self._run(there, alive)
+            # Nothing may come back from here into the module's code.
             except BaseException as error:  # noqa: BLE001
                 syslog.syslog(syslog.LOG_ERR, "netports.apple: %s" % error)
             finally:

@@ -555,7 +555,7 @@ def test_the_gate_is_opened_at_the_second_try(box: Box) -> None:
     assert box.apply(*RULES).operations and box.stuck == 0 and not daemon.shut
 
 
-def test_what_was_not_loaded_is_noticed(box: Box) -> None:
+def test_what_was_not_loaded_is_noticed(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = box.start()
     files = box.files()
     load = daemon._load
@@ -564,7 +564,7 @@ def test_what_was_not_loaded_is_noticed(box: Box) -> None:
         zones, policies, services = load()
         return zones, policies, {name: one for name, one in services.items() if name != "apple-airplay"}
 
-    daemon._load = forget  # type: ignore[method-assign]
+    monkeypatch.setattr(daemon, "_load", forget)
     with pytest.raises(FirewallError, match=r"has not loaded .*apple-airplay missing.*everything is as it was"):
         box.apply(*RULES)
     assert box.files() == files and "apple-airplay" not in daemon.zones["public"]["services"]
@@ -1095,7 +1095,7 @@ def test_what_firewalld_remembers_is_brought_up_to_date(box: Box) -> None:
     assert daemon.asked == ["apple-airplay"]
 
 
-def test_a_run_that_died_behind_its_reload(box: Box) -> None:
+def test_a_run_that_died_behind_its_reload(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = box.start()
     daemon._addPort("", "public", "7001", "tcp", 0)
     files, zone = box.files(), daemon._getZoneSettings2("", "public")
@@ -1104,10 +1104,9 @@ def test_a_run_that_died_behind_its_reload(box: Box) -> None:
     def die(*_given: Any) -> None:
         raise KeyboardInterrupt
 
-    daemon._addPort = die  # type: ignore[assignment,method-assign]
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(daemon, "_addPort", die)
         change.apply()
-    del daemon._addPort
     assert ("7001", "tcp") not in daemon.zones["public"]["ports"]
     for _time in range(2):
         change.rollback()

@@ -188,7 +188,7 @@ def test_lines_of_the_administrator_behind_and_between_ours_stay(host: Host) -> 
     assert "netports" not in host.read("/etc/pf.conf")
 
 
-def test_order_of_writing_and_removing(host: Host) -> None:
+def test_order_of_writing_and_removing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     on(host)
     seen: list[tuple[str, ...]] = []
     real = host._pfctl
@@ -199,7 +199,7 @@ def test_order_of_writing_and_removing(host: Host) -> None:
             seen.append((" ".join(words), str(host.file(FILE).exists()), str(in_main)))
         return real(words, stdin)
 
-    host._pfctl = watch  # type: ignore[method-assign]
+    monkeypatch.setattr(host, "_pfctl", watch)
     host.module(rules=[FACETIME])
     assert seen[0] == ("-a netports.apple -n -f -", "False", "False")
     assert seen[1:3] == [("-n -f /etc/pf.conf", "True", "True"), ("-f /etc/pf.conf", "True", "True")]
@@ -415,6 +415,7 @@ def drifts(host: Host) -> dict[str, tuple[Callable[[], object], str]]:
     }
 
 
+# Their names need no host.
 KINDS = list(drifts(None))  # type: ignore[arg-type]
 
 
@@ -468,13 +469,15 @@ def test_an_update_replaced_pf_conf(make_host: Callable[[str], Host]) -> None:
     assert host.read("/etc/pf.conf").startswith("# of the new release\n" + MACOS_PF_CONF)
 
 
-def test_the_daemon_loads_the_anchor_alone_and_says_when_nothing_calls_it(make_host: Callable[[str], Host]) -> None:
+def test_the_daemon_loads_the_anchor_alone_and_says_when_nothing_calls_it(
+    make_host: Callable[[str], Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
     host = make_host("macos")
     host.apply(*ALL, enable=True)
     rules = kernel(host)
     assert host.syslog == []
     # Another program's ruleset stands in the kernel by the time that the daemon runs.
-    host._load_silently = lambda: host.main.append("block drop in all")  # type: ignore[method-assign]
+    monkeypatch.setattr(host, "_load_silently", lambda: host.main.append("block drop in all"))
     host.boot()
     assert kernel(host) == rules and host.main == ["block drop in all"] and host.enabled
     assert len(host.syslog) == 1 and "does not call anchor netports.apple" in host.syslog[0]

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -98,9 +99,9 @@ def fresh(active: bool = True) -> Iterator[Host]:
         yield Host(Path(folder), ADMIN, active)
 
 
-def read(host: Host, **asked: bool) -> base.State:
+def read(host: Host, **asked: Any) -> base.State:
     """What a run reads."""
-    return Ufw(base.Host(run=host.run, root=str(host.root))).read(Asked(ruleset="apple", **asked))  # type: ignore[arg-type]
+    return Ufw(base.Host(run=host.run, root=str(host.root))).read(Asked(ruleset="apple", **asked))
 
 
 def planned(host: Host, wanted: list[Rule]) -> base.Plan:
