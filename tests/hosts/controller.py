@@ -68,11 +68,9 @@ for line in sys.stdin:
             os._exit(code)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-# By default Ansible looks a thousand times a second whether a task has ended, and tries seven plugins on an inventory.
+# By default Ansible looks a thousand times a second whether a task has ended.
 _SETTINGS = """[defaults]
 internal_poll_interval = 0.01
-[inventory]
-enable_plugins = yaml
 """
 
 
