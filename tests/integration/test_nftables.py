@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from torture import sampler, settle, waiting
+from torture import killed_at, sampler, settle, state, waiting
 
 from hosts import Host, code, listen, play, probe
 from hosts.host import NFTABLES
@@ -661,3 +661,10 @@ def test_a_run_behind_a_dead_one_loads_what_it_took_back(host: Host) -> None:
     result = module(host, WEB, backend="auto")
     assert "recovered" in codes(result) and "tcp dport 8080 accept" in " ".join(ruleset(host))
     assert not module(host, WEB, backend="auto")["changed"]
+    # A run that is killed at the first look, before its keeper is there, and one that is killed while it takes that back.
+    module(host, state="deleted")
+    before = state(host)
+    for number in range(3, 8):
+        killed_at(host, "pipe2", number, backend="nftables", rules=[WEB])
+        settle(host)
+        assert state(host) == before, number

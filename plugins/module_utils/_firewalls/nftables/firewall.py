@@ -84,7 +84,7 @@ class Nftables(Firewall):
         written = left.written
         _files.put_back(left.files)
         have = self.read(asked)
-        have.plan(Wanted(rules=have.rules)).load()
+        plan.follow_files(have.plan(Wanted(rules=have.rules)))
         plan.switch_back(self.host, left.switched, written)
 
     @classmethod

@@ -53,25 +53,25 @@ class NftablesPlan(Plan):
 
     def apply(self) -> None:
         with ExitStack() as undo:
-            undo.callback(self._tidy)
+            undo.callback(self.tidy)
             self._write()
             undo.callback(_files.put_back, list(self.files))
             self._check()
             undo.callback(self._restore)
-            self._load()
+            self.load_kernel()
             self._switch()
             undo.pop_all()
-        self._tidy()
+        self.tidy()
 
     def load(self) -> Json:
         with ExitStack() as undo:
-            undo.callback(self._tidy)
+            undo.callback(self.tidy)
             self._write()
             undo.callback(_files.put_back, list(self.files))
             self._check()
         with ExitStack() as undo:
             undo.callback(self._restore)
-            self._load()
+            self.load_kernel()
             undo.pop_all()
         return None
 
@@ -83,12 +83,12 @@ class NftablesPlan(Plan):
         if left:
             raise FirewallError("the kernel no longer has what was loaded (%s)" % "; ".join(left))
         with ExitStack() as undo:
-            undo.callback(self._tidy)
+            undo.callback(self.tidy)
             self._write()
             undo.callback(_files.put_back, list(self.files))
             self._switch()
             undo.pop_all()
-        self._tidy()
+        self.tidy()
 
     def rollback(self) -> None:
         written = _files.written(self.files)
@@ -96,14 +96,14 @@ class NftablesPlan(Plan):
         _files.put_back(list(self.files))
         self._restore()
         switch_back(self.host, self.switched, written)
-        self._tidy()
+        self.tidy()
 
     def _write(self) -> None:
         _files.make_folder(self.host.path(FOLDER))
         _files.sweep(self.host.path(FOLDER))
         _files.apply(list(self.files))
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
         """Remove the folder where it is empty and the administrator has no use for it."""
         folder = self.host.path(FOLDER)
         if not self.keeps_folder and os.path.isdir(folder) and not os.listdir(folder):
@@ -115,7 +115,7 @@ class NftablesPlan(Plan):
         if os.path.exists(path):
             nft.check(self.host, path, "/%s with this ruleset in it" % self.main)
 
-    def _load(self) -> None:
+    def load_kernel(self) -> None:
         """Load, and see that the kernel has it."""
         if not self.changes_kernel:
             return
@@ -148,6 +148,17 @@ class NftablesPlan(Plan):
     def _switch(self) -> None:
         if self.switched.boot is not None:
             nft.at_boot(self.host, self.switched.boot)
+
+
+def follow_files(plan: Plan) -> None:
+    """Bring the kernel to what the files say, and write none: a run that dies here leaves nothing of its own.
+
+    :param plan: leads to what the files say.
+    :raises FirewallError: nft fails.
+    """
+    if isinstance(plan, NftablesPlan):
+        plan.load_kernel()
+        plan.tidy()
 
 
 def switch_back(host: Host, switched: Switched, written: bool) -> None:
