@@ -9,6 +9,7 @@ import base64
 import functools
 import io
 import json
+import shlex
 import tarfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -82,14 +83,19 @@ def module(
     under: Sequence[str] = (),
     timeout: float = 600,
     env: Mapping[str, str] | None = None,
+    ssh: int = 0,
+    port: int = 22,
     **arguments: Any,
 ) -> tuple[int, dict[str, Any]]:
     """Run the module's own code with its arguments, under another program if need be: its exit code and its result.
 
-    `check` is check mode. A run that was killed has no result.
+    `check` is check mode, `ssh` 4 or 6 a new connection of that family to the `port`. A run that was killed has no result.
     """
     argv = [*under, *_command(host, arguments)]
-    done = host.run(argv, check=False, timeout=timeout, env=env)
+    if ssh:
+        done = host.ssh(shlex.join(argv), family=ssh, port=port)
+    else:
+        done = host.run(argv, check=False, timeout=timeout, env=env)
     if done.rc in (0, 1) and done.out:
         result: dict[str, Any] = json.loads(done.out)
         return done.rc, result

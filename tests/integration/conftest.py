@@ -4,8 +4,9 @@
 """Fixtures that give tests real hosts.
 
 `@pytest.mark.hosts("ufw", "bookworm", "trixie")` runs a test on a host of each suite with that firewall
-(no suite named: all of them), which it gets as `host`; several marks add up. `make_host` starts further ones,
-`peer` is a second host for probes. A machine that cannot run hosts is an error of every such test, never a skip.
+(no suite named: all of them), which it gets as `host`; several marks add up. `shared` in its place is a host that the
+tests of a file share: each has to leave it as it was. `make_host` starts further ones, `peer`
+is a second host for probes. A machine that cannot run hosts is an error of every such test, never a skip.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from torture import state
 
 from hosts import SUITES, Host, Lab
+from hosts.code import module
 
 MakeHost = Callable[..., Host]
 
@@ -26,11 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Gives `host` its suites and firewall."""
-    if "host" in metafunc.fixturenames:
+    """Gives `host` and `shared` their suites and firewalls."""
+    for name in {"host", "shared"} & set(metafunc.fixturenames):
         marks = [mark.args for mark in metafunc.definition.iter_markers("hosts")] or [("none",)]
         cases = [(suite, firewall) for firewall, *suites in marks for suite in suites or SUITES]
-        metafunc.parametrize("host", cases, indirect=True, ids=[f"{suite}-{firewall}" for suite, firewall in cases])
+        metafunc.parametrize(name, cases, indirect=True, ids=[f"{suite}-{firewall}" for suite, firewall in cases])
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +73,27 @@ def host(request: pytest.FixtureRequest, make_host: MakeHost) -> Host:
     """A fresh host of the suite and firewall that the mark `hosts` names."""
     suite, firewall = request.param
     return make_host(suite, firewall)
+
+
+@pytest.fixture(scope="module")
+def _pool() -> dict[tuple[str, str], Host]:
+    return {}
+
+
+@pytest.fixture
+def shared(
+    request: pytest.FixtureRequest, make_module_host: MakeHost, _pool: dict[tuple[str, str], Host]
+) -> Iterator[Host]:
+    """A host that tests of a file share, of the suite and firewall that the mark `hosts` names.
+
+    The ruleset is removed behind each test, and has to leave all as it was. The next gets another host where it did not.
+    """
+    host = _pool.pop(request.param, None) or make_module_host(*request.param)
+    before = state(host)
+    yield host
+    assert module(host, state="deleted")[0] == 0
+    assert state(host) == before
+    _pool[request.param] = host
 
 
 @pytest.fixture(scope="session")

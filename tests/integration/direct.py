@@ -27,18 +27,20 @@ def rules(products: Iterable[str], **options: Any) -> list[dict[str, Any]]:
     return found
 
 
-def run(host: Host, fails: bool = False, **arguments: Any) -> dict[str, Any]:
+def run(host: Host, fails: bool = False, ssh: int = 0, port: int = 22, **arguments: Any) -> dict[str, Any]:
     """Run the module as its action plugin does: a change waits, and a second run confirms it. What the first returned.
 
     :param fails: whether the first has to fail.
+    :param ssh: 4 or 6 for runs over connections of that family, which the module then finds and keeps admitted.
+    :param port: the port of these connections.
     :param arguments: the module's; ``confirm_seconds=0`` for a change that does not wait.
     """
     waits = {"confirm_seconds": SECONDS, "_confirm": {"step": "apply", "id": ""}}
-    code, result = module(host, **{**waits, **arguments})
+    code, result = module(host, ssh=ssh, port=port, **{**waits, **arguments})
     assert (code != 0) == fails, result
     waiting = result.pop("confirm", None)
     if waiting:
-        answer = module(host, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]
+        answer = module(host, ssh=ssh, port=port, _confirm={"step": "confirm", "id": waiting["id"]})[1]["confirm"]
         assert answer["state"] == "confirmed", answer
     return result
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from integration import direct
 
 from hosts import Host, State, Target, listen, play, probe, reach
 
@@ -53,9 +54,9 @@ def role(gateway: Host, **options: Any) -> dict[str, Any]:
     return play(gateway, role=ROLE, variables=variables, check=check).result(gateway, MODULE)
 
 
-def module(gateway: Host, **arguments: Any) -> dict[str, Any]:
-    """Run the module, and return what it returned."""
-    return play(gateway, [{"name": "Run", MODULE: arguments}]).result(gateway, MODULE)
+def applied(gateway: Host, **options: Any) -> dict[str, Any]:
+    """The same without a play."""
+    return direct.apply(gateway, **{"products": ["FaceTime"], "directions": ["forward"], **options})
 
 
 def state(gateway: Host) -> Any:
@@ -79,13 +80,13 @@ def check_life(gateway: Host, row: Row, reload: list[str], **options: Any) -> No
     pristine = gateway.files(*KEPT)
     with listening(server, gateway):
         assert through(row) == CLOSED
-        predicted = role(gateway, check=True, **options)
+        predicted = applied(gateway, check=True, **options)
         first = role(gateway, **options)
         assert first["changed"] and "warnings" not in first
         assert all(predicted[key] == first[key] for key in ("operations", "diff", "before", "after"))
         (rule,) = first["after"]
         assert (rule["name"], rule["direction"]) == ("FaceTime", "forward")
-        assert module(gateway, state="gathered")["gathered"] == first["after"]
+        assert direct.run(gateway, state="gathered")["gathered"] == first["after"]
         assert through(row) == OPEN
         # The gateway's own ports are as closed as before, seen from either side.
         assert set(reach(client, gateway, TARGETS).values()) == {"filtered"}
@@ -93,18 +94,18 @@ def check_life(gateway: Host, row: Row, reload: list[str], **options: Any) -> No
         if "interface" in options:
             assert set(reach(server, client, TARGETS).values()) == {"filtered"}
     settled = state(gateway)
-    again = role(gateway, **options)
+    again = applied(gateway, **options)
     assert not again["changed"] and again["operations"] == [] and state(gateway) == settled
     gateway.run(reload)
     with listening(server):
         assert through(row) == OPEN
-    assert not role(gateway, **options)["changed"]
+    assert not applied(gateway, **options)["changed"]
     gateway.reboot()
     client.behind(gateway, server)
     with listening(server):
         assert through(row) == OPEN
-        assert not role(gateway, **options)["changed"]
-        gone = role(gateway, state="absent")
+        assert not applied(gateway, **options)["changed"]
+        gone = direct.remove(gateway)
         assert [one["action"] for one in gone["operations"]] == ["remove"] and gone["after"] == []
         assert through(row) == CLOSED
     assert gateway.files(*KEPT) == pristine
@@ -154,9 +155,9 @@ def test_ufw_shows_and_deletes_the_rules(host: Host, row: Row) -> None:
         {**both, "direction": "in", "sources": sources},
         {**both, "direction": "out"},
     ]
-    made = module(host, rules=rules)
+    made = direct.run(host, rules=rules)
     assert [one["action"] for one in made["operations"]] == ["add"] * 3
-    assert module(host, state="gathered")["gathered"] == made["after"]
+    assert direct.run(host, state="gathered")["gathered"] == made["after"]
     shown = host.run(["ufw", "status"]).out
     assert re.search(r"^Apple X forward on eth0 +ALLOW FWD +172\.16\.0\.0/12 on eth1", shown, re.MULTILINE)
     assert re.search(r"^Apple X out +ALLOW OUT", shown, re.MULTILINE) and re.search(
@@ -173,12 +174,12 @@ def test_ufw_shows_and_deletes_the_rules(host: Host, row: Row) -> None:
         assert "Skipping adding existing rule" in host.sh(command).out
     # Drift in the kernel is mended where the counters go on.
     host.run(["iptables", "-D", "ufw-user-forward", "1"])
-    mended = module(host, rules=rules)
+    mended = direct.run(host, rules=rules)
     assert [one["action"] for one in mended["operations"]] == ["mend"]
     with listening(server):
         assert probe(client, server, [443, 444]) == {443: "open", 444: "filtered"}
         before = counted(host)
-        assert before and module(host, rules=rules[:1])["changed"] and counted(host) == before
+        assert before and direct.run(host, rules=rules[:1])["changed"] and counted(host) == before
     for command in commands:
         assert "Rule deleted" in host.sh(command.replace("route allow", "route delete allow")).out
     assert ufw_routes(host) == []
@@ -320,14 +321,14 @@ def between(gateway: Host, row: Row, reload: list[str], **options: Any) -> None:
                 answers(receiver, sender, [], stranger)
             answers(sender, gateway, [])
             answers(receiver, gateway, [])
-            assert module(gateway, state="gathered")["gathered"] == made["after"]
+            assert direct.run(gateway, state="gathered")["gathered"] == made["after"]
             gateway.run(reload)
-        assert not role(gateway, **given)["changed"]
+        assert not applied(gateway, **given)["changed"]
         # The third network, once it is named.
-        role(gateway, **{**given, "destinations": [*destinations, *STRANGER]})
+        applied(gateway, **{**given, "destinations": [*destinations, *STRANGER]})
         for stranger in STRANGER:
             answers(receiver, sender, BACK, stranger)
-        gone = role(gateway, state="absent")
+        gone = direct.remove(gateway)
         assert [one["action"] for one in gone["operations"]] == ["remove", "remove"] and gone["after"] == []
         answers(sender, receiver, [])
         answers(receiver, sender, [])

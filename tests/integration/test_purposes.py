@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from integration import direct
 
 from hosts import Host, Target, listen, play, reach
 
@@ -41,11 +42,15 @@ def listening(host: Host, ports: list[tuple[str, int]]) -> Iterator[None]:
 
 def role(host: Host, **options: Any) -> dict[str, Any]:
     """Apply the role inbound, and return what the module returned."""
-    check = options.pop("check", False)
     # A busy machine is slow to come back, which is not what is tested here.
     asked = {"directions": ["in"], "confirm_seconds": 600, **options}
     variables = {f"host_firewall_{key}": value for key, value in asked.items()}
-    return play(host, role=ROLE, variables=variables, check=check).result(host, MODULE)
+    return play(host, role=ROLE, variables=variables).result(host, MODULE)
+
+
+def applied(host: Host, **options: Any) -> dict[str, Any]:
+    """The same without a play."""
+    return direct.apply(host, directions=["in"], **options)
 
 
 def reached(peer: Host, host: Host, ports: list[tuple[str, int]]) -> dict[tuple[str, int], str]:
@@ -62,37 +67,36 @@ def expected(opened: list[tuple[str, int]], shut: list[tuple[str, int]]) -> dict
 
 @pytest.mark.hosts("ufw", "bookworm")
 @pytest.mark.hosts("firewalld", "trixie")
-def test_a_purpose_opens_what_it_needs_and_nothing_beside_it(host: Host, peer: Host) -> None:
+def test_a_purpose_opens_what_it_needs_and_nothing_beside_it(shared: Host, peer: Host) -> None:
     # The host's addresses are of a documentation prefix in IPv6, so that "any" stands for the peer's network.
-    for name, opened, shut in PURPOSES:
-        with listening(host, opened + shut):
-            assert reached(peer, host, opened + shut) == expected([], opened + shut)
-            assert role(host, products=[name], sources=["any"])["changed"]
-            assert reached(peer, host, opened + shut) == expected(opened, shut)
-            assert role(host, state="absent")["changed"]
+    for way, (name, opened, shut) in zip((role, applied), PURPOSES, strict=True):
+        with listening(shared, opened + shut):
+            assert reached(peer, shared, opened + shut) == expected([], opened + shut)
+            assert way(shared, products=[name], sources=["any"])["changed"]
+            assert reached(peer, shared, opened + shut) == expected(opened, shut)
+            assert direct.remove(shared)["changed"]
 
 
 @pytest.mark.hosts("ufw", "bookworm")
 @pytest.mark.hosts("firewalld", "trixie")
-def test_an_airplay_receiver_gets_the_hosts_own_range(host: Host, peer: Host) -> None:
-    host.run(["sysctl", "-w", f"net.ipv4.ip_local_port_range={FIRST} {LAST}"])
+def test_an_airplay_receiver_gets_the_hosts_own_range(shared: Host, peer: Host) -> None:
+    shared.run(["sysctl", "-w", f"net.ipv4.ip_local_port_range={FIRST} {LAST}"])
     asked = {"products": ["AirPlay receiver"], "sources": ["any"]}
     ports = RECEIVER + BESIDE_RECEIVER
-    with listening(host, ports):
-        assert reached(peer, host, ports) == expected([], ports)
-        predicted = role(host, check=True, **asked)
-        first = role(host, **asked)
+    with listening(shared, ports):
+        assert reached(peer, shared, ports) == expected([], ports)
+        predicted = applied(shared, check=True, **asked)
+        first = role(shared, **asked)
         assert {key: predicted[key] for key in ("operations", "diff", "after")} == {
             key: first[key] for key in ("operations", "diff", "after")
         }
         (rule,) = first["after"]
         assert rule["tcp"] == ["3689", "5000", "7000", f"{FIRST}-{LAST}"]
         assert rule["udp"] == ["319-320", "5353", "6000-6009", f"{FIRST}-{LAST}"]
-        assert reached(peer, host, ports) == expected(RECEIVER, BESIDE_RECEIVER)
-    gathered = play(host, [{"name": "Read", MODULE: {"state": "gathered"}}]).result(host, MODULE)
-    assert gathered["gathered"] == first["after"]
-    again = role(host, **asked)
+        assert reached(peer, shared, ports) == expected(RECEIVER, BESIDE_RECEIVER)
+    assert direct.run(shared, state="gathered")["gathered"] == first["after"]
+    again = applied(shared, **asked)
     assert not again["changed"] and again["operations"] == []
     # A host whose range became another follows it.
-    host.run(["sysctl", "-w", f"net.ipv4.ip_local_port_range={FIRST} {LAST - 500}"])
-    assert role(host, **asked)["after"][0]["tcp"][-1] == f"{FIRST}-{LAST - 500}"
+    shared.run(["sysctl", "-w", f"net.ipv4.ip_local_port_range={FIRST} {LAST - 500}"])
+    assert applied(shared, **asked)["after"][0]["tcp"][-1] == f"{FIRST}-{LAST - 500}"

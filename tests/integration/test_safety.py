@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from integration import direct
 from torture import (
     BLIND,
     DEADLY,
+    LASTING,
     PATIENT,
     STEP,
     WANTED,
@@ -27,13 +29,16 @@ from torture import (
     settle,
     ssh_in_place,
     state,
+    status,
 )
+from torture import waiting as waiting_change
 
 from hosts import Host, play
 from hosts.code import install, module
 from hosts.machine import PROJECT
 
 MODULE = "netports.apple.host_firewall"
+KIOSK = [{"name": "Kiosk", "direction": "in", "tcp": ["9999"]}]
 # What decides whether the present connection needs a rule of its own, and the same without it.
 GUARD = {
     "plugins__module_utils___run": ("guards=protection.guards", "guards=()"),
@@ -53,6 +58,13 @@ OWN = {
 }
 
 
+OWN_GONE = {
+    "ufw": "ufw delete allow 8443/tcp",
+    "nftables": "nft -f /etc/nftables.conf",
+    "firewalld": "rm /etc/firewalld/zones/*; firewall-cmd --reload",
+}
+
+
 def run(host: Host, fails: bool = False, **more: Any) -> dict[str, Any]:
     """Play the module's task, and return what it returned."""
     settings = {
@@ -60,6 +72,11 @@ def run(host: Host, fails: bool = False, **more: Any) -> dict[str, Any]:
     }
     task = {"name": "Run", MODULE: {"rules": WANTED, **more}}
     return play(host, [task], fails=fails, **settings).result(host, MODULE)
+
+
+def codes(result: dict[str, Any]) -> set[str]:
+    """The codes of a result's notices."""
+    return {notice["code"] for notice in result["notices"]}
 
 
 def old(waiting: State, before: State) -> bool:
@@ -70,16 +87,15 @@ def old(waiting: State, before: State) -> bool:
 
 def kept_connection(host: Host, folder: Path) -> dict[str, Any]:
     """Run the module with a controller that confirms over the connection that it had, and end its change after that."""
-    asked = folder / "asked"
-    ask = "            answer = self._call(task_vars, step, identity)\n"
-    patch = (f"            self._connection.reset()\n{ask}", f"{ask}            open({str(asked)!r}, 'w').close()\n")
-    with collection(plugins__action__host_firewall=patch) as env, ThreadPoolExecutor() as pool:
-        # The connection outlives the pauses between the tries, so that none of them makes a new one.
-        env = {**env, "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=600s"}
-        going = pool.submit(run, host, fails=True, confirm_seconds=PATIENT, env=env)
-        while not asked.exists() and not going.done():
+    used = folder / "used"
+    count = LASTING.replace("echo >> used", f"echo >> {used}")
+    over = {**ssh_in_place(folder, count), "ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=600s"}
+    with ThreadPoolExecutor() as pool:
+        going = pool.submit(run, host, fails=True, confirm_seconds=PATIENT, variables=over)
+        # Two calls were made when it begins its third.
+        while not going.done() and not (used.exists() and used.read_text().count("\n") > 2):
             time.sleep(0.1)
-        if asked.exists():
+        if not going.done():
             give_up(host)
         return going.result()
 
@@ -87,108 +103,141 @@ def kept_connection(host: Host, folder: Path) -> dict[str, Any]:
 @pytest.mark.hosts("ufw", "bookworm")
 @pytest.mark.hosts("firewalld", "bookworm")
 @pytest.mark.hosts("nftables", "trixie")
-def test_only_a_new_connection_confirms(host: Host, tmp_path: Path) -> None:
-    host.sh(OWN[host.firewall])
-    before = state(host)
-    checked = run(host, check=True)
-    assert checked["changed"] and "confirmed" not in checked
-    # A controller that the rules shut out, one that died, and one that came back over the connection that it had.
-    with collection(plugins__action__host_firewall=HASTY) as env:
-        failed = run(host, fails=True, confirm_seconds=3, env={**env, **ssh_in_place(tmp_path, BLIND)})
+def test_only_a_new_connection_confirms(shared: Host, tmp_path: Path) -> None:
+    shared.sh(OWN[shared.firewall])
+    before = state(shared)
+    # A controller that the rules shut out.
+    failed = run(shared, fails=True, confirm_seconds=1, variables=ssh_in_place(tmp_path, BLIND))
     assert "No route to host" in failed["msg"] and not failed["changed"] and not failed["confirmed"], failed
-    settle(host)
-    assert state(host) == before
+    assert "the host restored its old rules at" in failed["msg"]
+    assert state(shared) == before
+    # And one that did it right, through sudo, over IPv6.
+    wanted: dict[str, Any] = {"rules": WANTED, "confirm_seconds": PATIENT}
+    steps: list[dict[str, Any]] = [
+        {MODULE: wanted, "check_mode": True},
+        {MODULE: wanted},
+        {MODULE: wanted},
+        {"ansible.builtin.command": "nft list ruleset"},
+        {MODULE: {**wanted, "state": "deleted"}},
+    ]
+    # With files in the place of a pipe for one of the firewalls.
+    over = {"ansible_pipelining": shared.firewall != "nftables"}
+    done = play(shared, steps, user="admin", family=6, variables=over)
+    checked, made, again, deleted = [one.result for one in done.of(shared, MODULE)]
+    assert checked["changed"] and "confirmed" not in checked
+    assert made["changed"] and made["confirmed"] is True
+    assert not again["changed"] and "confirmed" not in again, "nothing changed, so there was nothing to confirm"
+    assert "3284" in done.result(shared, action="command")["stdout"]
+    assert deleted["changed"] and deleted["confirmed"] is True
+    assert state(shared) == before
+    shared.sh(OWN_GONE[shared.firewall])
+
+
+@pytest.mark.hosts("nftables", "trixie")
+def test_controllers_that_do_not_come_back_over_a_new_connection(shared: Host, tmp_path: Path) -> None:
+    before = state(shared)
     task = {"name": "Run", MODULE: {"rules": WANTED, "confirm_seconds": 3}}
-    assert play(host, [task], fails=True, env=ssh_in_place(tmp_path, DEADLY)).rc == -9
-    settle(host)
-    outcome = json.loads(host.read("/var/lib/netports-apple/outcome.json"))
+    assert play(shared, [task], fails=True, variables=ssh_in_place(tmp_path, DEADLY)).rc == -9
+    settle(shared)
+    outcome = json.loads(shared.read("/var/lib/netports-apple/outcome.json"))
     assert outcome["why"] == "no new connection confirmed the change within 3 seconds"
-    assert state(host) == before
-    kept = kept_connection(host, tmp_path)
+    assert state(shared) == before
+    kept = kept_connection(shared, tmp_path)
     assert "over the connection that the change was made over" in kept["msg"], kept
     assert "the host restored its old rules at" in kept["msg"]
-    assert state(host) == before
-    # And one that did it right, through sudo, over IPv6, with files in the place of a pipe.
-    for pipelining in (True, False):
-        done = run(host, user="admin", family=6, pipelining=pipelining, confirm_seconds=PATIENT)
-        assert done["changed"] and done["confirmed"] is True
-        assert state(host) != before
-        assert "confirmed" not in run(host), "nothing changed, so there was nothing to confirm"
-        assert run(host, state="deleted")["confirmed"]
-        assert state(host) == before
-    assert "confirmed" not in run(host, confirm_seconds=0)
+    assert state(shared) == before
+    # And one that asks for no confirmation.
+    at_once = run(shared, confirm_seconds=0)
+    assert at_once["changed"] and "confirmed" not in at_once
 
 
 @pytest.mark.hosts("ufw", "bookworm")
-def test_a_host_that_limits_ssh(host: Host, tmp_path: Path) -> None:
-    host.sh("ufw delete allow 22/tcp; ufw limit 22/tcp")
-    before = state(host)
-    done = run(host, confirm_seconds=PATIENT)
-    assert done["confirmed"] is True and "limited" in [notice["code"] for notice in done["notices"]]
+def test_a_host_that_limits_ssh(shared: Host, tmp_path: Path) -> None:
+    shared.sh("ufw delete allow 22/tcp; ufw limit 22/tcp")
+    before = state(shared)
+    done = run(shared, confirm_seconds=PATIENT)
+    assert done["confirmed"] is True and "limited" in codes(done)
     # The limit counts anew: the kernel's list has the addresses that came.
-    host.sh("echo / > /proc/net/xt_recent/DEFAULT")
+    shared.sh("echo / > /proc/net/xt_recent/DEFAULT")
     # A controller that does not come back hears of the limit.
-    with collection(plugins__action__host_firewall=HASTY) as env:
-        env |= ssh_in_place(tmp_path, BLIND)
-        failed = run(host, fails=True, state="deleted", confirm_seconds=3, env=env)
+    failed = run(shared, fails=True, state="deleted", confirm_seconds=1, variables=ssh_in_place(tmp_path, BLIND))
     assert "A limit admits ssh on this host" in failed["msg"], failed
-    settle(host)
-    assert state(host) != before
-    assert run(host, state="deleted", confirm_seconds=PATIENT)["confirmed"] is True
-    assert state(host) == before
+    settle(shared)
+    assert state(shared) != before
+    shared.sh("echo / > /proc/net/xt_recent/DEFAULT")
+    assert direct.run(shared, ssh=4, state="deleted")["changed"]
+    assert state(shared) == before
+    shared.sh("ufw delete limit 22/tcp; ufw allow 22/tcp")
 
 
 @pytest.mark.hosts("ufw", "trixie")
 @pytest.mark.hosts("firewalld", "bookworm")
 @pytest.mark.hosts("nftables", "bookworm")
-def test_while_a_change_waits(host: Host) -> None:
-    install(host)
-    before = state(host)
-    code, first = module(host, rules=WANTED, confirm_seconds=PATIENT, _confirm=STEP)
+def test_while_a_change_waits(shared: Host) -> None:
+    before = state(shared)
+    code, first = module(shared, rules=WANTED, confirm_seconds=PATIENT, _confirm=STEP)
     assert code == 0 and first["confirm"]["seconds"] == PATIENT
-    waiting = state(host)
+    waiting = state(shared)
     assert old(waiting, before) and waiting.kernel != before.kernel
     # Another run waits; a confirmation with another name settles nothing; check mode says what goes on.
-    assert any("waits until" in text for text in run(host, check=True)["warnings"])
-    code, answer = module(host, _confirm={"step": "confirm", "id": "another"})
-    assert answer["confirm"]["state"] == "gone" and state(host) == waiting
-    code, answer = module(host, _confirm={"step": "confirm", "id": first["confirm"]["id"]})
+    assert any("waits until" in text for text in module(shared, rules=WANTED, check=True)[1]["warnings"])
+    code, answer = module(shared, _confirm={"step": "confirm", "id": "another"})
+    assert answer["confirm"]["state"] == "gone" and state(shared) == waiting
+    code, answer = module(shared, _confirm={"step": "confirm", "id": first["confirm"]["id"]})
     assert answer["confirm"]["state"] == "confirmed", answer
-    wanted = state(host)
+    wanted = state(shared)
     assert wanted.kernel == waiting.kernel and wanted.files != before.files
-    code, answer = module(host, _confirm={"step": "confirm", "id": first["confirm"]["id"]})
+    code, answer = module(shared, _confirm={"step": "confirm", "id": first["confirm"]["id"]})
     assert answer["confirm"]["state"] == "confirmed"
     # Who comes too late is told so.
-    code, second = module(host, state="deleted", confirm_seconds=1, _confirm=STEP)
-    after = module(host, rules=WANTED[:1])[1]
+    code, second = module(shared, state="deleted", confirm_seconds=1, _confirm=STEP)
+    after = module(shared, rules=WANTED[:1])[1]
     assert after["changed"] and len(after["before"]) == len(WANTED), (
         "the next run waited, and went on from the old rules"
     )
-    code, answer = module(host, _confirm={"step": "confirm", "id": second["confirm"]["id"]})
+    code, answer = module(shared, _confirm={"step": "confirm", "id": second["confirm"]["id"]})
     assert answer["confirm"]["state"] in ("gone", "restored"), answer
-    module(host, rules=WANTED)
-    assert state(host) == wanted
+    module(shared, rules=WANTED)
+    assert state(shared) == wanted
     # A run over no network, which the plugin does not ask to wait, leaves nobody behind.
-    code, local = module(host, rules=WANTED[:1], confirm_seconds=PATIENT)
+    code, local = module(shared, rules=WANTED[:1], confirm_seconds=PATIENT)
     assert code == 0 and local["changed"] and "confirm" not in local
-    settle(host)
-    host.sh("while pgrep -f 'netports-cod[e]'; do sleep 0.1; done")
-    module(host, rules=WANTED)
-    # Told to end, or killed, the keeper has the old rules restored at once; killed with its watcher, by the next run.
-    for words, settled in (("-TERM $1", True), ("-KILL $1", True), ("-KILL $(ps -o ppid= -p $1) $1", False)):
-        module(host, state="deleted", confirm_seconds=PATIENT, _confirm=STEP)
-        keeper = json.loads(host.read("/var/lib/netports-apple/pending.json"))["keeper"]
-        host.sh(f"set -- {keeper}; kill {words}")
-        settle(host)
-        assert (state(host) == wanted) == settled, words
-        assert module(host, rules=WANTED)[0] == 0
-        assert state(host) == wanted
+    settle(shared)
+    shared.sh("while pgrep -f 'netports-cod[e]'; do sleep 0.1; done")
+    module(shared, rules=WANTED)
+    # Told to end, or killed, the keeper has the old rules restored at once.
+    for signal in ("TERM", "KILL"):
+        _identity, keeper, _watcher = waiting_change(shared, state="deleted")
+        shared.sh(f"kill -{signal} {keeper}")
+        settle(shared)
+        assert state(shared) == wanted, signal
     # A reboot needs nobody.
-    module(host, state="deleted", confirm_seconds=PATIENT, _confirm=STEP)
-    host.reboot(hard=True)
-    assert state(host).files == wanted.files
-    assert sorted(state(host).kernel.splitlines()) == sorted(wanted.kernel.splitlines())
-    assert not run(host)["changed"]
+    module(shared, state="deleted", confirm_seconds=PATIENT, _confirm=STEP)
+    shared.reboot(hard=True)
+    assert state(shared).files == wanted.files
+    assert sorted(state(shared).kernel.splitlines()) == sorted(wanted.kernel.splitlines())
+    assert not module(shared, rules=WANTED)[1]["changed"]
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+@pytest.mark.hosts("firewalld", "bookworm")
+@pytest.mark.hosts("nftables", "bookworm")
+def test_what_nobody_keeps_any_more_is_said_and_put_back_by_any_run(shared: Host) -> None:
+    assert module(shared, ruleset="kiosk", rules=KIOSK)[0] == 0
+    before = state(shared)
+    identity, keeper, watcher = waiting_change(shared, rules=WANTED)
+    assert status(shared, identity) == "waiting"
+    shared.sh(f"kill -KILL {watcher} {keeper}")
+    assert status(shared, identity) == "gone"
+    code, result = module(shared, ruleset="kiosk", rules=KIOSK)
+    assert code == 0 and "recovered" in codes(result)
+    assert state(shared) == before and status(shared, identity) == "restored"
+    # Over a new connection it may stay.
+    identity, keeper, watcher = waiting_change(shared, rules=WANTED)
+    shared.sh(f"kill -KILL {watcher} {keeper}")
+    answer = module(shared, rules=WANTED, _confirm={"step": "confirm", "id": identity})[1]["confirm"]
+    assert answer["state"] == "confirmed" and not module(shared, rules=WANTED)[1]["changed"]
+    module(shared, ruleset="kiosk", state="deleted")
 
 
 # What switches a firewall off again, and forgets what it was told.
@@ -196,34 +245,57 @@ OFF = {
     "ufw": "ufw disable; ufw --force reset; rm -f /etc/ufw/applications.d/netports-apple",
     "firewalld": "systemctl disable --now firewalld; rm -f /etc/firewalld/*/*.xml",
 }
+# An administrator's rule for the daemon's port.
+ADMIT = {
+    "ufw": "ufw allow 2222/tcp",
+    "firewalld": "firewall-cmd --permanent --add-port=2222/tcp; firewall-cmd --add-port=2222/tcp",
+}
 
 
 @pytest.mark.parametrize("backend", ["ufw", "firewalld"])
 @pytest.mark.hosts("none", "bookworm")
 def test_switching_on_without_the_guard_locks_out(host: Host, backend: str) -> None:
-    # A port of its own, so that no rule of the distribution's is in the way.
-    host.sh("echo 'Port 22\nPort 2222' >> /etc/ssh/sshd_config; systemctl restart ssh")
+    # A port that no rule of the distribution's admits.
+    host.sh("echo 'Port 2222' >> /etc/ssh/sshd_config; systemctl restart ssh")
     redirects = "net.ipv4.conf.all.accept_redirects"
     host.sh(f"sysctl -w {redirects}=1")
     before = state(host)
-    over: dict[str, Any] = {"variables": {"ansible_port": 2222}, "enable": True, "backend": backend}
+    asked: dict[str, Any] = {"backend": backend, "enable": True}
+    over: dict[str, Any] = {"variables": {"ansible_port": 2222}, **asked}
     with collection(**GUARD, plugins__action__host_firewall=HASTY) as env:
         # Locked out indeed: nobody comes back, and the host helps itself.
         failed = run(host, fails=True, confirm_seconds=8, env={**env, "ANSIBLE_TIMEOUT": "3"}, **over)
-        assert "the host restored its old rules at" in failed["msg"] or "restores its old rules" in failed["msg"]
-        settle(host)
-        assert state(host) == before and host.ssh("true", port=2222).rc == 0
-        assert host.run(["sysctl", "-n", redirects]).out == "1\n"
-        run(host, confirm_seconds=0, env=env, **over)
-        assert host.ssh("true", port=2222).rc == 255 and host.ssh("true", port=2222, family=6).rc == 255
-        assert host.run(["sysctl", "-n", redirects]).out == ("0\n" if backend == "ufw" else "1\n")
-        host.sh(OFF[backend])
+    assert "the host restored its old rules at" in failed["msg"] or "restores its old rules" in failed["msg"]
+    settle(host)
+    assert state(host) == before and host.ssh("true", port=2222).rc == 0
+    assert host.run(["sysctl", "-n", redirects]).out == "1\n"
+    # A run that no connection made knows nobody to admit, and says so.
+    stale = f"{host.address4} 50000 {host.address4} 2222"
+    for seen in ({}, {"SSH_CONNECTION": stale}):
+        for check in (True, False):
+            code, result = module(host, check=check, env=seen, rules=WANTED, **asked)
+            assert code == 1 and "its ssh daemon (port 2222)" in result["msg"], result
+            assert state(host) == before
+    code, result = module(host, accept=["no-way-in"], rules=WANTED, **asked)
+    assert code == 0 and "no-way-in" in codes(result)
+    assert [host.ssh("true", port=2222, family=family).rc for family in (4, 6)] == [255, 255]
+    assert host.run(["sysctl", "-n", redirects]).out == ("0\n" if backend == "ufw" else "1\n")
+    # Nothing to change: nobody is asked anything.
+    assert module(host, rules=WANTED, **asked)[1]["changed"] is False
+    host.sh(ADMIT[backend])
+    code, result = module(host, rules=WANTED[:1], **asked)
+    assert code == 0 and "no-way-in" not in codes(result)
+    assert host.ssh("true", port=2222).rc == 0
+    # With the guard, each family admits the connection that came over it.
     for family in (4, 6):
-        done = run(host, user="admin", family=family, **over)
-        assert done["confirmed"] and any("2222" in text for text in done["warnings"])
+        host.sh(OFF[backend])
+        if family == 4:
+            done = direct.run(host, ssh=4, port=2222, rules=WANTED, **asked)
+        else:
+            done = run(host, user="admin", family=family, **over)
+        assert done["changed"] and any("2222" in text for text in done["warnings"])
         assert host.ssh("true", port=2222, family=family).rc == 0
         assert host.ssh("true", port=2222, family=10 - family).rc == 255
-        host.sh(OFF[backend])
 
 
 @pytest.mark.hosts("none", "bullseye", "trixie")
@@ -257,30 +329,26 @@ def test_firewalld_in_short(host: Host) -> None:
 
 @pytest.mark.hosts("ufw", "bookworm")
 @pytest.mark.hosts("firewalld", "bookworm")
-def test_a_host_that_speaks_german(host: Host) -> None:
+def test_a_host_that_speaks_german_and_kills_what_a_session_leaves_behind(host: Host, tmp_path: Path) -> None:
     for path in ("/etc/default/locale", "/etc/locale.conf"):
         host.write(path, "LANG=de_DE.UTF-8\nLC_ALL=de_DE.UTF-8\n")
+    host.write("/etc/systemd/logind.conf.d/kill.conf", "[Login]\nKillUserProcesses=yes\n")
     host.reboot()
     assert "nicht gefunden" in host.ssh("ls /nowhere").err and "nicht gefunden" in host.ssh("sudo ls /x", "admin").err
-    before = state(host)
-    for user in ("root", "admin"):
-        assert run(host, user=user)["confirmed"] and not run(host, user=user)["changed"]
-        assert run(host, user=user, state="deleted")["confirmed"]
-        assert state(host) == before
-
-
-@pytest.mark.hosts("ufw", "bookworm")
-def test_logind_kills_what_a_session_leaves_behind(host: Host, tmp_path: Path) -> None:
-    host.write("/etc/systemd/logind.conf.d/kill.conf", "[Login]\nKillUserProcesses=yes\n")
-    host.sh("systemctl restart systemd-logind")
     host.ssh("sudo setsid sleep 987 >/dev/null 2>&1 </dev/null &", user="admin")
     host.sh("while pgrep -f 'sleep 98[7]'; do sleep 0.1; done")
     before = state(host)
-    with collection(plugins__action__host_firewall=HASTY) as env:
-        run(host, user="admin", fails=True, confirm_seconds=4, env={**env, **ssh_in_place(tmp_path, BLIND)})
-    settle(host)
+    over = ssh_in_place(tmp_path, BLIND)
+    assert "restored" in run(host, user="admin", fails=True, confirm_seconds=1, variables=over)["msg"]
     assert state(host) == before
-    assert run(host, user="admin")["confirmed"]
+    asked: dict[str, Any] = {"rules": WANTED, "confirm_seconds": PATIENT}
+    tasks = [{MODULE: asked}, {MODULE: asked}, {MODULE: {**asked, "state": "deleted"}}]
+    made, again, deleted = [one.result for one in play(host, tasks, user="admin").of(host, MODULE)]
+    assert made["confirmed"] and not again["changed"] and deleted["confirmed"]
+    assert state(host) == before
+    assert direct.run(host, ssh=4, rules=WANTED)["changed"] and not direct.run(host, ssh=4, rules=WANTED)["changed"]
+    assert direct.run(host, ssh=4, state="deleted")["changed"]
+    assert state(host) == before
 
 
 def carry_ansible(host: Host, folder: str) -> None:

@@ -9,65 +9,33 @@ import json
 from typing import Any
 
 import pytest
+from integration import direct
 from torture import STEP, WANTED, State, kill_keepers_at_points, settle, state, status, waiting
 
-from hosts import Host, play
+from hosts import Host
 from hosts.code import FOLDER, install, module
-
-MODULE = "netports.apple.host_firewall"
-KIOSK = [{"name": "Kiosk", "direction": "in", "tcp": ["9999"]}]
 
 
 def codes(result: dict[str, Any]) -> set[str]:
     return {notice["code"] for notice in result["notices"]}
 
 
-@pytest.mark.parametrize("backend", ["ufw", "firewalld"])
-@pytest.mark.hosts("none", "bookworm")
-def test_a_run_that_no_connection_made_leaves_a_way_in(host: Host, backend: str) -> None:
-    # A port that no rule of the distribution's admits.
-    host.sh("echo 'Port 2222' >> /etc/ssh/sshd_config; systemctl restart ssh")
-    asked: dict[str, Any] = {"rules": WANTED, "backend": backend, "enable": True}
-    before = state(host)
-    stale = f"{host.address4} 50000 {host.address4} 2222"
-    for env in ({}, {"SSH_CONNECTION": stale}):
-        for check in (True, False):
-            code, result = module(host, check=check, env=env, **asked)
-            assert code == 1 and "its ssh daemon (port 2222)" in result["msg"], result
-            assert state(host) == before and host.ssh("true", port=2222).rc == 0
-    code, result = module(host, accept=["no-way-in"], **asked)
-    assert code == 0 and "no-way-in" in codes(result)
-    assert host.ssh("true", port=2222).rc == 255
-    # Nothing to change: nobody is asked anything.
-    assert module(host, **asked)[1]["changed"] is False
-    host.sh({"ufw": "ufw allow 2222/tcp", "firewalld": "firewall-cmd --permanent --add-port=2222/tcp"}[backend])
-    host.sh({"ufw": "true", "firewalld": "firewall-cmd --add-port=2222/tcp"}[backend])
-    code, result = module(host, **{**asked, "rules": WANTED[:1]})
-    assert code == 0 and "no-way-in" not in codes(result)
-    assert host.ssh("true", port=2222).rc == 0
-
-
-def played(host: Host, **more: Any) -> dict[str, Any]:
-    """Play the module's task over ssh, and return what it returned."""
-    family = more.pop("family", 4)
-    return play(host, [{"name": "Run", MODULE: {"rules": WANTED, **more}}], family=family).result(host, MODULE)
-
-
 @pytest.mark.hosts("none", "bookworm")
 def test_guards_stay_where_ufw_is_not_loaded_and_for_other_controllers(host: Host) -> None:
-    played(host, backend="ufw", enable=True)
+    asked: dict[str, Any] = {"rules": WANTED}
+    direct.run(host, ssh=4, backend="ufw", enable=True, **asked)
     host.sh("ufw disable")
-    assert "guard" in codes(played(host, backend="ufw", state="deleted"))
+    assert "guard" in codes(direct.run(host, ssh=4, backend="ufw", state="deleted"))
     host.sh("ufw --force enable")
     assert host.ssh("true").rc == 0, "the guard was there for what the files do"
     # Another controller, which a rule admits, comes by the other family: the first one's guard stays.
     network = host.address6.rpartition("::")[0] + "::/64"
     host.sh(f"ufw allow from {network} to any port 22 proto tcp")
-    found = codes(played(host, family=6))
+    found = codes(direct.run(host, ssh=6, **asked))
     assert "guard-kept" in found and "guard" not in found
     assert host.ssh("true", family=4).rc == 0 and host.ssh("true", family=6).rc == 0
-    assert played(host, family=4)["changed"] is False
-    assert "guard-dropped" in codes(played(host, family=6, accept=["guard-dropped"]))
+    assert direct.run(host, ssh=4, **asked)["changed"] is False
+    assert "guard-dropped" in codes(direct.run(host, ssh=6, accept=["guard-dropped"], **asked))
     assert host.ssh("true", family=4).rc == 255 and host.ssh("true", family=6).rc == 0
 
 
@@ -102,34 +70,26 @@ def test_a_program_that_hangs_is_ended_and_all_is_put_back(host: Host) -> None:
 
 
 @pytest.mark.hosts("ufw", "bookworm")
-def test_a_keeper_that_is_stopped_goes_on(host: Host) -> None:
-    install(host)
-    before = state(host)
-    _identity, keeper, _watcher = waiting(host, rules=WANTED)
-    host.sh(f"kill -STOP {keeper}; kill -TERM {keeper}")
-    settle(host)
-    assert state(host) == before
+def test_a_keeper_that_is_stopped_goes_on(shared: Host) -> None:
+    before = state(shared)
+    _identity, keeper, _watcher = waiting(shared, rules=WANTED)
+    shared.sh(f"kill -STOP {keeper}; kill -TERM {keeper}")
+    settle(shared)
+    assert state(shared) == before
 
 
 @pytest.mark.hosts("ufw", "bookworm")
-@pytest.mark.hosts("firewalld", "bookworm")
-@pytest.mark.hosts("nftables", "bookworm")
-def test_what_nobody_keeps_any_more_is_said_and_put_back_by_any_run(host: Host) -> None:
-    install(host)
-    assert module(host, ruleset="kiosk", rules=KIOSK)[0] == 0
-    before = state(host)
-    identity, keeper, watcher = waiting(host, rules=WANTED)
-    assert status(host, identity) == "waiting"
-    host.sh(f"kill -KILL {watcher} {keeper}")
-    assert status(host, identity) == "gone"
-    code, result = module(host, ruleset="kiosk", rules=KIOSK)
-    assert code == 0 and "recovered" in codes(result)
-    assert state(host) == before and status(host, identity) == "restored"
-    # Over a new connection it may stay.
-    identity, keeper, watcher = waiting(host, rules=WANTED)
-    host.sh(f"kill -KILL {watcher} {keeper}")
-    answer = module(host, rules=WANTED, _confirm={"step": "confirm", "id": identity})[1]["confirm"]
-    assert answer["state"] == "confirmed" and not module(host, rules=WANTED)[1]["changed"]
+def test_a_disk_that_is_full_at_the_confirmation(shared: Host) -> None:
+    folder = "/var/lib/netports-apple"
+    shared.sh(f"mkdir -p {folder}; mount -t tmpfs -o size=128k,mode=0700 none {folder}")
+    identity, _keeper, _watcher = waiting(shared, rules=WANTED)
+    shared.sh(f"dd if=/dev/zero of={folder}/fill bs=1k 2>/dev/null || true")
+    answer = module(shared, _confirm={"step": "confirm", "id": identity})[1]["confirm"]
+    settle(shared)
+    assert answer["state"] == status(shared, identity) == "confirmed"
+    shared.sh(f"rm {folder}/fill")
+    assert not module(shared, rules=WANTED)[1]["changed"]
+    shared.sh(f"umount {folder}")
 
 
 # What an administrator does who wants a firewall to stay on.
@@ -192,38 +152,25 @@ def test_a_firewall_that_nobody_keeps_on_goes_off_again(host: Host, backend: str
 
 
 @pytest.mark.hosts("ufw", "bookworm")
-def test_a_disk_that_is_full_at_the_confirmation(host: Host) -> None:
-    install(host)
-    host.sh("mkdir -m 0700 /var/lib/netports-apple; mount -t tmpfs -o size=128k,mode=0700 none /var/lib/netports-apple")
-    identity, _keeper, _watcher = waiting(host, rules=WANTED)
-    host.sh("dd if=/dev/zero of=/var/lib/netports-apple/fill bs=1k 2>/dev/null || true")
-    answer = module(host, _confirm={"step": "confirm", "id": identity})[1]["confirm"]
-    settle(host)
-    assert answer["state"] == status(host, identity) == "confirmed"
-    host.sh("rm /var/lib/netports-apple/fill")
-    assert not module(host, rules=WANTED)[1]["changed"]
-
-
-@pytest.mark.hosts("ufw", "bookworm")
-def test_a_folder_that_others_may_write_to_is_refused(host: Host) -> None:
-    install(host)
+def test_a_folder_that_others_may_write_to_is_refused(shared: Host) -> None:
     planted = {"id": "x", "ruleset": "apple", "files": [["/etc/cron.d/x", "* * * * * root id\n", None, 0o644]]}
-    before = state(host)
+    before = state(shared)
     for mode, owner, said in (
         ("0777", "root", "root alone"),
         ("0755", "admin", "root alone"),
         ("0700", "root", "no firewall's"),
     ):
-        host.sh("rm -rf /var/lib/netports-apple; mkdir /var/lib/netports-apple")
-        host.write("/var/lib/netports-apple/pending.json", json.dumps(planted), "0600")
-        host.sh(f"chown {owner} /var/lib/netports-apple; chmod {mode} /var/lib/netports-apple")
-        code, result = module(host, rules=WANTED)
+        shared.sh("rm -rf /var/lib/netports-apple; mkdir /var/lib/netports-apple")
+        shared.write("/var/lib/netports-apple/pending.json", json.dumps(planted), "0600")
+        shared.sh(f"chown {owner} /var/lib/netports-apple; chmod {mode} /var/lib/netports-apple")
+        code, result = module(shared, rules=WANTED)
         assert code == 1 and said in result["msg"], result
-        assert state(host) == before and host.run(["test", "-e", "/etc/cron.d/x"], check=False).rc == 1
+        assert state(shared) == before and shared.run(["test", "-e", "/etc/cron.d/x"], check=False).rc == 1
+    shared.sh("rm -rf /var/lib/netports-apple")
 
 
 @pytest.mark.hosts("ufw", "bookworm")
 @pytest.mark.hosts("nftables", "bookworm")
-def test_keepers_killed_at_chosen_points(host: Host) -> None:
-    ends = kill_keepers_at_points(host, 17)
+def test_keepers_killed_at_chosen_points(shared: Host) -> None:
+    ends = kill_keepers_at_points(shared, 17)
     assert ends["killed"] > 5 and ends["confirmed"] and ends["restored"], ends

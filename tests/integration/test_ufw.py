@@ -9,7 +9,7 @@ Each test plays the role once or more often; what it asks beside that, it asks o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -70,20 +70,6 @@ def set_up_administrator(host: Host) -> None:
     ):
         host.run(["ufw", *words])
     host.run(["iptables", "-A", "ufw-user-input", "-p", "tcp", "--dport", "7000", "-j", "ACCEPT"])
-
-
-@pytest.fixture(scope="module")
-def shared(make_module_host: Callable[..., Host]) -> Host:
-    return make_module_host("bookworm", "ufw")
-
-
-@pytest.fixture
-def plain(shared: Host) -> Iterator[Host]:
-    """A host that tests share: each leaves it as it was, but for the ruleset, whose removal has to leave nothing."""
-    before = state(shared)
-    yield shared
-    direct.remove(shared)
-    assert state(shared) == before
 
 
 @pytest.mark.hosts("ufw")
@@ -282,13 +268,12 @@ def test_inactive_stored_then_enabled_without_a_lock_out(host: Host, peer: Host)
     assert any("management" in text for text in enabled["warnings"])
     with listen(host, tcp=[3284, 3283]):
         assert probe(peer, host, [22, 3284, 3283]) == {22: "filtered", 3284: "open", 3283: "filtered"}
-    again = role(host, ["Classroom"], backend="ufw", enable=True)
-    assert not again["changed"]
+    assert not direct.run(host, ssh=4, rules=direct.rules(["Classroom"]), backend="ufw", enable=True)["changed"]
     # Removing the ruleset keeps the door that one stands in; a rule of the administrator's takes over from it.
-    role(host, backend="ufw", state="absent")
+    direct.run(host, ssh=4, backend="ufw", state="deleted")
     assert host.ssh("true").rc == 0
     host.run(["ufw", "allow", "22/tcp"])
-    gone = role(host, backend="ufw", state="absent")
+    gone = direct.run(host, ssh=4, backend="ufw", state="deleted")
     assert [one["rule"]["name"] for one in gone["operations"]] == ["management"]
     assert host.ssh("true").rc == 0 and owned(host) == []
     host.reboot()
@@ -316,33 +301,36 @@ def test_management_stays_admitted_before_an_administrators_refusal(host: Host) 
     assert host.ssh("true").rc == 0
 
 
-def test_ipv6_off(plain: Host) -> None:
-    direct.apply(plain, ["FaceTime"])
-    plain.run(["sed", "-i", "s/^IPV6=yes/IPV6=no/", "/etc/default/ufw"])
-    off = direct.apply(plain, ["FaceTime"])
+@pytest.mark.hosts("ufw", "bookworm")
+def test_ipv6_off(shared: Host) -> None:
+    direct.apply(shared, ["FaceTime"])
+    shared.run(["sed", "-i", "s/^IPV6=yes/IPV6=no/", "/etc/default/ufw"])
+    off = direct.apply(shared, ["FaceTime"])
     assert any("IPv6 is off in ufw" in text for text in off["warnings"])
-    assert "Apple" not in plain.read("/etc/ufw/user6.rules") and "Apple" in plain.read("/etc/ufw/user.rules")
-    assert not direct.apply(plain, ["FaceTime"])["changed"]
-    assert direct.apply(plain, ["FaceTime", "Classroom"])["changed"]
-    assert not direct.apply(plain, ["FaceTime", "Classroom"])["changed"]
-    plain.run(["sed", "-i", "s/^IPV6=no/IPV6=yes/", "/etc/default/ufw"])
-    assert direct.apply(plain, ["FaceTime"])["changed"]
-    assert "Apple" in plain.read("/etc/ufw/user6.rules")
+    assert "Apple" not in shared.read("/etc/ufw/user6.rules") and "Apple" in shared.read("/etc/ufw/user.rules")
+    assert not direct.apply(shared, ["FaceTime"])["changed"]
+    assert direct.apply(shared, ["FaceTime", "Classroom"])["changed"]
+    assert not direct.apply(shared, ["FaceTime", "Classroom"])["changed"]
+    shared.run(["sed", "-i", "s/^IPV6=no/IPV6=yes/", "/etc/default/ufw"])
+    assert direct.apply(shared, ["FaceTime"])["changed"]
+    assert "Apple" in shared.read("/etc/ufw/user6.rules")
 
 
-def test_a_port_shared_with_an_administrators_rule(plain: Host) -> None:
-    plain.run(["ufw", "allow", "443/tcp", "comment", "website"])
-    plain.run(["ufw", "deny", "548/tcp"])
-    before = foreign(plain)
-    direct.run(plain, rules=[rule("Website", tcp=["443", "548"])])
-    assert foreign(plain) == before
-    direct.run(plain, state="deleted")
-    assert foreign(plain) == before
-    assert re.search(r"^443/tcp +ALLOW +Anywhere +# website", plain.run(["ufw", "status"]).out, re.MULTILINE)
-    plain.sh("ufw delete allow 443/tcp; ufw delete deny 548/tcp")
+@pytest.mark.hosts("ufw", "bookworm")
+def test_a_port_shared_with_an_administrators_rule(shared: Host) -> None:
+    shared.run(["ufw", "allow", "443/tcp", "comment", "website"])
+    shared.run(["ufw", "deny", "548/tcp"])
+    before = foreign(shared)
+    direct.run(shared, rules=[rule("Website", tcp=["443", "548"])])
+    assert foreign(shared) == before
+    direct.run(shared, state="deleted")
+    assert foreign(shared) == before
+    assert re.search(r"^443/tcp +ALLOW +Anywhere +# website", shared.run(["ufw", "status"]).out, re.MULTILINE)
+    shared.sh("ufw delete allow 443/tcp; ufw delete deny 548/tcp")
 
 
-def test_states_and_rulesets_side_by_side(plain: Host) -> None:
+@pytest.mark.hosts("ufw", "bookworm")
+def test_states_and_rulesets_side_by_side(shared: Host) -> None:
     one, two = rule("One", tcp=["1001"]), rule("Two", "out", udp=["2001-2100"], destinations=["192.0.2.0/24"])
     tasks: list[dict[str, Any]] = [
         {"rules": [one]},
@@ -351,8 +339,8 @@ def test_states_and_rulesets_side_by_side(plain: Host) -> None:
         {"state": "gathered"},
         {"state": "rendered", "backend": "ufw", "rules": [one]},
     ]
-    done = play(plain, [{"name": "Run", MODULE: task} for task in tasks])
-    _first, other, merged, gathered, rendered = [task.result for task in done.of(plain, MODULE)]
+    done = play(shared, [{"name": "Run", MODULE: task} for task in tasks])
+    _first, other, merged, gathered, rendered = [task.result for task in done.of(shared, MODULE)]
     assert other["before"] == []
     assert [(item["name"], item["tcp"], item["udp"]) for item in merged["after"]] == [
         ("One", ["1001", "1003"], []),
@@ -360,19 +348,19 @@ def test_states_and_rulesets_side_by_side(plain: Host) -> None:
     ]
     assert not gathered["changed"] and gathered["gathered"] == merged["after"]
     assert "[Apple One]" in rendered["rendered"]["/etc/ufw/applications.d/netports-apple"]
-    assert not direct.run(plain, rules=[two], state="merged")["changed"]
+    assert not direct.run(shared, rules=[two], state="merged")["changed"]
     # What was gathered makes the same ruleset again.
-    assert not direct.run(plain, rules=gathered["gathered"])["changed"]
-    dropped = direct.run(plain, rules=[rule("One", tcp=["1"])], state="deleted")
+    assert not direct.run(shared, rules=gathered["gathered"])["changed"]
+    dropped = direct.run(shared, rules=[rule("One", tcp=["1"])], state="deleted")
     assert [item["name"] for item in dropped["after"]] == ["Two"]
-    assert direct.run(plain, state="gathered", ruleset="kiosk")["gathered"][0]["tcp"] == ["3001"]
-    assert direct.run(plain, state="deleted")["after"] == []
-    assert "Kiosk One" in plain.run(["ufw", "status"]).out
-    plain.write("/etc/ufw/applications.d/mine", "[Apple Three]\ntitle=t\ndescription=d\nports=3/tcp\n")
-    clash = direct.run(plain, rules=[rule("Three", tcp=["3"])], fails=True)
+    assert direct.run(shared, state="gathered", ruleset="kiosk")["gathered"][0]["tcp"] == ["3001"]
+    assert direct.run(shared, state="deleted")["after"] == []
+    assert "Kiosk One" in shared.run(["ufw", "status"]).out
+    shared.write("/etc/ufw/applications.d/mine", "[Apple Three]\ntitle=t\ndescription=d\nports=3/tcp\n")
+    clash = direct.run(shared, rules=[rule("Three", tcp=["3"])], fails=True)
     assert "'Apple Three' is defined in /etc/ufw/applications.d/mine" in clash["msg"]
-    plain.run(["rm", "/etc/ufw/applications.d/mine"])
-    direct.run(plain, state="deleted", ruleset="kiosk")
+    shared.run(["rm", "/etc/ufw/applications.d/mine"])
+    direct.run(shared, state="deleted", ruleset="kiosk")
 
 
 @pytest.mark.hosts("ufw", "bullseye", "trixie")
@@ -398,10 +386,11 @@ def test_all_products_in_few_processes(host: Host) -> None:
 HOSTILE = ["'", '"', "a\nb", "a;b", "$(id)", "`id`", "{{ 1 }}", "-j ACCEPT", "a|b", "\u0000", "é", "x" * 300, ""]
 
 
-def test_bad_input_changes_nothing(plain: Host) -> None:
+@pytest.mark.hosts("ufw", "bookworm")
+def test_bad_input_changes_nothing(shared: Host) -> None:
     good = rule("Good", tcp=["80"])
-    direct.run(plain, rules=[good])
-    before = state(plain)
+    direct.run(shared, rules=[good])
+    before = state(shared)
     networks = [*HOSTILE, "10.0.0.1/8", "host.example", "010.0.0.1", "1.2.3"]
     ports = [*HOSTILE, "0", "65536", "90-80", "80:90", "80,90", "http"]
     kinds: list[list[dict[str, Any]]] = [
@@ -420,7 +409,7 @@ def test_bad_input_changes_nothing(plain: Host) -> None:
         [{"rules": [good], "backend": "pf"}],
     ]
     bad = [case for kind in kinds for case in kind]
-    for case, (code, result) in zip(bad, each(plain, bad), strict=True):
+    for case, (code, result) in zip(bad, each(shared, bad), strict=True):
         assert code == 1 and len(result["msg"]) > 20, (case, result)
     # One of each kind as Ansible brings it, in turn another value, and what Ansible itself refuses.
     played = [kind[(number + HOSTILE.index("{{ 1 }}")) % len(kind)] for number, kind in enumerate(kinds)]
@@ -428,11 +417,11 @@ def test_bad_input_changes_nothing(plain: Host) -> None:
     tasks = [
         {"name": f"Case {number}", MODULE: case, "ignore_errors": True} for number, case in enumerate(_literal(played))
     ]
-    results = play(plain, tasks).of(plain, MODULE)
+    results = play(shared, tasks).of(shared, MODULE)
     for case, one in zip(played, results, strict=True):
         assert one.status == "ignored", case
         assert len(str(one.result["msg"])) > 20 and "Traceback" not in str(one.result), (case, one.result)
-    assert state(plain) == before
+    assert state(shared) == before
 
 
 def _literal(value: Any) -> Any:
@@ -444,9 +433,10 @@ def _literal(value: Any) -> Any:
     return "{% raw %}" + value + "{% endraw %}" if isinstance(value, str) and "{" in value else value
 
 
-def test_bad_role_input_changes_nothing(plain: Host) -> None:
-    direct.apply(plain, ["FaceTime"])
-    before = state(plain)
+@pytest.mark.hosts("ufw", "bookworm")
+def test_bad_role_input_changes_nothing(shared: Host) -> None:
+    direct.apply(shared, ["FaceTime"])
+    before = state(shared)
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"products": ["FaceTme"]}, "'FaceTme' is not a product of the catalogue: did you mean 'FaceTime'"),
         ({"products": ["iTunes"]}, "may be any of 'iTunes Music Sharing', 'iTunes Radio streams' and 'iTunes Store'"),
@@ -472,11 +462,11 @@ def test_bad_role_input_changes_nothing(plain: Host) -> None:
         }
         for number, (options, _text) in enumerate(cases)
     ]
-    played = play(plain, tasks)
+    played = play(shared, tasks)
     for number, (options, text) in enumerate(cases):
-        said = str(played.result(plain, task=f"Case {number}")["msg"])
+        said = str(played.result(shared, task=f"Case {number}")["msg"])
         assert text in re.sub(r"\s+", " ", said), (options, said)
-    assert state(plain) == before
+    assert state(shared) == before
 
 
 @pytest.mark.hosts("ufw", "trixie")

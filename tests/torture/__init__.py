@@ -100,33 +100,27 @@ def collection(**patches: tuple[str, str]) -> Iterator[dict[str, str]]:
         shutil.rmtree(folder)
 
 
-# Blind from the second connection on, as a controller is that the new rules shut out; in the test's own folder, which
-# is the working directory.
-BLIND = """#!/bin/sh
-case " $* " in *" -O "*) exec ssh "$@";; esac
-[ -e used ] && { echo 'ssh: No route to host' >&2; exit 255; }
-touch used
+# In the place of ssh; the working directory is the play's own.
+_SSH = """#!/bin/sh
+case " $* " in *" -O "*) %s;; esac
+echo >> used
+%s
 exec ssh "$@"
 """
+# Finds nobody at its second connection, as a controller that the new rules shut out until the old ones are back.
+BLIND = _SSH % ('exec ssh "$@"', """[ "$(wc -l < used)" != 2 ] || { echo 'ssh: No route to host' >&2; exit 255; }""")
 # Kills the controller in the place of the second connection.
-DEADLY = """#!/bin/sh
-case " $* " in *" -O "*) exec ssh "$@";; esac
-if [ -e used ]; then
-    parent=$(ps -o ppid= -p "$PPID")
-    kill -KILL "$parent" "$PPID"
-    exit 255
-fi
-touch used
-exec ssh "$@"
-"""
+DEADLY = _SSH % ('exec ssh "$@"', """[ "$(wc -l < used)" != 2 ] || kill -KILL "$(ps -o ppid= -p "$PPID")" "$PPID" $$""")
+# Drops no connection: all goes over the first.
+LASTING = _SSH % ("exit 0", ":")
 
 
 def ssh_in_place(folder: Path, text: str) -> dict[str, str]:
-    """An ssh of one's own; returns what to add to the environment."""
+    """An ssh of one's own; returns the variables of a play that uses it."""
     path = folder / "ssh"
     path.write_text(text)
     path.chmod(0o755)
-    return {"ANSIBLE_SSH_EXECUTABLE": str(path)}
+    return {"ansible_ssh_executable": str(path)}
 
 
 # Asks the kernel by nftables' own library, without a process a sample, until its file is gone.
