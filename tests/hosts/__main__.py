@@ -34,7 +34,7 @@ def check() -> None:
 def lend(path: Path, wanted: list[str]) -> None:
     """Starts hosts, writes their inventory to `path` (each host is named SUITE-FIREWALL, in a group named FIREWALL),
     and removes them when that file is removed or replaced, or after an hour."""
-    with closing(Lab()) as lab:
+    with closing(Lab(compiled=True)) as lab:
         hosts: dict[str, tuple[Host, str]] = {}
         variables: dict[str, Any] = {}
         groups: dict[str, dict[str, dict[str, Any]]] = {}

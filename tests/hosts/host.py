@@ -57,6 +57,8 @@ table inet filter {
 """
 # The hosts' numbers, which are the last of their addresses: one host each at a time.
 SLOTS = range(10, 250)
+# What lets the Python of a host keep the compiled modules that Ansible sends.
+_PYTHON = Path(__file__).resolve().parent / "python"
 # What the file of a slot says whose host outlives the process that started it.
 _KEPT = "kept"
 ENVIRONMENT = {
@@ -180,15 +182,20 @@ class Host:
 
     # Life
 
-    def _start(self, share: Sequence[Path]) -> None:
+    def _start(self, share: Sequence[Path], compiled: bool) -> None:
         image = built(self.suite)
+        volumes = [f"{path}:{path}:ro" for path in share]
+        if compiled:
+            (CACHE / "compiled").mkdir(exist_ok=True)
+            volumes.append(f"{CACHE / 'compiled'}:/var/cache/netports-compiled")
+            volumes += [f"{path}:/usr/lib/python3/dist-packages/{path.name}:ro" for path in _PYTHON.glob("*.p*")]
         podman(
             *("run", "--detach", "--replace", "--name", self.container, "--hostname", self.name),
             *("--pidfile", str(self._pidfile)),
             *("--privileged", "--systemd=always", "--log-driver=none", "--pids-limit=-1"),
             *("--network", NETWORK, "--ip", self.address4, "--ip6", self.address6, "--mac-address", self._mac),
             *(f"--sysctl={setting}" for setting in SYSCTLS),
-            *(f"--volume={path}:{path}:ro" for path in share),
+            *(f"--volume={volume}" for volume in volumes),
             *(image, "/sbin/init"),
         )
         self._steady()
@@ -443,8 +450,12 @@ class Host:
 class Lab:
     """Starts hosts and, at the end, removes those that are left: `hosts`."""
 
-    def __init__(self) -> None:
+    def __init__(self, compiled: bool = False) -> None:
+        """
+        :param compiled: whether the Python of hosts keeps the modules that Ansible sends, compiled, for all hosts.
+        """
         self.hosts: list[Host] = []
+        self._compiled = compiled
         settings()
         self._sweep()
 
@@ -511,7 +522,7 @@ class Lab:
             raise HostsError("all 240 addresses for test hosts are in use: run `make clean-hosts`")
         host = Host(number, suite, firewall, slot)
         self.hosts.append(host)
-        host._start(share)
+        host._start(share, self._compiled)
         return host
 
     def stop(self, host: Host) -> None:

@@ -39,7 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """What starts hosts, for the whole run."""
-    lab = Lab()
+    lab = Lab(compiled=True)
     yield lab
     lab.close()
 

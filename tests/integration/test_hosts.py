@@ -163,6 +163,25 @@ def test_plays_run_over_ssh(host: Host) -> None:
         assert [process.name for process in seen.below("python3")] == ["id"]
 
 
+TWO_ARCHIVES = """
+import os, zipfile, zipimport, netports_compiled
+for path in ("/tmp/a.zip", "/tmp/b.zip"):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("kept.py", "TEXT = %r\\ndef first(): pass" % os.urandom(8).hex() if path == "/tmp/a.zip" else source)
+    with zipfile.ZipFile(path) as archive:
+        source = archive.read("kept.py")
+    code = zipimport.zipimporter(path).get_code("kept")
+    print(code.co_filename, [part.co_filename for part in code.co_consts if hasattr(part, "co_filename")])
+    netports_compiled.compile_source = None
+"""
+
+
+@pytest.mark.hosts("none")
+def test_what_was_compiled_out_of_an_archive_is_kept(host: Host) -> None:
+    printed = host.run(["python3", "-c", TWO_ARCHIVES]).out.splitlines()
+    assert printed == ["/tmp/a.zip/kept.py ['/tmp/a.zip/kept.py']", "/tmp/b.zip/kept.py ['/tmp/b.zip/kept.py']"]
+
+
 @pytest.mark.hosts("none", "bookworm")
 def test_plays_without_pipelining_cost_more_calls(host: Host) -> None:
     assert play(host, PING, pipelining=False).remote_calls(host) > 2
