@@ -432,12 +432,15 @@ def _seconds(call: Callable[[Any], object], argument: Any) -> float:
     return time.perf_counter() - started
 
 
-def introduction() -> str:
-    """What the page says before its tables."""
+def introduction(measured: str) -> str:
+    """What the page says before its tables.
+
+    :param measured: the table of one host.
+    """
     from ansible.release import __version__
 
     inbound = sum(one.direction == "in" for one in openings())
-    left_out = "" if (ROLES / SYSTEM_ROLE).is_dir() else f" {SYSTEM_ROLE} could not be installed and is left out."
+    left_out = "" if SYSTEM_ROLE in measured else f" {SYSTEM_ROLE} could not be installed and is left out."
     processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return textwrap.dedent(
         f"""\
@@ -475,7 +478,9 @@ def main() -> int:
     for title in asked:
         sections[title] = "\n".join(parts[title]())
         print(sections[title])
-    text = introduction() + "".join(f"## {title}\n\n{sections[title]}\n\n" for title in parts if title in sections)
+    text = introduction(sections.get("One host", "")) + "".join(
+        f"## {title}\n\n{sections[title]}\n\n" for title in parts if title in sections
+    )
     page.write_text(text.rstrip() + "\n", encoding="utf-8")
     return 0
 
