@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find the ssh connection that manages this host, and its ssh daemon, so that a run does not lock anybody out."""
+"""Find the ssh connection that manages this host, so that a run does not lock it out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ipaddress
 import os
 import re
 import sys
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Host
@@ -22,13 +22,8 @@ GUARD_NAME = "management"
 # The kernel's tables of TCP sockets on Linux, and the states in them (include/net/tcp_states.h).
 _TABLES = ("proc/net/tcp", "proc/net/tcp6")
 _ESTABLISHED = "01"
-_LISTEN = "0A"
 # The BSDs and macOS; their tables have no names of programs.
-_NETSTAT = ["netstat", "-an", "-p", "tcp"]
-_SSH_PORT = 22
-# Programs that serve ssh, as the kernel shows their names.
-_DAEMONS = ("sshd", "dropbear")
-_CONFIGURATION = ("etc/ssh/sshd_config", "etc/ssh/sshd_config.d")
+NETSTAT = ["netstat", "-an", "-p", "tcp"]
 
 
 @dataclass(frozen=True)
@@ -67,38 +62,23 @@ def connection(host: Host) -> Optional[Connection]:
     """
     for value in _candidates(host.path("proc")):
         found = _parsed(value)
-        if found and (not _tables(host) or established(host, found)):
+        if found and (not kernel_tables(host) or established(host, found)):
             return found
     return None
 
 
 def established(host: Host, found: Connection) -> bool:
     """Whether the kernel has a connection; true where it cannot be asked. Starts a process where there is no /proc."""
-    tables = _tables(host)
+    tables = kernel_tables(host)
     if tables:
         ends = [" ".join(pair) for pair in zip(_hex(found.local, found.port), _hex(found.address, found.origin))]
         return any("%s %s" % (end, _ESTABLISHED) in table for end in ends for table in tables)
-    code, out, _err = host.run(_NETSTAT, None)
+    code, out, _err = host.run(NETSTAT, None)
     if code != 0:
         return True
     # netstat cuts long addresses off: the ports tell connections apart.
     line = r"[.:]%d\s+\S+[.:]%d\s+ESTABLISHED" % (found.port, found.origin)
     return re.search(line, out) is not None
-
-
-def ssh_ports(host: Host) -> Tuple[int, ...]:
-    """The TCP ports at which an ssh daemon of this host listens for others than the host itself, ascending."""
-    listening = _listening(host)
-    if listening is None:
-        # It cannot be told, which is no reason to take it for shut.
-        return tuple(sorted({_SSH_PORT} | _configured(host)))
-    sockets = _sockets_of_daemons(host) if any(listening.values()) else set()
-    by_name = {port for port, inode in listening.items() if inode in sockets}
-    # A daemon that systemd or inetd starts has a listening socket of theirs.
-    return tuple(sorted(by_name | ({_SSH_PORT} | _configured(host)) & set(listening)))
-
-
-# The variable
 
 
 def _parsed(value: str) -> Optional[Connection]:
@@ -155,57 +135,5 @@ def _words(packed: bytes, port: int) -> str:
     return "%s:%04X" % ("".join("%08X" % word for word in words), port)
 
 
-def _listening(host: Host) -> Optional[Dict[int, str]]:
-    """The ports that others can reach and the inodes of their sockets; ``None`` where the kernel cannot be asked."""
-    tables = _tables(host)
-    if tables:
-        rows = [line.split() for table in tables for line in table.splitlines()]
-        found = [(row[1].rpartition(":"), row[9]) for row in rows if len(row) > 9 and row[3] == _LISTEN]
-        return {int(port, 16): inode for (address, _colon, port), inode in found if not _is_loopback(address)}
-    code, out, _err = host.run(_NETSTAT, None)
-    if code != 0:
-        return None
-    ends = re.findall(r"^tcp\S*\s+\S+\s+\S+\s+(\S+)[.:]([0-9]+)\s+\S+\s+LISTEN", out, re.MULTILINE)
-    return {int(port): "" for address, port in ends if not address.startswith("127.") and address != "::1"}
-
-
-def _is_loopback(address: str) -> bool:
-    """Whether an address of a table is of the host itself alone."""
-    words = [int(address[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(address), 8)]
-    found = ipaddress.ip_address(b"".join(words))
-    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
-
-
-def _tables(host: Host) -> List[str]:
+def kernel_tables(host: Host) -> List[str]:
     return [text for text in (_files.read(host.path(table)) for table in _TABLES) if text is not None]
-
-
-def _sockets_of_daemons(host: Host) -> Set[str]:
-    """The inodes of the sockets that ssh daemons have open."""
-    proc = host.path("proc")
-    found = set()
-    for pid in filter(str.isdigit, os.listdir(proc)):
-        try:
-            if (_files.read(os.path.join(proc, pid, "comm")) or "").strip() not in _DAEMONS:
-                continue
-            folder = os.path.join(proc, pid, "fd")
-            links = [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
-        except OSError:
-            continue
-        found |= {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
-    return found
-
-
-def _configured(host: Host) -> Set[int]:
-    """The ports that the configuration of OpenSSH names (sshd_config(5): ``Port``, ``ListenAddress``)."""
-    main, folder = map(host.path, _CONFIGURATION)
-    paths = [main] + (
-        [os.path.join(folder, name) for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
-    )
-    found = set()
-    for path in filter(os.path.isfile, paths):
-        text = _files.read(path) or ""
-        found |= set(re.findall(r"^\s*Port[ \t=]+([0-9]{1,5})\b", text, re.MULTILINE | re.IGNORECASE))
-        pattern = r"^\s*ListenAddress[ \t=]+\S*[\]a-z0-9.]:([0-9]{1,5})\b"
-        found |= set(re.findall(pattern, text, re.MULTILINE | re.IGNORECASE))
-    return {int(port) for port in found}

@@ -61,7 +61,9 @@ def check_way_in(state: State, rules: Sequence[Rule]) -> List[Notice]:
     :returns: a notice in the place of the refusal, where the firewall is off or the administrator accepts it.
     :raises FirewallError: no rule, of the ruleset or another, admits anybody to the host's ssh daemon.
     """
-    ports = _connection.ssh_ports(state.host)
+    from ansible_collections.netports.apple.plugins.module_utils import _sshd
+
+    ports = _sshd.ssh_ports(state.host)
     own = [span for rule in rules if rule.direction == "in" for span in rule.tcp]
     if not ports or any(state.admits(None, port) or _ports.covers(own, (port, port)) for port in ports):
         return []

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.netports.apple.plugins.module_utils import _connection, _guard
+from ansible_collections.netports.apple.plugins.module_utils import _connection, _guard, _sshd
 from ansible_collections.netports.apple.plugins.module_utils._connection import Connection
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
@@ -147,15 +147,15 @@ def test_without_proc_netstat_is_asked_only_when_it_matters(host: Host, monkeypa
 
 def test_where_the_ssh_daemon_listens(host: Host) -> None:
     # systemd's own socket on ssh's port counts; a service on another port does not.
-    assert _connection.ssh_ports(host) == (22,)
+    assert _sshd.ssh_ports(host) == (22,)
     process(host, 50, "nginx", 4722)
-    assert _connection.ssh_ports(host) == (22,)
+    assert _sshd.ssh_ports(host) == (22,)
     process(host, 51, "sshd", 4711, 4722)
-    assert _connection.ssh_ports(host) == (22, 8080)
+    assert _sshd.ssh_ports(host) == (22, 8080)
     (Path(host.root) / "proc/net/tcp").write_text(HEADER)
-    assert _connection.ssh_ports(host) == (8080,)
+    assert _sshd.ssh_ports(host) == (8080,)
     (Path(host.root) / "proc/net/tcp6").write_text(HEADER)
-    assert _connection.ssh_ports(host) == ()
+    assert _sshd.ssh_ports(host) == ()
 
 
 @pytest.mark.parametrize(
@@ -165,14 +165,14 @@ def test_ports_of_the_daemons_configuration_count_where_somebody_listens(host: H
     path = Path(host.path("etc/ssh/sshd_config.d/own.conf"))
     path.parent.mkdir(parents=True)
     path.write_text(text + "Port 9999\nListenAddress 2001:db8::8081\n")
-    assert _connection.ssh_ports(host) == (22, 8080)
+    assert _sshd.ssh_ports(host) == (22, 8080)
     path.write_text("Match User port\n# Port 8080\n")
-    assert _connection.ssh_ports(host) == (22,)
+    assert _sshd.ssh_ports(host) == (22,)
 
 
 def test_what_cannot_be_told_is_not_taken_for_nothing(host: Host) -> None:
-    assert _connection.ssh_ports(netstat(host)) == (22,)
-    assert _connection.ssh_ports(replace(host, run=lambda _argv, _stdin: (127, "", ""))) == (22,)
+    assert _sshd.ssh_ports(netstat(host)) == (22,)
+    assert _sshd.ssh_ports(replace(host, run=lambda _argv, _stdin: (127, "", ""))) == (22,)
 
 
 # The guards

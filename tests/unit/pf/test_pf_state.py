@@ -91,7 +91,7 @@ def test_whether_any_address_may(rules: list[str], expected: bool) -> None:
 
 
 def test_the_choice_among_firewalls_loads_one_file_of_pf_and_a_read_loads_them_all(tmp_path: Path) -> None:
-    """A keeper that waits for a confirmation must not import anything."""
+    """A keeper that waits for a confirmation must not import anything. Exposures are the run's own matter."""
     root = Path(__file__).parents[3]
     (tmp_path / "ansible_collections/netports").mkdir(parents=True)
     (tmp_path / "ansible_collections/netports/apple").symlink_to(root)
@@ -111,4 +111,5 @@ print(loaded())
     environment = {"PYTHONPATH": f"{tmp_path}:{Path(ansible.__file__).parents[1]}"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     files = sorted(file.stem for file in (root / "plugins/module_utils/_firewalls/pf").glob("*.py"))
+    files.remove("exposures")
     assert done.stdout.splitlines() == ["firewall", " ".join(files)]

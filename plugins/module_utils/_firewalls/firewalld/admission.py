@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What firewalld lets in: whether an address gets through to a port, and what is open to anywhere.
+"""What firewalld lets in: whether an address gets through to a port.
 
 A packet to the host meets, in this order: the policies of a negative priority, its zone's rich rules of a negative
 priority, what the zone refuses, what it accepts, its rich rules of a positive priority, the policies of a positive
@@ -11,10 +11,10 @@ priority, the zone's target. Source: firewalld.policies(5), firewalld.richlangua
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Exposure, FirewallError
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.daemon import filter_of
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
@@ -30,8 +30,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 from ansible_collections.netports.apple.plugins.module_utils._rules import version
 
 EVERYTHING = "0-65535"
-_PROTOCOLS = ("tcp", "udp")
-_ANYWHERE = ("0.0.0.0/0", "::/0")
+ANYWHERE = ("0.0.0.0/0", "::/0")
 _REFUSES = ("reject", "drop")
 
 
@@ -42,7 +41,7 @@ def admits(reading: Reading, address: Optional[str], port: int) -> bool:
     :raises FirewallError: a policy refuses the address before its zone is asked, where no rule of ours can help.
     """
     if address is None:
-        return any(_verdict(reading, zone, None, port)[0] for zone in _zones(reading) if _used(reading, zone))
+        return any(_verdict(reading, zone, None, port)[0] for zone in zones_now(reading) if _used(reading, zone))
     admitted, policy = _verdict(reading, zone_of_address(reading, address), address, port)
     if policy and not admitted:
         raise FirewallError(
@@ -54,34 +53,20 @@ def admits(reading: Reading, address: Optional[str], port: int) -> bool:
     return admitted
 
 
-def exposures(reading: Reading) -> List[Exposure]:
-    """What lets anywhere in, own and foreign."""
-    found: List[Exposure] = []
-    open_zones = [name for name in _zones(reading) if _open(reading, name)]
-    for name in open_zones:
-        for kind, text, ports in _openings(reading, _zones(reading)[name]):
-            found += _exposure(reading, kind, "zone " + name, text, ports)
-    for name, policy in sorted(_policies(reading).items()):
-        if HOST in policy.egress and (ANY in policy.ingress or set(policy.ingress) & set(open_zones)):
-            for kind, text, ports in _openings(reading, policy):
-                found += _exposure(reading, kind, "policy " + name, text, ports)
-    return found
-
-
-def _zones(reading: Reading) -> Dict[str, Filter]:
+def zones_now(reading: Reading) -> Dict[str, Filter]:
     """What zones decide: at runtime where firewalld runs."""
     if reading.runtime:
         return {name: filter_of(settings) for name, settings in sorted(reading.runtime.loaded.zones.items())}
     return {name: reading.filter(name) for name in sorted(reading.zones)}
 
 
-def _policies(reading: Reading) -> Dict[str, Filter]:
+def policies_now(reading: Reading) -> Dict[str, Filter]:
     if reading.runtime:
         return {name: filter_of(settings) for name, settings in reading.runtime.loaded.policies.items()}
     return reading.policies
 
 
-def _open(reading: Reading, zone: str) -> bool:
+def is_open(reading: Reading, zone: str) -> bool:
     """Whether packets from anywhere come to a zone: by an interface, by being the default, or by a source.
 
     By a bridge for containers and virtual machines come those of the host's own guests alone.
@@ -89,21 +74,21 @@ def _open(reading: Reading, zone: str) -> bool:
     interfaces, sources = reading.bound(zone) if zone in reading.zones else (frozenset(), frozenset())
     by_default = zone == reading.default_zone and (reading.default_from_outside or not reading.network.interfaces)
     outside = interfaces - reading.network.guests
-    return bool(outside) or by_default or bool(sources.intersection(_ANYWHERE))
+    return bool(outside) or by_default or bool(sources.intersection(ANYWHERE))
 
 
 def _used(reading: Reading, zone: str) -> bool:
-    return _open(reading, zone) or (zone in reading.zones and bool(reading.bound(zone)[1]))
+    return is_open(reading, zone) or (zone in reading.zones and bool(reading.bound(zone)[1]))
 
 
 def _verdict(reading: Reading, zone: str, address: Optional[str], port: int) -> Tuple[bool, str]:
     """Whether a zone's packets reach a port, and the policy that refused them before the zone, if any."""
     policies = [
         (policy.priority, name, policy)
-        for name, policy in _policies(reading).items()
+        for name, policy in policies_now(reading).items()
         if HOST in policy.egress and (ANY in policy.ingress or zone in policy.ingress)
     ]
-    decides = _zones(reading).get(zone)
+    decides = zones_now(reading).get(zone)
     for before in (True, False):
         if not before and decides:
             decided = _decision(reading, decides, address, port)
@@ -131,7 +116,7 @@ def _decision(
     ports = list(decides.ports) + [(EVERYTHING, protocol) for protocol in decides.protocols]
     for service in decides.services:
         if service not in reading.owned:
-            ports.extend(_ports_of(reading, service))
+            ports.extend(ports_of(reading, service))
     if _covers(ports, port):
         return True
     for rule in order:
@@ -154,7 +139,7 @@ def _matches(reading: Reading, rule: Rich, address: Optional[str], port: int) ->
     if not _fits(rule, address, unclear) or (rule.destination and not unclear):
         return False
     if rule.kind == "service":
-        return rule.value not in reading.owned and _covers(_ports_of(reading, rule.value), port)
+        return rule.value not in reading.owned and _covers(ports_of(reading, rule.value), port)
     if rule.kind == "port":
         return rule.protocol == "tcp" and _covers([(rule.value, "tcp")], port)
     if rule.kind == "protocol":
@@ -174,68 +159,7 @@ def _fits(rule: Rich, address: Optional[str], unclear: bool) -> bool:
     return not (rule.family and address and rule.family != "ipv%d" % version(address))
 
 
-def _openings(reading: Reading, decides: Filter) -> Iterator[Tuple[str, str, List[Port]]]:
-    """What a zone or policy lets anywhere reach: (kind, text, ports)."""
-    everything = [(EVERYTHING, protocol) for protocol in _PROTOCOLS]
-    if decides.accepts_all:
-        yield "target", "target ACCEPT", everything
-    for service in decides.services:
-        yield "service", "service %s" % service, _ports_of(reading, service)
-    for port, protocol in decides.ports:
-        yield "port", "port %s/%s" % (port, protocol), [(port, protocol)]
-    for protocol in decides.protocols:
-        yield "protocol", "protocol %s" % protocol, [(EVERYTHING, protocol)]
-    for port, protocol in decides.source_ports:
-        yield "source-port", "source port %s/%s" % (port, protocol), [(EVERYTHING, protocol)]
-    for port, protocol in decides.forward_ports:
-        yield "forward-port", "forward port %s/%s" % (port, protocol), [(port, protocol)]
-    for rule in decides.rules:
-        ports = _opened_by(reading, rule)
-        if ports and (rule.source in ("", *_ANYWHERE) and (not rule.other_source or "NOT" in rule.text.split())):
-            yield "rich-rule", rule.text, ports
-
-
-def _opened_by(reading: Reading, rule: Rich) -> List[Port]:
-    """The ports that a rich rule opens, whoever it opens them to."""
-    if rule.kind == "forward-port":
-        return [(rule.value, rule.protocol)]
-    if rule.action != "accept":
-        return []
-    if rule.kind == "service":
-        return _ports_of(reading, rule.value)
-    return {
-        "": [(EVERYTHING, protocol) for protocol in _PROTOCOLS],
-        "port": [(rule.value, rule.protocol)],
-        "protocol": [(EVERYTHING, rule.value)],
-        "source-port": [(EVERYTHING, rule.protocol)],
-    }.get(rule.kind, [])
-
-
-def _exposure(reading: Reading, kind: str, place: str, text: str, ports: Sequence[Port]) -> List[Exposure]:
-    word, _space, service = text.partition(" ")
-    owner = reading.owners.get(service) if kind == "service" and word == "service" else None
-    found: List[Exposure] = []
-    named = {
-        protocol: tuple(dict.fromkeys(port for port, kind in ports if kind == protocol)) for protocol in _PROTOCOLS
-    }
-    if named["tcp"] == named["udp"]:
-        named = {"any": named["tcp"]}
-    for protocol, numbers in named.items():
-        if numbers:
-            found.append(
-                Exposure(
-                    kind=kind,
-                    ruleset=owner.ruleset if owner else "",
-                    name=owner.name if owner else place,
-                    protocol=protocol,
-                    ports=numbers,
-                    text="%s: %s" % (place, text),
-                )
-            )
-    return found
-
-
-def _ports_of(reading: Reading, name: str, above: Tuple[str, ...] = ()) -> List[Port]:
+def ports_of(reading: Reading, name: str, above: Tuple[str, ...] = ()) -> List[Port]:
     """What a service opens, with what it includes."""
     service = _definition(reading, name)
     if service is None or name in above:
@@ -243,7 +167,7 @@ def _ports_of(reading: Reading, name: str, above: Tuple[str, ...] = ()) -> List[
     found = list(service.ports) + [(EVERYTHING, protocol) for protocol in service.protocols]
     found += [(EVERYTHING, protocol) for _port, protocol in service.source_ports]
     for included in service.includes:
-        found += _ports_of(reading, included, (*above, name))
+        found += ports_of(reading, included, (*above, name))
     return found
 
 

@@ -14,7 +14,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     State,
     Wanted,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import admission, plan, told
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import admission, plan
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.daemon import Link
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import Reading
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
@@ -40,12 +40,18 @@ class FirewalldState(State):
         return admission.admits(self.reading, address, port)
 
     def exposed(self) -> List[Exposure]:
-        return admission.exposures(self.reading) if self.asked.foreign else []
+        if not self.asked.foreign:
+            return []
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import exposures
+
+        return exposures.exposures(self.reading)
 
     def foreign(self) -> str:
         if not self.asked.foreign or self.reading.runtime is None:
             return ""
-        return told.zones(self.reading)
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import exposures
+
+        return exposures.text(self.reading)
 
     def rulesets(self) -> Dict[str, Tuple[Rule, ...]]:
         return dict(self.reading.rules)

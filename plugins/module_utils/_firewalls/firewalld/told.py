@@ -15,7 +15,6 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Config,
     Owned,
     Reading,
-    Settings,
 )
 
 
@@ -42,26 +41,6 @@ def diff(reading: Reading, target: Config, owned: Owned) -> List[str]:
         if loaded != _lines(reading.own):
             before["at runtime"], after["at runtime"] = loaded, _lines(target)
     return [_files.diff_text(before), _files.diff_text(after)]
-
-
-def zones(reading: Reading) -> str:
-    """All zones with what they let in, the form being that of ``firewall-cmd --list-all-zones``."""
-    lines: List[str] = []
-    for name, settings in sorted(reading.runtime.loaded.zones.items()) if reading.runtime else []:
-        marks = ["default"] if name == reading.default_zone else []
-        marks += ["active"] if settings.get("interfaces") or settings.get("sources") else []
-        lines.append("%s (%s)" % (name, ", ".join(marks)) if marks else name)
-        lines.append("  target: %s" % settings.get("target", "default"))
-        for title in ("interfaces", "sources", "services", "ports", "protocols", "forward_ports", "source_ports"):
-            lines.append("  %s: %s" % (title.replace("_", "-"), " ".join(_items(settings, title))))
-        lines.append("  rich rules:")
-        lines.extend("\t%s" % rule for rule in settings.get("rules_str", []))
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _items(settings: Settings, key: str) -> List[str]:
-    return [item if isinstance(item, str) else "/".join(filter(None, item)) for item in settings.get(key, [])]
 
 
 def _lines(config: Config) -> str:

@@ -13,7 +13,6 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import (
     admission,
     anchor,
-    exposures,
     plan,
     printed,
     reading,
@@ -55,6 +54,8 @@ class PfState(State):
     def exposed(self) -> List[Exposure]:
         if not self.asked.foreign:
             return []
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import exposures
+
         main = self.reading.kernel.main if self.reading.kernel else ()
         found = exposures.own(self.reading.rulesets) + exposures.foreign("main ruleset", main)
         anchors = self._foreign_anchors()
