@@ -10,7 +10,9 @@ import io
 import json
 import tarfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,6 @@ from torture import (
     STEP,
     WANTED,
     State,
-    collection,
     give_up,
     settle,
     ssh_in_place,
@@ -34,17 +35,11 @@ from torture import (
 from torture import waiting as waiting_change
 
 from hosts import Host, play
-from hosts.code import install, module
+from hosts.code import FOLDER, install, module
 from hosts.machine import PROJECT
 
 MODULE = "netports.apple.host_firewall"
 KIOSK = [{"name": "Kiosk", "direction": "in", "tcp": ["9999"]}]
-# What decides whether the present connection needs a rule of its own, and the same without it.
-GUARD = {
-    "plugins__module_utils___run": ("guards=protection.guards", "guards=()"),
-}
-# A controller that does not wait for a host that it cannot reach.
-HASTY = ("RESTORING = 15", "RESTORING = 1")
 # An administrator's own: for ufw for good, for firewalld at runtime alone, which no reload brings back by itself.
 OWN = {
     "ufw": "ufw allow 8443/tcp comment ours",
@@ -240,6 +235,18 @@ def test_what_nobody_keeps_any_more_is_said_and_put_back_by_any_run(shared: Host
     module(shared, ruleset="kiosk", state="deleted")
 
 
+@contextmanager
+def unguarded(host: Host) -> Iterator[None]:
+    """Host code that admits the present connection by no rule of its own."""
+    install(host)
+    path = f"{FOLDER}/ansible_collections/netports/apple/plugins/module_utils/_run.py"
+    text = host.read(path)
+    assert "guards=protection.guards" in text
+    host.write(path, text.replace("guards=protection.guards", "guards=()"))
+    yield
+    host.write(path, text)
+
+
 # What switches a firewall off again, and forgets what it was told.
 OFF = {
     "ufw": "ufw disable; ufw --force reset; rm -f /etc/ufw/applications.d/netports-apple",
@@ -260,39 +267,40 @@ def test_switching_on_without_the_guard_locks_out(host: Host, backend: str) -> N
     redirects = "net.ipv4.conf.all.accept_redirects"
     host.sh(f"sysctl -w {redirects}=1")
     before = state(host)
-    asked: dict[str, Any] = {"backend": backend, "enable": True}
-    over: dict[str, Any] = {"variables": {"ansible_port": 2222}, **asked}
-    with collection(**GUARD, plugins__action__host_firewall=HASTY) as env:
-        # Locked out indeed: nobody comes back, and the host helps itself.
-        failed = run(host, fails=True, confirm_seconds=8, env={**env, "ANSIBLE_TIMEOUT": "3"}, **over)
-    assert "the host restored its old rules at" in failed["msg"] or "restores its old rules" in failed["msg"]
-    settle(host)
+    asked: dict[str, Any] = {"rules": WANTED, "backend": backend, "enable": True}
+    with unguarded(host):
+        # Locked out indeed, until the host puts its old rules back.
+        code, _result = module(host, ssh=4, port=2222, confirm_seconds=PATIENT, _confirm=STEP, **asked)
+        assert code == 0 and state(host) != before
+        assert [host.ssh("true", port=2222, family=family).rc for family in (4, 6)] == [255, 255]
+        assert host.run(["sysctl", "-n", redirects]).out == ("0\n" if backend == "ufw" else "1\n")
+        give_up(host)
+        settle(host)
     assert state(host) == before and host.ssh("true", port=2222).rc == 0
     assert host.run(["sysctl", "-n", redirects]).out == "1\n"
     # A run that no connection made knows nobody to admit, and says so.
     stale = f"{host.address4} 50000 {host.address4} 2222"
     for seen in ({}, {"SSH_CONNECTION": stale}):
         for check in (True, False):
-            code, result = module(host, check=check, env=seen, rules=WANTED, **asked)
+            code, result = module(host, check=check, env=seen, **asked)
             assert code == 1 and "its ssh daemon (port 2222)" in result["msg"], result
             assert state(host) == before
-    code, result = module(host, accept=["no-way-in"], rules=WANTED, **asked)
+    code, result = module(host, accept=["no-way-in"], **asked)
     assert code == 0 and "no-way-in" in codes(result)
-    assert [host.ssh("true", port=2222, family=family).rc for family in (4, 6)] == [255, 255]
-    assert host.run(["sysctl", "-n", redirects]).out == ("0\n" if backend == "ufw" else "1\n")
+    assert host.ssh("true", port=2222).rc == 255
     # Nothing to change: nobody is asked anything.
-    assert module(host, rules=WANTED, **asked)[1]["changed"] is False
+    assert module(host, **asked)[1]["changed"] is False
     host.sh(ADMIT[backend])
-    code, result = module(host, rules=WANTED[:1], **asked)
+    code, result = module(host, **{**asked, "rules": WANTED[:1]})
     assert code == 0 and "no-way-in" not in codes(result)
     assert host.ssh("true", port=2222).rc == 0
     # With the guard, each family admits the connection that came over it.
     for family in (4, 6):
         host.sh(OFF[backend])
         if family == 4:
-            done = direct.run(host, ssh=4, port=2222, rules=WANTED, **asked)
+            done = direct.run(host, ssh=4, port=2222, **asked)
         else:
-            done = run(host, user="admin", family=family, **over)
+            done = run(host, user="admin", family=6, variables={"ansible_port": 2222}, **asked)
         assert done["changed"] and any("2222" in text for text in done["warnings"])
         assert host.ssh("true", port=2222, family=family).rc == 0
         assert host.ssh("true", port=2222, family=10 - family).rc == 255
@@ -327,12 +335,16 @@ def test_firewalld_in_short(host: Host) -> None:
     assert not module(host, rules=WANTED)[1]["changed"]
 
 
-@pytest.mark.hosts("ufw", "bookworm")
-@pytest.mark.hosts("firewalld", "bookworm")
-def test_a_host_that_speaks_german_and_kills_what_a_session_leaves_behind(host: Host, tmp_path: Path) -> None:
+@pytest.mark.parametrize("firewall", ["ufw", "firewalld"])
+@pytest.mark.hosts("none", "bookworm")
+def test_a_host_that_speaks_german_and_kills_what_a_session_leaves_behind(
+    host: Host, firewall: str, tmp_path: Path
+) -> None:
     for path in ("/etc/default/locale", "/etc/locale.conf"):
         host.write(path, "LANG=de_DE.UTF-8\nLC_ALL=de_DE.UTF-8\n")
     host.write("/etc/systemd/logind.conf.d/kill.conf", "[Login]\nKillUserProcesses=yes\n")
+    on = {"ufw": "ufw allow 22/tcp; ufw --force enable", "firewalld": "systemctl enable firewalld"}
+    host.sh(on[firewall])
     host.reboot()
     assert "nicht gefunden" in host.ssh("ls /nowhere").err and "nicht gefunden" in host.ssh("sudo ls /x", "admin").err
     host.ssh("sudo setsid sleep 987 >/dev/null 2>&1 </dev/null &", user="admin")
@@ -346,7 +358,7 @@ def test_a_host_that_speaks_german_and_kills_what_a_session_leaves_behind(host: 
     made, again, deleted = [one.result for one in play(host, tasks, user="admin").of(host, MODULE)]
     assert made["confirmed"] and not again["changed"] and deleted["confirmed"]
     assert state(host) == before
-    assert direct.run(host, ssh=4, rules=WANTED)["changed"] and not direct.run(host, ssh=4, rules=WANTED)["changed"]
+    assert direct.run(host, ssh=4, rules=WANTED)["changed"]
     assert direct.run(host, ssh=4, state="deleted")["changed"]
     assert state(host) == before
 

@@ -28,7 +28,7 @@ USER_CHAIN = re.compile(r"-A ufw6?-user-(?:input|output|forward)\b")
 
 def role(host: Host, products: Iterable[str] = (), **options: Any) -> dict[str, Any]:
     """Apply the role, and return what the module returned."""
-    settings = {key: options.pop(key) for key in ("check", "user", "pipelining", "family", "fails") if key in options}
+    settings = {key: options.pop(key) for key in ("check", "fails") if key in options}
     variables = {f"host_firewall_{key}": value for key, value in options.items()}
     variables["host_firewall_products"] = list(products)
     return play(host, role=ROLE, variables=variables, **settings).result(host, MODULE)
@@ -502,7 +502,8 @@ def test_what_fails_half_way_is_put_back(host: Host) -> None:
 def test_becoming_root_without_pipelining_over_ipv6(host: Host) -> None:
     # Each finds done what the one before did.
     for number, (pipelining, family) in enumerate(((False, 4), (False, 6), (True, 4), (True, 6))):
-        found = role(host, ["FaceTime"], user="admin", pipelining=pipelining, family=family)
+        variables = {"host_firewall_products": ["FaceTime"], "ansible_pipelining": pipelining}
+        found = play(host, role=ROLE, variables=variables, user="admin", family=family).result(host, MODULE)
         assert found["changed"] == (number == 0)
         assert [one["name"] for one in found["after"]] == ["FaceTime", "FaceTime"]
     with pytest.raises(PlayFailed, match="ended with 0"):

@@ -1,17 +1,15 @@
 # Copyright (c) 2026, netports.apple contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults for real hosts: a module that is killed at a chosen system call, copies of the collection with a part taken
-out, a sampler of the kernel's tables. The short tests of it are in tests/integration, the long ones beside this."""
+"""Faults for real hosts: a module that is killed at a chosen system call, an ssh that fails, a sampler of the kernel's
+tables. The short tests of it are in tests/integration, the long ones beside this."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +17,6 @@ from typing import Any, NamedTuple
 
 from hosts import Host
 from hosts.code import install, module
-from hosts.machine import CACHE, PROJECT
 
 # The system calls at which a run is killed: each that makes, moves, removes or settles something, and each that starts
 # a process or talks to one. One kill a call.
@@ -75,29 +72,6 @@ def killed_at(host: Host, call: str, number: int, **arguments: Any) -> int:
     """Run the module and have it killed when it makes a system call for the n-th time; returns its exit code."""
     under = ["strace", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}"]
     return module(host, under, **arguments)[0]
-
-
-@contextmanager
-def collection(**patches: tuple[str, str]) -> Iterator[dict[str, str]]:
-    """A copy of the collection in which texts of files are replaced, for what a part of it is good for.
-
-    patches: a path with / as __ and without .py -> (text, its replacement). Yields what to add to the environment.
-    """
-    folder = CACHE / f"patched-{time.monotonic_ns()}"
-    target = folder / "ansible_collections" / "netports" / "apple"
-    target.mkdir(parents=True)
-    try:
-        for name in ("plugins", "roles", "data", "meta"):
-            shutil.copytree(PROJECT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(PROJECT / "galaxy.yml", target)
-        for name, (old, new) in patches.items():
-            path = target / (name.replace("__", "/") + ".py")
-            text = path.read_text()
-            assert old in text, f"{old!r} is not in {path}"
-            path.write_text(text.replace(old, new))
-        yield {"ANSIBLE_COLLECTIONS_PATH": str(folder)}
-    finally:
-        shutil.rmtree(folder)
 
 
 # In the place of ssh; the working directory is the play's own.
