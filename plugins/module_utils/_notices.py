@@ -42,6 +42,7 @@ CODES = {
     "main-ruleset-differs": "The kernel's main ruleset has what its file does not, and a load would drop it.",
     "name-taken": "Somebody else's rules have the name of ours.",
     "no-effect": "Rules have no effect, since something else decides.",
+    "refused": "Something else refuses packets of rules before the rules are asked.",
     "no-packets": "No packet comes to the zone that the rules are in: it has no interface and no source.",
     "recovered": "An unfinished change of another run was put back, or could not be read.",
     "elsewhere": "Some packets come by another zone than that of the rules, which do not hold for them.",

@@ -28,7 +28,13 @@ STATUSES = ("unreachable", "error", "unsupported", "off", "missing", "drifted", 
 
 # What a notice of the module means for the whole host, and for the rules that it names.
 OFF = ("off", "off-at-boot")
-OF_RULES = {"left-out": "unsupported", "unsupported": "unsupported", "no-effect": "off", "no-packets": "missing"}
+OF_RULES = {
+    "left-out": "unsupported",
+    "unsupported": "unsupported",
+    "no-effect": "off",
+    "refused": "missing",
+    "no-packets": "missing",
+}
 
 
 class _Table:

@@ -277,7 +277,7 @@ def test_targets_of_zones_and_of_policies(host: Host, peer: Host) -> None:
             cmd(host, "--permanent", "--policy=wall", f"--set-priority={priority}")
             cmd(host, "--reload")
             notices = lives(host)
-            idle = [item for item in notices if item["code"] == "no-effect" and item["direction"] == "in"]
+            idle = [item for item in notices if item["code"] == "refused" and item["direction"] == "in"]
             assert bool(idle) == (found == "filtered"), notices
             module(host, *RULES)
             assert probe(peer, host, [5223, 5224]) == {5223: found, 5224: "filtered"}, priority

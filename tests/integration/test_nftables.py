@@ -158,7 +158,7 @@ def test_what_others_make_is_never_touched_and_named_where_it_decides(host: Host
         joined = module(host, VNC)
         assert joined["changed"] and any("ip mine" in step["what"] for step in joined["operations"])
         assert probe(peer, host, [5900], "tcp") == {5900: "open"}
-    assert "no-effect" not in codes(module(host, VNC))
+    assert "refused" not in codes(module(host, VNC))
     host.sh("""
         nft add chain ip mine early '{ type filter hook prerouting priority -300; }'
         nft add rule ip mine early tcp dport 5900-5901 drop
@@ -166,7 +166,7 @@ def test_what_others_make_is_never_touched_and_named_where_it_decides(host: Host
     with listen(host, tcp=[5900]):
         assert probe(peer, host, [5900], "tcp") == {5900: "filtered"}
     told = module(host, VNC)
-    assert not told["changed"] and "no-effect" in codes(told)
+    assert not told["changed"] and "refused" in codes(told)
     assert any(
         "chain early of table ip mine refuses packets of rule 'Screen Sharing'" in text for text in told["warnings"]
     )
@@ -176,7 +176,7 @@ def test_what_others_make_is_never_touched_and_named_where_it_decides(host: Host
     )
     before = host.run(["iptables", "-S"]).out
     told = module(host, VNC)
-    assert not told["changed"] and "no-effect" in codes(told)
+    assert not told["changed"] and "refused" in codes(told)
     assert host.run(["iptables", "-S"]).out == before
     assert any("INPUT of table ip filter" in text for text in told["warnings"])
     module(host, state="deleted")
@@ -231,7 +231,7 @@ table inet filter {
             nft add rule netdev early first tcp dport 5900 counter drop
         """)
         told = module(host, VNC)
-        assert probe(peer, host, [5900], "tcp") == {5900: "filtered"} and "no-effect" in codes(told)
+        assert probe(peer, host, [5900], "tcp") == {5900: "filtered"} and "refused" in codes(told)
         assert any("chain first of table netdev early refuses packets of rule" in text for text in told["warnings"])
 
 
@@ -261,7 +261,7 @@ def test_whatever_shape_of_rule_refuses_is_joined(host: Host, peer: Host) -> Non
             assert probe(peer, host, [5900], "tcp")[5900] != "open", shape
         load(SHAPES)
         done = module(host, VNC)
-        assert done["changed"] and not {"off", "no-effect"} & set(codes(done)), done["warnings"]
+        assert done["changed"] and not {"off", "refused"} & set(codes(done)), done["warnings"]
         assert probe(peer, host, [5900], "tcp") == {5900: "open"}
         assert not module(host, VNC)["changed"]
         # What refuses a part of it alone is the administrator's wish, and no firewall.
@@ -425,7 +425,7 @@ def test_a_host_of_containers_keeps_its_network(host: Host, peer: Host) -> None:
     assert works()
     enable: dict[str, Any] = {"enable": True} if own else {}
     applied = module(host, VNC, **enable)
-    assert applied["changed"] and "docker" in codes(applied) and "no-effect" not in codes(applied)
+    assert applied["changed"] and "docker" in codes(applied) and "refused" not in codes(applied)
     for script in ("true", "systemctl reload nftables"):
         host.sh(script)
         assert works() and theirs() == before and not module(host, VNC, **enable)["changed"], script
@@ -498,7 +498,7 @@ def test_what_an_administrator_takes_away_while_a_change_waits_stays_away(host: 
 @pytest.mark.hosts("nftables", "bookworm")
 def test_the_administrators_edits_never_keep_his_file_from_loading(host: Host) -> None:
     """Where his chain changes or goes, the ruleset's file still loads, and refuses nothing by itself."""
-    assert "no-effect" not in codes(module(host, WEB)), "the jump comes before the rule that ends his chain"
+    assert "refused" not in codes(module(host, WEB)), "the jump comes before the rule that ends his chain"
     module(host, VNC)
     include = host.read("/etc/nftables.conf").splitlines()[-1]
     host.write(

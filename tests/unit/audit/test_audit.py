@@ -85,6 +85,7 @@ LEFT_OUT = notice("left-out", "this firewalld is older than 0.9", rules=("FaceTi
         ({"notices": [notice("off-at-boot")]}, {"facetime": "off"}, "off"),
         ({"notices": [LEFT_OUT]}, {"facetime": "unsupported"}, "unsupported"),
         ({"notices": [notice("no-effect", rules=("FaceTime",))]}, {"facetime": "off"}, "off"),
+        ({"notices": [notice("refused", rules=("FaceTime",))]}, {"facetime": "missing"}, "missing"),
         # A zone without an interface: the host filters, and the port is not open.
         ({"notices": [notice("no-packets", rules=("FaceTime",))]}, {"facetime": "missing"}, "missing"),
         ({"notices": [notice("no-effect", rules=("Maps",)), notice("other")]}, {"facetime": "compliant"}, "compliant"),

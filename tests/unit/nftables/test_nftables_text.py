@@ -599,7 +599,7 @@ def test_an_ingress_chain_refuses_before_all_others(nft: list[str]) -> None:
     given = 'table netdev t {\nchain i { type filter hook ingress device "lo" priority 0; policy drop; }\n}\n'
     listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
     (found,) = effect.without(listing, "apple", "in", REFUSED, [])
-    assert found.code == "no-effect" and "chain i of table netdev t" in found.text
+    assert found.code == "refused" and "chain i of table netdev t" in found.text
     assert effect.without(listing, "apple", "out", REFUSED, []) == []
 
 

@@ -153,12 +153,12 @@ def test_our_own_guard_that_the_file_loads_is_nobody_elses_rule(host: Host, come
 EFFECTS: list[tuple[str, list[tuple[str, list[str]]]]] = [
     ("block in all\n", []),
     ("pass all\n", [("off", [])]),
-    ("block drop in quick all\n", [("no-effect", ["AirPlay"])]),
-    ("block quick all\n", [("no-effect", ["AirPlay"]), ("no-effect", ["FaceTime"])]),
-    ("block in quick proto tcp to port 7000\n", [("no-effect", ["AirPlay"])]),
-    ("block in quick proto tcp to port 6000:8000\n", [("no-effect", ["AirPlay"])]),
+    ("block drop in quick all\n", [("refused", ["AirPlay"])]),
+    ("block quick all\n", [("refused", ["AirPlay"]), ("refused", ["FaceTime"])]),
+    ("block in quick proto tcp to port 7000\n", [("refused", ["AirPlay"])]),
+    ("block in quick proto tcp to port 6000:8000\n", [("refused", ["AirPlay"])]),
     ("block in quick from 10.0.0.0/8\n", []),
-    ("block in quick on em0 all\n", [("no-effect", ["AirPlay"])]),
+    ("block in quick on em0 all\n", [("refused", ["AirPlay"])]),
     ("block in quick on em1 all\n", []),
     ("block in quick from <bruteforce>\n", []),
     ("pass in quick proto tcp to port 7000\npass in quick proto udp\nblock in quick all\n", []),
@@ -171,10 +171,10 @@ EFFECTS: list[tuple[str, list[tuple[str, list[str]]]]] = [
 def test_rules_without_effect_are_said(host: Host, text: str, expected: list[tuple[str, list[str]]]) -> None:
     ruleset(host, text)
     result = host.apply(AIRPLAY, FACETIME)
-    told = [(one["code"], one["rules"]) for one in result["notices"] if one["code"] in ("off", "no-effect")]
+    told = [(one["code"], one["rules"]) for one in result["notices"] if one["code"] in ("off", "refused")]
     assert sorted(told) == sorted(expected)
     for notice in result["notices"]:
-        if notice["code"] == "no-effect":
+        if notice["code"] == "refused":
             assert "'block drop" in notice["text"]
 
 

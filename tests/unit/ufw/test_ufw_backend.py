@@ -589,7 +589,7 @@ def test_rules_that_nobody_lists_are_not_taken_for_gone_nor_for_ours() -> None:
 def test_a_refusal_that_decides_first_is_named(block: str, rules: list[str], said: str) -> None:
     with fresh() as host:
         put_first(host, f"### tuple ### {block}\n")
-        found = [notice for notice in planned(host, SHARING).notices if notice.code == "no-effect"]
+        found = [notice for notice in planned(host, SHARING).notices if notice.code == "refused"]
         assert [list(notice.rules) for notice in found] == [rules] * bool(rules)
         assert all(said in notice.text for notice in found)
 
@@ -606,7 +606,8 @@ def test_a_refusal_that_decides_first_is_named(block: str, rules: list[str], sai
 def test_what_the_kernel_asks_before_ufw_is_named(chain: list[str], said: str) -> None:
     with fresh() as host:
         host.input = [line + "\n" for line in chain]
-        found = [notice.text for notice in planned(host, SHARING).notices if notice.code == "no-effect"]
+        code = "refused" if chain else "no-effect"
+        found = [notice.text for notice in planned(host, SHARING).notices if notice.code == code]
         assert len(found) == bool(said) and all(said in text for text in found)
 
 

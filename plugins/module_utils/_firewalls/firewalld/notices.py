@@ -105,15 +105,15 @@ def _refused(name: str, policy: Filter, target: Config, forwarding: Sequence[Pol
     if parts and HOST in policy.egress and policy.priority < 0:
         names = tuple(sorted({_rule_name(target, part.service) for part in parts}))
         told = text % (name, "inbound", "zone", 0)
-        found.append(Notice(code="no-effect", text=told, rules=names, direction="in"))
+        found.append(Notice(code="refused", text=told, rules=names, direction="in"))
     if policy.priority > PRIORITY:
         return found
     if len(forwarding) < len(target.policies) and HOST in policy.ingress:
         told = text % (name, "outbound", "policy", PRIORITY)
-        found.append(Notice(code="no-effect", text=told, direction="out"))
+        found.append(Notice(code="refused", text=told, direction="out"))
     if any(_meet(policy.ingress, own.ingress) and _meet(policy.egress, own.egress) for own in forwarding):
         told = text % (name, "forwarded", "policy", PRIORITY)
-        found.append(Notice(code="no-effect", text=told, direction="forward"))
+        found.append(Notice(code="refused", text=told, direction="forward"))
     return found
 
 

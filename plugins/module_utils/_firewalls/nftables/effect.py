@@ -83,12 +83,12 @@ def without(
                 "no effect until it accepts them" % (chain.name, chain.family, chain.table, _WAYS[direction])
             )
             names = tuple(rule.name for rule in asked)
-            found.append(Notice(code="no-effect", text=sentence, rules=names, direction=direction))
+            found.append(Notice(code="refused", text=sentence, rules=names, direction=direction))
             continue
         decided = checks.decider(listing, chain, asked, frozenset([jump]))
         if decided:
             sentence = "chain %s of table %s %s refuses packets of rule %r before it is reached: %s" % (
                 *(chain.name, chain.family, chain.table, decided[0].name, decided[1]),
             )
-            found.append(Notice(code="no-effect", text=sentence, rules=(decided[0].name,), direction=direction))
+            found.append(Notice(code="refused", text=sentence, rules=(decided[0].name,), direction=direction))
     return found

@@ -87,7 +87,7 @@ def _effect(system: System, reading: Reading, want: Wanted, load: str) -> List[N
                     decided.setdefault((by, rule.direction), []).append((rule.name, what))
     return [
         Notice(
-            code="no-effect",
+            code="refused",
             text="'%s' in the main ruleset refuses packets before anchor %s is asked, so that there is no effect of %s"
             % (by, system.anchor, listed([what for _name, what in names])),
             rules=tuple(dict.fromkeys(name for name, _what in names)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Collection, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import tuples
@@ -41,14 +41,13 @@ def notices(
             said,
             ", ".join(names),
         )
-        found.append(Notice(code="no-effect", text=text, rules=tuple(names), direction=direction))
+        found.append(Notice(code="refused", text=text, rules=tuple(names), direction=direction))
     inbound = {titles[block.profile]: None for some in blocks.values() for block in some if _inbound(block, titles)}
     if inbound:
         found += [
-            Notice(code="no-effect", text=text, rules=tuple(inbound), direction="in")
+            Notice(code=code, text=text, rules=tuple(inbound), direction="in")
             for family, lines in inputs.items()
-            for text in [_passed_by(family, lines)]
-            if text
+            for code, text in _passed_by(family, lines)
         ]
     return found
 
@@ -107,17 +106,20 @@ def _said(block: Block, family: int) -> str:
     return " ".join(word for word in words if word)
 
 
-def _passed_by(family: int, lines: Sequence[str]) -> Optional[str]:
-    """Why the kernel's input chain does not ask ufw's rules, if so."""
+def _passed_by(family: int, lines: Sequence[str]) -> Iterator[Tuple[str, str]]:
+    """Why the kernel's input chain does not ask ufw's rules, if so: a notice's code and its text."""
     for line in lines:
         if _CALL.search(line):
-            return None
+            return
         if _REFUSES.match(line):
-            return (
+            text = (
                 "the rule '%s' of the kernel (IPv%d) stands before ufw's and decides: take it out of whatever adds it, such "
                 "as iptables-persistent" % (line, family)
             )
-    return (
+            yield "refused", text
+            return
+    text = (
         "the kernel's chain INPUT (IPv%d) no longer calls ufw's chains, so that its rules have no effect: 'ufw reload' puts "
         "the calls back" % family
     )
+    yield "no-effect", text
