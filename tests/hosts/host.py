@@ -172,6 +172,7 @@ class Host:
         self._slot = slot
         self._pidfile = RUN / f"{number}.pid"
         self._pid = 0
+        self._companions: list[subprocess.Popen[str]] = []
 
     def __repr__(self) -> str:
         return f"<Host {self.name} {self.firewall} {self.address4}>"
@@ -240,8 +241,20 @@ class Host:
         units = self.run(["systemctl", "list-units", "--failed", "--no-legend"], check=False).out
         raise HostsError(f"{self.name} did not come up: systemd is {state!r}; failed units: {units.strip() or 'none'}")
 
+    def accompany(self, process: subprocess.Popen[str]) -> None:
+        """Keeps a process on the host, which ends with its standard input, until the host stops or restarts.
+
+        systemd stops every process before it kills them (SIGSTOP), and nsenter would wait for its own for ever.
+        """
+        self._companions.append(process)
+
+    def _part(self) -> None:
+        while self._companions:
+            self._companions.pop().communicate()
+
     def stop(self) -> None:
         """Removes the host and everything on it."""
+        self._part()
         podman("rm", "--force", "--time", "0", "--ignore", self.container)
         self._slot.close()
 
@@ -255,6 +268,7 @@ class Host:
 
         Units that fail at this start do not raise here: they are a test's own matter.
         """
+        self._part()
         if hard:
             podman("kill", "--signal", "KILL", self.container)
             podman("wait", self.container)

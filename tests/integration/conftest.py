@@ -4,36 +4,44 @@
 """Fixtures that give tests real hosts.
 
 `@pytest.mark.hosts("ufw", "bookworm", "trixie")` runs a test on a host of each suite with that firewall
-(no suite named: all of them), which it gets as `host`; several marks add up. `shared` in its place is a host that the
-tests of a file share: each has to leave it as it was. `make_host` starts further ones, `peer`
-is a second host for probes. A machine that cannot run hosts is an error of every such test, never a skip.
+(no suite named: all of them), which it gets as `host`; several marks add up. With `reset=True` it gets a host that other
+tests had before, whose firewalld was reset: for tests that touch nothing else. `shared` in the place of `host` is a host that
+the tests of a file share: each has to leave it as it was. `make_host` starts further ones, `peer` is a second host for
+probes. A machine that cannot run hosts is an error of every such test, never a skip.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torture import state
 
 from hosts import SUITES, Host, Lab
 from hosts.code import module
+from hosts.firewalld import cmd, runtime
 
 MakeHost = Callable[..., Host]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declares the mark."""
-    config.addinivalue_line("markers", "hosts(firewall, *suites): run on a fresh host of each suite")
+    config.addinivalue_line("markers", "hosts(firewall, *suites, reset=False): run on a host of each suite")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Gives `host` and `shared` their suites and firewalls."""
+    """Gives `host` and `shared` their suites and firewalls, and `host` whether it is to be a reset one."""
     for name in {"host", "shared"} & set(metafunc.fixturenames):
-        marks = [mark.args for mark in metafunc.definition.iter_markers("hosts")] or [("none",)]
-        cases = [(suite, firewall) for firewall, *suites in marks for suite in suites or SUITES]
-        metafunc.parametrize(name, cases, indirect=True, ids=[f"{suite}-{firewall}" for suite, firewall in cases])
+        marks = [(mark.args, mark.kwargs) for mark in metafunc.definition.iter_markers("hosts")] or [(("none",), {})]
+        cases = [
+            (suite, firewall, more.get("reset", False))
+            for (firewall, *suites), more in marks
+            for suite in suites or SUITES
+        ]
+        ids = [f"{suite}-{firewall}" for suite, firewall, _reset in cases]
+        metafunc.parametrize(name, cases, indirect=True, ids=ids)
 
 
 @pytest.fixture(scope="session")
@@ -68,11 +76,48 @@ def make_module_host(lab: Lab) -> Iterator[MakeHost]:
     yield from _factory(lab)
 
 
+# Hosts that a test left as they were, by suite and firewall, with how that is.
+Pool = dict[tuple[str, str], tuple[Host, Any]]
+
+
+@pytest.fixture(scope="session")
+def pool() -> Pool:
+    """The hosts that are free for the next test that takes a reset one."""
+    return {}
+
+
+def _left(host: Host) -> Any:
+    """What a test may leave behind: firewalld's files and runtime, the kernel's tables, units, interfaces, marks."""
+    left = "cat /proc/sys/net/ipv4/ip_forward; ls /var/lib/netports-apple/pending.json /run/netports-stop; ip -o link; ip netns"
+    units = "systemctl is-enabled firewalld; systemctl is-active firewalld dbus; systemctl --failed --no-legend"
+    found = host.run(["sh", "-c", f"{{ {left}; {units}; }} 2>/dev/null"], check=False).out
+    # A zone that no interface and no source leads to is not in the kernel.
+    loaded = runtime(host) if "\nactive\nactive\n" in found else None
+    return host.files("/etc/firewalld"), sorted(host.kernel().splitlines()), found, loaded
+
+
 @pytest.fixture
-def host(request: pytest.FixtureRequest, make_host: MakeHost) -> Host:
-    """A fresh host of the suite and firewall that the mark `hosts` names."""
-    suite, firewall = request.param
-    return make_host(suite, firewall)
+def host(request: pytest.FixtureRequest, lab: Lab, pool: Pool, make_host: MakeHost) -> Iterator[Host]:
+    """A host of the suite and firewall that the mark `hosts` names: fresh, or reset to be as a fresh one is."""
+    suite, firewall, reset = request.param
+    if not reset:
+        yield make_host(suite, firewall)
+        return
+    if (suite, firewall) not in pool:
+        fresh = lab.start(suite, firewall)
+        fresh.run(["cp", "-a", "/etc/firewalld", "/var/tmp/firewalld"])
+        pool[suite, firewall] = fresh, _left(fresh)
+    host, before = pool.pop((suite, firewall))
+    failures = request.session.testsfailed
+    yield host
+    if request.session.testsfailed == failures:
+        if _left(host) != before:
+            host.sh("rm -rf /etc/firewalld; cp -a /var/tmp/firewalld /etc/firewalld; systemctl restart firewalld")
+            cmd(host, "--state")
+        if _left(host) == before:
+            pool[suite, firewall] = host, before
+            return
+    lab.stop(host)
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +133,13 @@ def shared(
 
     The ruleset is removed behind each test, and has to leave all as it was. The next gets another host where it did not.
     """
-    host = _pool.pop(request.param, None) or make_module_host(*request.param)
+    kind: tuple[str, str] = request.param[:2]
+    host = _pool.pop(kind, None) or make_module_host(*kind)
     before = state(host)
     yield host
     assert module(host, state="deleted")[0] == 0
     assert state(host) == before
-    _pool[request.param] = host
+    _pool[kind] = host
 
 
 @pytest.fixture(scope="session")

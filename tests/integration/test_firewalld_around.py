@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from integration.test_firewalld import cmd, module
+from integration.test_firewalld import module
 from integration.test_firewalld_field import FACETIME, RULES, lives, opened
 
-from hosts import Host, listen, probe
+from hosts import Host, State, listen, probe
+from hosts.firewalld import cmd
 
 PODMAN: dict[str, Any] = {"name": "podman", "id": "2f" * 32, "driver": "bridge", "network_interface": "podman0"}
 PODMAN |= {"created": "2026-01-01T00:00:00Z", "subnets": [{"subnet": "10.88.0.0/16", "gateway": "10.88.0.1"}]}
@@ -94,23 +95,27 @@ def beside(host: Host, peer: Host, namespace: str, again: Callable[[], None] = l
 
     :param again: what the program has to be told after a reload, where it does not hear of it.
     """
-    assert gets_out(host, peer, namespace)
-    bindings = cmd(host, "--get-active-zones")
-    before = opened(host)
-    notices = lives(host)
-    assert opened(host) == before
-    for rules in (RULES, RULES[1:], RULES):
-        assert module(host, *rules)["changed"]
+    bindings, before = cmd(host, "--get-active-zones"), opened(host)
+
+    def out() -> None:
         again()
         assert gets_out(host, peer, namespace) and cmd(host, "--get-active-zones") == bindings
-    assert not module(host, *RULES)["changed"]
+
+    def meanwhile() -> None:
+        out()
+        states.append(probe(peer, host, [5223, 5224]))
+
+    states: list[dict[int, State]] = []
+    out()
     with listen(host, tcp=[5223, 5224]):
-        assert probe(peer, host, [5223, 5224]) == {5223: "open", 5224: "filtered"}
-    module(host)
+        notices = lives(host, meanwhile)
+    assert states == [{5223: "open", 5224: "filtered"}, {5223: "filtered", 5224: "filtered"}]
+    out()
+    assert opened(host) == before
     return notices
 
 
-@pytest.mark.hosts("firewalld")
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_networkmanager_chooses_the_zone(host: Host, peer: Host) -> None:
     # The hosts have no udev; without, NetworkManager takes an interface only where /sys cannot be written.
     host.sh("mount -o remount,bind,ro /sys")
@@ -207,7 +212,7 @@ def test_docker_has_a_zone_and_a_policy(host: Host, peer: Host) -> None:
     assert ("zone docker: target ACCEPT", "any", ["0-65535"]) in opened(host)
 
 
-@pytest.mark.hosts("firewalld")
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_libvirt_refuses_behind_a_target_that_accepts(host: Host, peer: Host) -> None:
     guest(host, "virbr0", "192.168.122", "vnet0")
     for name, text in LIBVIRT.items():

@@ -9,15 +9,16 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from integration.test_firewalld import LOCAL, agree, cmd, module, rule
+from integration.test_firewalld import LOCAL, agree, module, predicted, rule, theirs
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import rich
-from hosts import Host, listen, play, probe
+from hosts import Host, State, listen, play, probe
+from hosts.firewalld import cmd
 
 FACETIME = rule("FaceTime", tcp=["5223"], udp=["3478-3497"])
 OUT = rule("FaceTime", "out", tcp=["443"])
@@ -26,63 +27,30 @@ RULES = (FACETIME, OUT, NEAR)
 CONF = "/etc/firewalld/firewalld.conf"
 
 
-# All zones, policies and direct rules, at runtime and for good, without what is of the ruleset; in one process.
-THEIRS = """
-import json, dbus
-NAME, PATH = "org.fedoraproject.FirewallD1", "/org/fedoraproject/FirewallD1"
-bus = dbus.SystemBus()
-def call(path, interface, member, *given):
-    return getattr(bus.get_object(NAME, path), member)(*given, dbus_interface=interface)
-def plain(value):
-    if isinstance(value, dict):
-        # firewalld gives an empty list, or leaves its key out: the same.
-        items = {str(key): plain(item) for key, item in value.items()}
-        return {key: item for key, item in items.items() if item != []}
-    if isinstance(value, (list, tuple)):
-        items = [plain(item) for item in value]
-        return sorted((item for item in items if "apple-" not in json.dumps(item)), key=json.dumps)
-    return str(value)
-found = {}
-for kind, names, member in (("zone", "getZones", "getZoneSettings2"), ("policy", "getPolicies", "getPolicySettings")):
-    for name in call(PATH, NAME + "." + kind, names):
-        found[kind + " " + name] = plain(call(PATH, NAME + "." + kind, member, name))
-for kind, names, member in (("zone", "listZones", "getSettings2"), ("policy", "listPolicies", "getSettings")):
-    for path in call(PATH + "/config", NAME + ".config", names):
-        interface = NAME + ".config." + kind
-        name = call(path, "org.freedesktop.DBus.Properties", "Get", interface, "name")
-        found["permanent " + kind + " " + name] = plain(call(path, interface, member))
-found["direct"] = plain(call(PATH, NAME + ".direct", "getAllRules"))
-found["permanent direct"] = plain(call(PATH + "/config", NAME + ".config.direct", "getSettings"))
-print(json.dumps({key: value for key, value in found.items() if not key.split()[-1].startswith("apple-")}))
-"""
-
-
-def theirs(host: Host) -> tuple[dict[str, Any], dict[str, Any]]:
+def others(host: Host) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """All that is not the ruleset's: files but for zones, and what firewalld has at runtime and for good."""
     files = host.files("/etc/firewalld")
     kept = {path: item for path, item in files.items() if "/apple-" not in path and "/zones" not in path}
-    return kept, json.loads(host.run(["python3", "-c", THEIRS]).out)
+    return kept, theirs(host)
 
 
-def lives(host: Host, **more: Any) -> list[dict[str, Any]]:
-    """A ruleset comes, changes nothing at its second run, loses a rule, and goes; returns the first run's notices."""
-    files, before = host.files("/etc/firewalld"), theirs(host)
-    checked = module(host, *RULES, check=True, **more)
-    assert host.files("/etc/firewalld") == files, "check mode wrote"
-    first = module(host, *RULES, **more)
-    same = ("diff", "operations", "before", "after", "notices")
-    assert {key: checked.get(key) for key in same} == {key: first.get(key) for key in same}
-    assert first["changed"] and theirs(host) == before
-    if cmd(host, "--state", check=False):
-        agree(host)
+def lives(host: Host, meanwhile: Callable[[], None] = lambda: None, **more: Any) -> list[dict[str, Any]]:
+    """A ruleset comes, changes nothing at its second run, loses a rule, and goes; returns the first run's notices.
+
+    :param meanwhile: what to look at in between: after it came, and after it lost a rule.
+    """
+    files, before = host.files("/etc/firewalld"), others(host)
+    _checked, first = predicted(host, *RULES, **more)
+    assert first["changed"] and others(host) == before
+    agree(host)
+    meanwhile()
     assert not module(host, *RULES, **more)["changed"]
     module(host, *RULES[1:], **more)
-    assert (
-        theirs(host) == before
-        and not host.sh("ls /etc/firewalld/services | grep -x apple-facetime.xml", check=False).out
-    )
+    left = host.files("/etc/firewalld/services")
+    assert others(host) == before and "/etc/firewalld/services/apple-facetime.xml" not in left
+    meanwhile()
     module(host, **more)
-    assert host.files("/etc/firewalld") == files and theirs(host) == before
+    assert host.files("/etc/firewalld") == files and others(host) == before
     notices: list[dict[str, Any]] = first["notices"]
     return notices
 
@@ -94,19 +62,22 @@ def opened(host: Host) -> list[tuple[str, str, list[str]]]:
 
 
 @contextmanager
-def setting(host: Host, name: str, value: str) -> Iterator[None]:
-    """A setting of firewalld.conf, for the length of the block."""
+def settings(host: Host) -> Iterator[Callable[[Mapping[str, str]], None]]:
+    """A function that sets firewalld.conf and starts firewalld anew; all is as it was behind the block."""
     old = host.read(CONF)
-    host.sh(
-        f"sed -i 's/^#*{name}=.*/{name}={value}/' {CONF}; grep -q '^{name}=' {CONF} || echo {name}={value} >> {CONF}"
-    )
-    host.sh("systemctl restart firewalld; firewall-cmd --state")
-    yield
+
+    def put(values: Mapping[str, str]) -> None:
+        kept = [line for line in old.splitlines() if line.partition("=")[0] not in values]
+        host.write(CONF, "\n".join([*kept, *(f"{name}={value}" for name, value in values.items()), ""]))
+        host.run(["systemctl", "restart", "firewalld"])
+        cmd(host, "--state")
+
+    yield put
+    put({})
     host.write(CONF, old)
-    host.sh("systemctl restart firewalld; firewall-cmd --state")
 
 
-@pytest.mark.hosts("firewalld")
+@pytest.mark.hosts("firewalld", reset=True)
 def test_what_every_release_has_to_stand(host: Host, peer: Host) -> None:
     # No interface is bound, and all of them are in the default zone: what it lets in is open to anywhere.
     cmd(host, "--add-port=5985/tcp")
@@ -154,7 +125,7 @@ def test_what_every_release_has_to_stand(host: Host, peer: Host) -> None:
     module(host)
 
 
-@pytest.mark.hosts("firewalld", "trixie")
+@pytest.mark.hosts("firewalld", "trixie", reset=True)
 def test_files_as_others_write_them(host: Host) -> None:
     body = '<service name="ssh"/>\n  <!-- ours -->\n  <rule>\n    <accept/>\n    <service name="http"/>\n  </rule>\n'
     texts = {
@@ -198,26 +169,27 @@ def test_files_as_others_write_them(host: Host) -> None:
     module(host)
 
 
-@pytest.mark.hosts("firewalld", "trixie")
+@pytest.mark.hosts("firewalld", "trixie", reset=True)
 def test_settings_of_firewalld(host: Host, peer: Host) -> None:
-    for name, value in (
-        ("FlushAllOnReload", "no"),
-        ("ReloadPolicy", "INPUT:REJECT,FORWARD:DROP,OUTPUT:ACCEPT"),
-        ("StrictForwardPorts", "yes"),
-        ("NftablesTableOwner", "yes"),
-        ("CleanupOnExit", "no"),
-        ("IPv6_rpfilter", "no"),
-        ("FirewallBackend", "iptables"),
-    ):
-        with setting(host, name, value):
-            assert module(host, *RULES)["changed"], name
+    with settings(host) as put:
+        for values in (
+            {
+                "FlushAllOnReload": "no",
+                "ReloadPolicy": "INPUT:REJECT,FORWARD:DROP,OUTPUT:ACCEPT",
+                "CleanupOnExit": "no",
+            },
+            {"StrictForwardPorts": "yes", "NftablesTableOwner": "yes", "IPv6_rpfilter": "no"},
+            {"FirewallBackend": "iptables"},
+        ):
+            put(values)
+            assert module(host, *RULES)["changed"], values
             agree(host)
-            assert not module(host, *RULES)["changed"], name
+            assert not module(host, *RULES)["changed"], values
             with listen(host, tcp=[5223, 5224]):
                 found = probe(peer, host, [5223, 5224])
                 # By iptables firewalld refuses with another answer.
-                assert found[5223] == "open" and found[5224] in ("filtered", "closed"), name
-            assert module(host)["changed"], name
+                assert found[5223] == "open" and found[5224] in ("filtered", "closed"), values
+            assert module(host)["changed"], values
     # Panic mode.
     cmd(host, "--panic-on")
     notices = module(host, *RULES)["notices"]
@@ -227,7 +199,7 @@ def test_settings_of_firewalld(host: Host, peer: Host) -> None:
     module(host)
 
 
-@pytest.mark.hosts("firewalld", "bookworm", "trixie")
+@pytest.mark.hosts("firewalld", "bookworm", "trixie", reset=True)
 def test_lockdown_and_direct_rules(host: Host) -> None:
     def direct(port: int, *words: str) -> None:
         rest = ("ipv4", "filter", "INPUT", "0", "-p", "tcp", "--dport", str(port), "-j", "DROP")
@@ -237,7 +209,8 @@ def test_lockdown_and_direct_rules(host: Host) -> None:
         return {port for port in (4444, 4445, 4446) if f"dport {port} " in host.kernel()}
 
     # firewalld 2 has no lockdown any more; before, only who is in its list may change anything, and root is.
-    with setting(host, "Lockdown", "yes"):
+    with settings(host) as put:
+        put({"Lockdown": "yes"})
         assert (cmd(host, "--query-lockdown").strip() == "yes") == (host.suite == "bookworm")
         direct(4444, "--permanent")
         cmd(host, "--reload")
@@ -255,19 +228,19 @@ def test_lockdown_and_direct_rules(host: Host) -> None:
         module(host)
 
 
-@pytest.mark.hosts("firewalld", "trixie")
+@pytest.mark.hosts("firewalld", "trixie", reset=True)
 def test_targets_of_zones_and_of_policies(host: Host, peer: Host) -> None:
     refused = {"default": "filtered", "%%REJECT%%": "filtered", "DROP": "filtered", "ACCEPT": "open"}
+    seen: list[dict[int, State]] = []
     with listen(host, tcp=[5223, 5224]):
         for target, other in refused.items():
             cmd(host, "--permanent", f"--set-target={target}")
             cmd(host, "--reload")
-            notices = lives(host)
+            seen.clear()
+            notices = lives(host, lambda: seen.append(probe(peer, host, [5223, 5224])))
+            assert seen == [{5223: "open", 5224: other}, {5223: other, 5224: other}], target
             idle = [item for item in notices if item["code"] == "no-effect"]
             assert bool(idle) == (target == "ACCEPT"), notices
-            module(host, *RULES)
-            assert probe(peer, host, [5223, 5224]) == {5223: "open", 5224: other}, target
-            module(host)
         cmd(host, "--permanent", "--set-target=default")
         # A policy of the administrator that drops: behind the zones, and before them.
         cmd(host, "--permanent", "--new-policy=wall")
@@ -276,15 +249,14 @@ def test_targets_of_zones_and_of_policies(host: Host, peer: Host) -> None:
         for priority, found in ((50, "open"), (-50, "filtered")):
             cmd(host, "--permanent", "--policy=wall", f"--set-priority={priority}")
             cmd(host, "--reload")
-            notices = lives(host)
+            seen.clear()
+            notices = lives(host, lambda: seen.append(probe(peer, host, [5223, 5224])))
+            assert seen[0] == {5223: found, 5224: "filtered"}, priority
             idle = [item for item in notices if item["code"] == "refused" and item["direction"] == "in"]
             assert bool(idle) == (found == "filtered"), notices
-            module(host, *RULES)
-            assert probe(peer, host, [5223, 5224]) == {5223: found, 5224: "filtered"}, priority
-            module(host)
 
 
-@pytest.mark.hosts("firewalld", "bullseye", "trixie")
+@pytest.mark.hosts("firewalld", "bullseye", "trixie", reset=True)
 def test_files_of_the_filter_are_firewallds_own(host: Host, peer: Host) -> None:
     """What ``to_firewalld`` writes passes firewalld's own check, is loaded, lets packets in, and is nobody's ruleset."""
     near = f"query('netports.apple.ports', 'Screen Sharing') | netports.apple.rules(sources=['{peer.address4}'])"
@@ -353,7 +325,7 @@ for number in itertools.count(1):
 """
 
 
-@pytest.mark.hosts("firewalld")
+@pytest.mark.hosts("firewalld", reset=True)
 def test_others_change_the_runtime_meanwhile(host: Host) -> None:
     # These hosts have no program ipset: without, 0.9 has no sets, and newer ones cannot load a set beside a direct rule.
     kind = "direct" if host.suite == "bullseye" else "ipset"
@@ -365,6 +337,7 @@ def test_others_change_the_runtime_meanwhile(host: Host) -> None:
         runs = [module(host, *rules)["changed"] for rules in (RULES, RULES, RULES[:1])]
         host.run(["touch", "/run/netports-stop"])
         lines = other.stdout.read().splitlines()
+        host.run(["rm", "/run/netports-stop"])
     told = dict(line.split() for line in lines if not line.startswith("#"))
     assert runs == [True, False, True]
     agree(host)
@@ -384,7 +357,7 @@ def test_others_change_the_runtime_meanwhile(host: Host) -> None:
     assert len(told) > 20 and (sorted(there - wanted), sorted(wanted - there)) == ([], [])
 
 
-@pytest.mark.hosts("firewalld")
+@pytest.mark.hosts("firewalld", reset=True)
 def test_an_item_with_a_timeout_goes_when_it_is_over(host: Host) -> None:
     def there() -> bool:
         return "4000" in cmd(host, "--list-ports") or "4001" in cmd(host, "--list-rich-rules")
@@ -433,7 +406,7 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.hosts("none")
+@pytest.mark.hosts("firewalld", reset=True)
 def test_a_rich_rule_is_known_however_it_is_written(host: Host) -> None:
     pairs = json.loads(host.run(["python3", "-c", SPELLED]).out)
     known = {printed: rich.identity(printed) for _text, printed in pairs}
@@ -447,7 +420,7 @@ def between(word: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-@pytest.mark.hosts("firewalld")
+@pytest.mark.hosts("firewalld", reset=True)
 def test_a_daemon_that_failed(host: Host) -> None:
     module(host, *RULES)
     files = host.files("/etc/firewalld")
@@ -483,8 +456,19 @@ def test_a_daemon_that_failed(host: Host) -> None:
     assert not module(host, *RULES[:1])["changed"]
 
 
-@pytest.mark.hosts("firewalld")
-def test_files_keep_what_they_have_and_new_files_are_as_firewallds(host: Host) -> None:
+@pytest.mark.hosts("firewalld", reset=True)
+def test_new_files_are_as_firewallds(host: Host) -> None:
+    for words in ("--new-service=theirs", "--new-policy=theirs"):
+        cmd(host, "--permanent", words)
+    cmd(host, "--reload")
+    module(host, *RULES)
+    for kind, ours in (("services", "apple-facetime"), ("policies", "apple-out")):
+        of_both = host.sh(f"cd /etc/firewalld/{kind}; stat -c '%a %U:%G' {ours}.xml theirs.xml").out.splitlines()
+        assert len(of_both) == 2 and len(set(of_both)) == 1, of_both
+
+
+@pytest.mark.hosts("firewalld", "bullseye", reset=True)
+def test_files_keep_what_they_have(host: Host) -> None:
     host.install("acl", "attr")
     for words in ("--new-service=theirs", "--new-policy=theirs", "--zone=public --add-port=8443/tcp"):
         cmd(host, "--permanent", *words.split())

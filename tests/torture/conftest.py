@@ -17,3 +17,4 @@ _spec.loader.exec_module(_fixtures)
 pytest_configure = _fixtures.pytest_configure
 pytest_generate_tests = _fixtures.pytest_generate_tests
 lab, make_host, host, peer = _fixtures.lab, _fixtures.make_host, _fixtures.host, _fixtures.peer
+pool = _fixtures.pool
