@@ -105,6 +105,6 @@ def module(
 
 
 def each(host: Host, cases: Sequence[Mapping[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
-    """`module` for many cases, one after the other in one process: for input of which none changes the host."""
+    """`module` for many cases, one after the other in one process, which starts once."""
     done = host.run(_command(host, cases))
     return [(code, result) for code, result in json.loads(done.out)]
