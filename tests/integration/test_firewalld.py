@@ -444,8 +444,13 @@ def test_a_change_that_waits(host: Host) -> None:
     """What is loaded and not confirmed goes again, by the clock, a reload or a reboot; what is confirmed stays."""
     module(host, CLASSROOM)
     cmd(host, "--add-port=7001/tcp")
-    files, before = host.files("/etc/firewalld"), runtime(host)
     step = {"step": "apply", "id": ""}
+
+    def loaded() -> dict[str, Any]:
+        """What is loaded, but for the definitions of services: as in the files, new ones stay that nobody names."""
+        return {**runtime(host), "services": {}}
+
+    files, before = host.files("/etc/firewalld"), loaded()
 
     def old() -> bool:
         """Whether the files are the old ones, but for new services that nobody names."""
@@ -462,8 +467,7 @@ def test_a_change_that_waits(host: Host) -> None:
 
     assert module(host, *RULES, confirm_seconds=1, _confirm=step)["changed"]
     host.run(["flock", "/var/lib/netports-apple/lock", "true"])
-    # As in the files, new services stay that nobody names.
-    assert {**runtime(host), "services": {}} == {**before, "services": {}}
+    assert loaded() == before
     assert host.files("/etc/firewalld") == files and host.run(["ls", "/etc/firewalld/policies"]).out == ""
     answer = module(host, _confirm={"step": "confirm", "id": waits(900)["id"]})
     assert answer["confirm"]["state"] == "confirmed"
@@ -477,10 +481,10 @@ def test_a_change_that_waits(host: Host) -> None:
     waiting = waits(900)
     cmd(host, "--reload")
     assert module(host, _confirm={"step": "confirm", "id": waiting["id"]})["confirm"]["state"] == "restored"
-    assert host.files("/etc/firewalld") == files and "apple-facetime" not in json.dumps(runtime(host))
+    assert host.files("/etc/firewalld") == files and "apple-facetime" not in json.dumps(loaded())
     waits(900)
     host.reboot()
-    assert old() and "apple-facetime" not in json.dumps(runtime(host))
+    assert old() and "apple-facetime" not in json.dumps(loaded())
     agree(host)
 
 
