@@ -37,6 +37,7 @@ def test_up_with_both_firewalls_off(host: Host, peer: Host) -> None:
     check_versions(host)
     check_files(host)
     check_processes(host)
+    check_compiled(host)
 
 
 def check_versions(host: Host) -> None:
@@ -51,7 +52,15 @@ def check_versions(host: Host) -> None:
 
 
 @pytest.mark.hosts("ufw")
-def test_ufw_filters_packets(host: Host, peer: Host) -> None:
+def test_a_host_with_ufw(host: Host, peer: Host) -> None:
+    check_reboots(host, peer)
+    check_plays(host)
+    check_ufw(host, peer)
+    check_a_thousand_ports(host, peer)
+
+
+def check_ufw(host: Host, peer: Host) -> None:
+    """It filters packets."""
     host.run(["ufw", "allow", "443"])
     host.run(["ufw", "allow", "proto", "udp", "to", "any", "port", "16384:16403"])
     ports = [443, 444, 16384, 16403, 16404]
@@ -66,7 +75,12 @@ def test_ufw_filters_packets(host: Host, peer: Host) -> None:
 
 
 @pytest.mark.hosts("firewalld")
-def test_firewalld_filters_packets(host: Host, peer: Host) -> None:
+def test_a_host_with_firewalld(host: Host, peer: Host) -> None:
+    """It filters packets, and does again after a reboot."""
+    kernel = host.kernel()
+    assert "firewalld" in kernel
+    host.reboot()
+    assert host.kernel() == kernel
     host.run(["firewall-cmd", "--add-port=443/tcp", "--add-port=443/udp"])
     with listen(host, tcp=[443, 444], udp=[443, 444]):
         for family, protocol in EVERY:
@@ -92,8 +106,8 @@ def test_a_public_address_is_another_source(host: Host, make_host: Callable[...,
         assert reach(far, host, [target], source_address="203.0.113.9") == {target: "open"}
 
 
-@pytest.mark.hosts("ufw", "bookworm")
-def test_a_thousand_ports_at_once(host: Host, peer: Host) -> None:
+def check_a_thousand_ports(host: Host, peer: Host) -> None:
+    """They are tried at once."""
     host.run(["ufw", "allow", "20000:20499/tcp"])
     ports = range(20000, 21000)
     with listen(host, tcp=ports):
@@ -101,8 +115,8 @@ def test_a_thousand_ports_at_once(host: Host, peer: Host) -> None:
     assert states == {port: "open" if port < 20500 else "filtered" for port in ports}
 
 
-@pytest.mark.hosts("ufw")
-def test_a_reboot_keeps_files_and_addresses_alone(host: Host, peer: Host) -> None:
+def check_reboots(host: Host, peer: Host) -> None:
+    """A reboot keeps files and addresses alone."""
     host.write("/etc/netports/kept", "kept\n")
     files, kernel = host.files("/etc/ufw", "/etc/netports"), host.kernel()
     assert "/etc/netports/kept" in files
@@ -116,14 +130,6 @@ def test_a_reboot_keeps_files_and_addresses_alone(host: Host, peer: Host) -> Non
         assert host.kernel() == kernel
         assert probe(peer, host, [22, 80]) == {22: "open", 80: "filtered"}
         assert probe(peer, host, [22, 80], family=6) == {22: "open", 80: "filtered"}
-
-
-@pytest.mark.hosts("firewalld")
-def test_firewalld_is_there_again_after_a_reboot(host: Host) -> None:
-    kernel = host.kernel()
-    assert "firewalld" in kernel
-    host.reboot()
-    assert host.kernel() == kernel
 
 
 def check_files(host: Host) -> None:
@@ -150,8 +156,8 @@ def check_processes(host: Host) -> None:
     assert [process.name for process in seen.all if not process.ended] == ["sleep"]
 
 
-@pytest.mark.hosts("ufw")
-def test_plays_run_over_ssh(host: Host) -> None:
+def check_plays(host: Host) -> None:
+    """They run over ssh."""
     tasks = [*PING, {"name": "Who", "ansible.builtin.command": {"argv": ["id", "-un"]}}]
     for user, family in (("root", 4), ("admin", 6)):
         with host.processes() as seen:
@@ -176,8 +182,8 @@ for path in ("/tmp/a.zip", "/tmp/b.zip"):
 """
 
 
-@pytest.mark.hosts("none")
-def test_what_was_compiled_out_of_an_archive_is_kept(host: Host) -> None:
+def check_compiled(host: Host) -> None:
+    """What was compiled out of an archive is kept."""
     printed = host.run(["python3", "-c", TWO_ARCHIVES]).out.splitlines()
     assert printed == ["/tmp/a.zip/kept.py ['/tmp/a.zip/kept.py']", "/tmp/b.zip/kept.py ['/tmp/b.zip/kept.py']"]
 
