@@ -40,6 +40,8 @@ from hosts.machine import PROJECT
 
 MODULE = "netports.apple.host_firewall"
 KIOSK = [{"name": "Kiosk", "direction": "in", "tcp": ["9999"]}]
+# A connection that nobody drops outlives the pauses between the tries to confirm, so that none of them makes a new one.
+PERSISTENT = {"ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=60s"}
 # An administrator's own: for ufw for good, for firewalld at runtime alone, which no reload brings back by itself.
 OWN = {
     "ufw": "ufw allow 8443/tcp comment ours",
@@ -84,7 +86,7 @@ def kept_connection(host: Host, folder: Path) -> dict[str, Any]:
     """Run the module with a controller that confirms over the connection that it had, and end its change after that."""
     used = folder / "used"
     count = LASTING.replace("echo >> used", f"echo >> {used}")
-    over = {**ssh_in_place(folder, count), "ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=600s"}
+    over = {**ssh_in_place(folder, count), **PERSISTENT}
     with ThreadPoolExecutor() as pool:
         going = pool.submit(run, host, fails=True, confirm_seconds=PATIENT, variables=over)
         # Two calls were made when it begins its third.
@@ -116,8 +118,9 @@ def test_only_a_new_connection_confirms(shared: Host, tmp_path: Path) -> None:
         {MODULE: {**wanted, "state": "deleted"}},
     ]
     # With files in the place of a pipe for one of the firewalls.
-    over = {"ansible_pipelining": shared.firewall != "nftables"}
+    over = {"ansible_pipelining": shared.firewall != "nftables", **PERSISTENT}
     done = play(shared, steps, user="admin", family=6, variables=over)
+    assert any(call.startswith("sftp") for call in done.calls) == (shared.firewall == "nftables")
     checked, made, again, deleted = [one.result for one in done.of(shared, MODULE)]
     assert checked["changed"] and "confirmed" not in checked
     assert made["changed"] and made["confirmed"] is True
