@@ -197,7 +197,7 @@ def test_podman_trusts_its_networks(host: Host, peer: Host) -> None:
     assert cmd(host, "--zone=trusted", "--list-sources").strip() == ""
 
 
-@pytest.mark.hosts("firewalld")
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_docker_has_a_zone_and_a_policy(host: Host, peer: Host) -> None:
     guest(host, "docker0", "172.17.0", "veth1234567")
     with subprocess.Popen(host.argv(["python3", "-c", DOCKER]), stdout=subprocess.PIPE, text=True) as docker:

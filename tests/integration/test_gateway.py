@@ -15,6 +15,7 @@ import pytest
 from integration import direct
 
 from hosts import Host, State, Target, listen, play, probe, reach
+from hosts.firewalld import cmd
 
 ROLE = MODULE = "netports.apple.host_firewall"
 # FaceTime's own ports and their neighbours.
@@ -199,8 +200,8 @@ def counted(host: Host) -> list[str]:
 def bind(host: Host, **zones: str) -> None:
     """Binds interfaces to zones of firewalld's, for good."""
     for zone, interface in zones.items():
-        host.run(["firewall-cmd", "--permanent", f"--zone={zone}", f"--change-interface={interface}"])
-    host.run(["firewall-cmd", "--reload"])
+        cmd(host, "--permanent", f"--zone={zone}", f"--change-interface={interface}")
+    cmd(host, "--reload")
 
 
 @pytest.mark.hosts("firewalld")
@@ -213,7 +214,7 @@ def test_firewalld(host: Host, row: Row) -> None:
 @pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_firewalld_between_two_interfaces(host: Host, row: Row) -> None:
     """Each in a zone of its own, with what the distribution has for zones of these names."""
-    host.run(["firewall-cmd", "--permanent", "--zone=external", "--remove-masquerade"])
+    cmd(host, "--permanent", "--zone=external", "--remove-masquerade")
     bind(host, internal="eth1", external="eth0")
     check_life(host, row, ["firewall-cmd", "--reload"], interface="eth1", out_interface="eth0")
 
@@ -226,14 +227,14 @@ def test_firewalld_where_the_rules_do_not_do_what_they_seem_to(host: Host, row: 
         assert "no zone has an interface or a source" in role(host)["warnings"][0]
         assert through(row) == CLOSED
         bind(host, public="eth0")
-        (warning,) = role(host)["warnings"]
+        (warning,) = applied(host)["warnings"]
         assert "zone public forwards everything between its interfaces (eth0, eth1) that leaves by eth0" in warning
         assert set(through(row).values()) == {"open"}
         bind(host, internal="eth1")
-        assert "warnings" not in role(host) and through(row) == OPEN
+        assert not applied(host)["warnings"] and through(row) == OPEN
         # Without the kernel's own switch, nothing goes.
         host.run(["sysctl", "-q", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0"])
-        four, six = role(host)["warnings"]
+        four, six = applied(host)["warnings"]
         assert "forwards no IPv4 (net.ipv4.ip_forward is 0)" in four
         assert "forwards no IPv6 (net.ipv6.conf.all.forwarding is 0)" in six
         assert through(row) == CLOSED
@@ -342,9 +343,8 @@ def test_ufw_between_two_networks(host: Host, row: Row) -> None:
 
 @pytest.mark.hosts("firewalld", "trixie")
 def test_firewalld_between_two_networks(host: Host, row: Row) -> None:
+    cmd(host, "--permanent", "--zone=external", "--remove-masquerade")
     bind(host, internal="eth1", external="eth0")
-    host.run(["firewall-cmd", "--permanent", "--zone=external", "--remove-masquerade"])
-    host.run(["firewall-cmd", "--reload"])
     between(host, row, ["firewall-cmd", "--reload"], interface="eth1", out_interface="eth0")
 
 
