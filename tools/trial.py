@@ -44,8 +44,6 @@ FIREWALLS = ("ufw", "firewalld", "nftables")
 PRODUCTS = "FaceTime, AirPlay"
 SUITE = "trixie"
 FOLDER = CACHE / "try"
-# Of the networks for documentation (RFC 5737, RFC 3849): addresses that no local network has.
-STRANGER = ("203.0.113.9", "2001:db8::9")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -168,7 +166,7 @@ def start(lab: Lab, firewall: str) -> tuple[Host, Host]:
     """Start the host with the firewall, and the host that tries its ports, which can also be a stranger."""
     with ThreadPoolExecutor(2) as pool:
         host, peer = pool.map(lab.start, (SUITE, SUITE), (firewall, "none"))
-    for address in STRANGER:
+    for address in peer.public:
         peer.alias(address, host)
     return host, peer
 
@@ -226,7 +224,7 @@ def try_ports(
     host: Host, peer: Host, rules: list[Rule]
 ) -> tuple[list[trial_ports.Attempt], dict[str, tuple[str, str]]]:
     """Try ports of the host, by IPv4 and IPv6, as a neighbour and as a stranger; return what was seen, and the places."""
-    places = {"local network": (peer.address4, peer.address6), "outside": STRANGER}
+    places = {"local network": (peer.address4, peer.address6), "outside": peer.public}
     wanted = trial_ports.attempts(rules, places)
     ports = {(attempt.protocol, attempt.port) for attempt in wanted}
     addresses = [address for own in places.values() for address in own]

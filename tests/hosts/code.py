@@ -107,4 +107,4 @@ def module(
 def each(host: Host, cases: Sequence[Mapping[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
     """`module` for many cases, one after the other in one process, which starts once."""
     done = host.run(_command(host, cases))
-    return [(code, result) for code, result in json.loads(done.out)]
+    return [(int(code), result) for code, result in json.loads(done.out)]

@@ -284,9 +284,14 @@ class Host:
         state = f"systemctl --quiet is-active firewalld && busctl --timeout=600 get-property {asked}"
         self.run(["sh", "-c", state], check=False)
 
+    @property
+    def public(self) -> tuple[str, str]:
+        """Addresses for `alias` that no local network has (RFC 5737, RFC 3849), and no other host."""
+        return f"203.0.113.{self.number}", f"2001:db8::{self.number:x}"
+
     def alias(self, address: str, *neighbours: Host) -> None:
-        """Gives the host a further address until its next reboot, for example a public one, that `neighbours` can
-        answer: a source for `reach`, or a destination."""
+        """Gives the host a further address until its next reboot, for example of `public`, that `neighbours` can
+        answer: a source for `reach`, or a destination. All hosts share a network, so no other may have it."""
         version = "-6" if ":" in address else "-4"
         length = "128" if ":" in address else "32"
         self.run(["ip", version, "address", "replace", f"{address}/{length}", "dev", "eth0"])

@@ -69,7 +69,7 @@ def settings(host: Host) -> Iterator[Callable[[Mapping[str, str]], None]]:
     def put(values: Mapping[str, str]) -> None:
         kept = [line for line in old.splitlines() if line.partition("=")[0] not in values]
         host.write(CONF, "\n".join([*kept, *(f"{name}={value}" for name, value in values.items()), ""]))
-        host.run(["systemctl", "restart", "firewalld"])
+        host.sh("systemctl reset-failed firewalld; systemctl restart firewalld")
         cmd(host, "--state")
 
     yield put

@@ -258,7 +258,6 @@ THERE = [("tcp", 7000), *BACK]
 SHUT = [("tcp", 23), ("tcp", 7001), ("udp", 321), ("udp", 6010), ("udp", 32767)]
 ASKED = [*THERE, *SHUT]
 ACROSS = [Target(family, *one) for family in (4, 6) for one in ASKED]
-STRANGER = ("192.168.77.7", "fd00:bad::7")
 
 
 def answers(source: Host, host: Host, allowed: list[tuple[str, int]], source_address: str | None = None) -> None:
@@ -279,10 +278,11 @@ def between(gateway: Host, row: Row, reload: list[str], **options: Any) -> None:
     """Shut, opened both ways to the port, told of in words, kept over a reload, and shut again."""
     sender, receiver = row
     sender.behind(gateway, receiver)
-    for stranger in STRANGER:
+    strangers = (f"192.168.77.{receiver.number}", f"fd00:bad::{receiver.number:x}")
+    for stranger in strangers:
         receiver.alias(stranger, gateway)
     # The receiver answers from its own address all the same.
-    receiver.run(["ip", "-6", "address", "change", f"{STRANGER[1]}/128", "dev", "eth0", "preferred_lft", "0"])
+    receiver.run(["ip", "-6", "address", "change", f"{strangers[1]}/128", "dev", "eth0", "preferred_lft", "0"])
     sources = [gateway.inner(4)[0], gateway.inner(6)[0]]
     # All of the test hosts' network: this machine's bridge gives what the receiver sends its own address there.
     destinations = [
@@ -318,7 +318,7 @@ def between(gateway: Host, row: Row, reload: list[str], **options: Any) -> None:
             answers(sender, receiver, THERE)
             answers(receiver, sender, BACK)
             # From a third network nothing comes through, and the gateway itself stays shut.
-            for stranger in STRANGER:
+            for stranger in strangers:
                 answers(receiver, sender, [], stranger)
             answers(sender, gateway, [])
             answers(receiver, gateway, [])
@@ -326,8 +326,8 @@ def between(gateway: Host, row: Row, reload: list[str], **options: Any) -> None:
             gateway.run(reload)
         assert not applied(gateway, **given)["changed"]
         # The third network, once it is named.
-        applied(gateway, **{**given, "destinations": [*destinations, *STRANGER]})
-        for stranger in STRANGER:
+        applied(gateway, **{**given, "destinations": [*destinations, *strangers]})
+        for stranger in strangers:
             answers(receiver, sender, BACK, stranger)
         gone = direct.remove(gateway)
         assert [one["action"] for one in gone["operations"]] == ["remove", "remove"] and gone["after"] == []

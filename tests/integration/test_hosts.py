@@ -93,7 +93,7 @@ def test_a_public_address_is_another_source(host: Host, make_host: Callable[...,
         host.run(["ufw", "allow", "proto", "tcp", "from", network, "to", "any", "port", "548"])
     far = make_host("bookworm")
     with listen(host, tcp=[548]):
-        for family, address in ((4, "203.0.113.9"), (6, "2001:db8::9")):
+        for family, address in zip((4, 6), far.public, strict=True):
             far.alias(address, host)
             target = Target(family, "tcp", 548)
             assert reach(far, host, [target]) == {target: "open"}
@@ -103,7 +103,7 @@ def test_a_public_address_is_another_source(host: Host, make_host: Callable[...,
     with listen(host, tcp=[548]):
         target = Target(4, "tcp", 548)
         assert reach(far, host, [target]) == {target: "filtered"}
-        assert reach(far, host, [target], source_address="203.0.113.9") == {target: "open"}
+        assert reach(far, host, [target], source_address=far.public[0]) == {target: "open"}
 
 
 def check_a_thousand_ports(host: Host, peer: Host) -> None:

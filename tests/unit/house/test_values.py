@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -22,7 +22,7 @@ class Classes:
     """A class, one that extends it, and one with an order."""
 
     def __init__(self, kind: str) -> None:
-        dataclass = cast("Callable[..., Any]", KINDS[kind]["dataclass"])
+        dataclass: Callable[..., Any] = KINDS[kind]["dataclass"]
         self.replace = KINDS[kind]["replace"]
 
         class Base:
@@ -107,7 +107,7 @@ def test_an_order_of_its_own(made: Classes) -> None:
 
 
 def test_only_frozen_classes_are_made() -> None:
-    make = cast("Callable[..., Any]", vars(_values)["dataclass"])
+    make: Callable[..., Any] = vars(_values)["dataclass"]
     with pytest.raises(TypeError):
         make(Classes)
     with pytest.raises(TypeError):

@@ -25,7 +25,7 @@ from hosts import HostsError
 from hosts import host as test_hosts
 
 ROOT = Path(__file__).resolve().parents[3]
-PLACES = {"local network": ("10.0.0.2", "fd00::2"), "outside": trial.STRANGER}
+PLACES = {"local network": ("10.0.0.2", "fd00::2"), "outside": ("203.0.113.9", "2001:db8::9")}
 
 
 def rule(name: str, direction: str = "in", **more: Any) -> Rule:
@@ -219,7 +219,8 @@ def test_a_long_table_is_cut_and_still_has_all_that_is_wrong() -> None:
 
 
 def test_a_host_that_answers_late_is_asked_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    host: Any = SimpleNamespace(address4="10.0.0.2", address6="fd00::2")
+    local, public = PLACES["local network"], PLACES["outside"]
+    host: Any = SimpleNamespace(address4=local[0], address6=local[1], public=public)
     inbound = [rule for rule in FACETIME if rule.direction == "in"]
     waits = []
 
