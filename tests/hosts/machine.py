@@ -71,6 +71,14 @@ def _raise(limit: Path, least: int) -> None:
         limit.write_text(str(least))
 
 
+def _write(path: Path, text: str) -> None:
+    """Writes a file that the podman of another process may be reading."""
+    if not path.exists() or path.read_text() != text:
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(text)
+        part.replace(path)
+
+
 @cache
 def settings() -> dict[str, str]:
     """Writes podman's settings and the ssh key when they are not there; returns podman's environment."""
@@ -87,7 +95,8 @@ def settings() -> dict[str, str]:
             for which in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC)
         )
         # JSON's strings and lists are TOML's too. runc: crun refuses a hybrid cgroup layout.
-        containers.write_text(
+        _write(
+            containers,
             f"""[containers]
 default_ulimits = {json.dumps([f"nofile={files}:{files}", f"nproc={processes}:{processes}"])}
 [engine]
@@ -99,17 +108,19 @@ tmp_dir = {json.dumps(str(RUN / "tmp"))}
 [network]
 network_backend = "netavark"
 network_config_dir = {json.dumps(str(networks))}
-"""
+""",
         )
-        storage.write_text(
+        _write(
+            storage,
             f"""[storage]
 driver = "overlay"
 graphroot = {json.dumps(str(STORE / "graph"))}
 runroot = {json.dumps(str(RUN / "storage"))}
-"""
+""",
         )
         # Written by hand: older podman cannot be told a bridge's name, and two clones must not share one.
-        (networks / f"{NETWORK}.json").write_text(
+        _write(
+            networks / f"{NETWORK}.json",
             json.dumps(
                 {
                     "name": NETWORK,
@@ -126,7 +137,7 @@ runroot = {json.dumps(str(RUN / "storage"))}
                     "dns_enabled": False,
                     "ipam_options": {"driver": "host-local"},
                 }
-            )
+            ),
         )
         if not KEY.exists():
             subprocess.run(

@@ -9,10 +9,11 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from hosts import Host, HostsError, Lab, PlayFailed, Target, listen, play, probe, reach
+from hosts import Host, HostsError, Lab, PlayFailed, Target, listen, machine, play, probe, reach
 from hosts.images import VERSIONS
 from hosts.machine import BRIDGE
 
@@ -247,6 +248,19 @@ def test_a_host_can_be_left_behind() -> None:
     assert Lab().remove_kept([]) == 0 and host.run(["true"]).rc == 0
     assert Lab().remove_kept([host.number]) == 1
     assert host.run(["true"], check=False).rc != 0
+
+
+def test_podmans_settings_are_left_alone_where_they_are_right() -> None:
+    """Another process may be reading them."""
+    files = [Path(machine.settings()[name]) for name in ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")]
+
+    def seen() -> list[tuple[int, int]]:
+        return [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files]
+
+    before = seen()
+    machine.settings.cache_clear()
+    machine.settings()
+    assert seen() == before
 
 
 def test_what_is_not_there_is_named(lab: Lab) -> None:
