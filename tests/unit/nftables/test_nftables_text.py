@@ -479,6 +479,10 @@ def test_protocols_are_compared_by_number() -> None:
         ("tcp dport != { 22, 80 } drop", False, True),
         ("tcp dport 1024-65535 drop", False, False),
         ("tcp dport != 1024-65535 drop", False, False),
+        # A limit for each element of a set refuses those alone who are over it.
+        ("ct state new add @seen { ip saddr limit rate over 9/second } drop", False, False),
+        ("ct state new add @seen { ip saddr ct count over 9 } drop", False, False),
+        ("ct state new add @seen { ip saddr counter } drop", True, True),
         # What else may narrow a rule is not known.
         ("meta mark 0 drop", False, False),
         ("ct status dnat drop", False, False),

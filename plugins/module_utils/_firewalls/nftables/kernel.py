@@ -172,8 +172,16 @@ def conditions_of(rule: KernelRule) -> List[Dict[str, Any]]:
     """What has to hold for the verdict: the rule's expressions that are neither verdicts nor silent."""
     verdict = verdict_of(rule)
     return [
-        one for one in rule.expr if isinstance(one, dict) and not any(key in _SILENT or key == verdict for key in one)
+        one
+        for one in rule.expr
+        if isinstance(one, dict) and (_limits(one) or not any(key in _SILENT or key == verdict for key in one))
     ]
+
+
+def _limits(one: Dict[str, Any]) -> bool:
+    """Whether an expression keeps a limit for each element of a set: ``add @s { ip saddr limit rate over 9/second }``."""
+    kept = [inner for key in ("set", "map") for inner in (one.get(key) or {}).get("stmt") or ()]
+    return any(key not in _SILENT for inner in kept for key in inner)
 
 
 def target_of(rule: KernelRule) -> str:
