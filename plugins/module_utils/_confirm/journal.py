@@ -87,7 +87,10 @@ class Pending:
 
         :raises ValueError: it is something else.
         """
-        found = json.loads(text)
+        try:
+            found = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
         if not isinstance(found, dict) or found.get("version", 1) not in (1, _VERSION):
             raise ValueError("not a change of this version or an older one")
         texts = {name: found.get(name, "") for name in _TEXTS}
@@ -98,11 +101,11 @@ class Pending:
             raise ValueError("its files are no list of path, text before, text after and mode")
         if not isinstance(keeper, int) or not (origin is None or isinstance(origin, list)):
             raise ValueError("its keeper or its connection cannot be read")
+        switched = _switched(found.get("switched", {}))
         try:
-            switched = Switched(**found.get("switched", {}))
+            rules = tuple(map(Rule.from_dict, found.get("rules", [])))
         except TypeError as error:
-            raise ValueError("what it switches cannot be read") from error
-        rules = tuple(map(Rule.from_dict, found.get("rules", [])))
+            raise ValueError("its rules are no list") from error
         changes = tuple(FileChange(path=item[0], before=item[1], after=item[2], mode=item[3]) for item in files)
         return cls(files=changes, rules=rules, switched=switched, origin=origin, keeper=keeper, **texts)
 
@@ -110,11 +113,22 @@ class Pending:
 _TEXTS = ("id", "firewall", "ruleset", "zone", "boot", "until")
 
 
+def _switched(found: Any) -> Switched:
+    try:
+        made = Switched(**found)
+    except TypeError as error:
+        raise ValueError("what it switches cannot be read") from error
+    if type(made.now) is bool and (made.boot is None or type(made.boot) is bool):
+        return made
+    raise ValueError("what it switches cannot be read")
+
+
 def _is_file(item: Any) -> bool:
     return (
         isinstance(item, list)
         and len(item) == 4
         and isinstance(item[0], str)
+        and b"\0" not in os.fsencode(item[0])
         and all(text is None or isinstance(text, str) for text in item[1:3])
         and isinstance(item[3], int)
     )
@@ -179,7 +193,7 @@ class Journal:
         """How the last change ended; with an empty id when none ever did."""
         try:
             return Answer.from_dict(json.loads(self._read(self._outcome) or "{}"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return Answer(id="", state=wire.GONE)
 
     def fingerprint(self) -> Tuple[Any, ...]:

@@ -124,11 +124,17 @@ def test_the_record_of_this_version_and_of_older_ones_is_read(changed: dict[str,
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", "\x00", '{"files": 1', "7"]
+    ["", "{", "[]", "null", "\x00", '{"files": 1', "7", "[" * 100_000]
     + [
         json.dumps({**WHOLE, **changed})
         for changed in (
             {"version": 3},
+            {"rules": None},
+            {"rules": 5},
+            {"switched": {"now": "no"}},
+            {"switched": {"boot": 0}},
+            {"files": [["/etc/\0x", None, "new", 420]]},
+            {"files": [["/etc/\ud800", None, "new", 420]]},
             {"id": 7},
             {"id": ""},
             {"ruleset": None},
