@@ -87,25 +87,23 @@ class Pending:
 
         :raises ValueError: it is something else.
         """
-        try:
-            found = json.loads(text)
-        except RecursionError as error:
-            raise ValueError("it is nested too deeply") from error
+        found = _parsed(text)
         if not isinstance(found, dict) or found.get("version", 1) not in (1, _VERSION):
             raise ValueError("not a change of this version or an older one")
-        texts = {name: found.get(name, "") for name in _TEXTS}
-        files, origin, keeper = found.get("files"), found.get("origin"), found.get("keeper", 0)
+        texts, files = {name: found.get(name, "") for name in _TEXTS}, found.get("files")
+        origin, keeper = found.get("origin"), found.get("keeper", 0)
         if not all(isinstance(value, str) for value in texts.values()) or not texts["id"] or not texts["ruleset"]:
             raise ValueError("a text is missing")
         if not isinstance(files, list) or not all(map(_is_file, files)):
             raise ValueError("its files are no list of path, text before, text after and mode")
-        if not isinstance(keeper, int) or not (origin is None or isinstance(origin, list)):
-            raise ValueError("its keeper or its connection cannot be read")
-        switched = _switched(found.get("switched", {}))
         try:
+            switched = Switched(**found.get("switched", {}))
             rules = tuple(map(Rule.from_dict, found.get("rules", [])))
         except TypeError as error:
-            raise ValueError("its rules are no list") from error
+            raise ValueError("what it switches, or its rules, cannot be read") from error
+        kinds = ((keeper, int), (switched.now, bool), (switched.boot, (bool, type(None))), (origin, (list, type(None))))
+        if not all(isinstance(value, kind) for value, kind in kinds):
+            raise ValueError("its keeper, its connection or what it switches cannot be read")
         changes = tuple(FileChange(path=item[0], before=item[1], after=item[2], mode=item[3]) for item in files)
         return cls(files=changes, rules=rules, switched=switched, origin=origin, keeper=keeper, **texts)
 
@@ -113,14 +111,11 @@ class Pending:
 _TEXTS = ("id", "firewall", "ruleset", "zone", "boot", "until")
 
 
-def _switched(found: Any) -> Switched:
+def _parsed(text: str) -> Any:
     try:
-        made = Switched(**found)
-    except TypeError as error:
-        raise ValueError("what it switches cannot be read") from error
-    if type(made.now) is bool and (made.boot is None or type(made.boot) is bool):
-        return made
-    raise ValueError("what it switches cannot be read")
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply")
 
 
 def _is_file(item: Any) -> bool:
@@ -192,14 +187,13 @@ class Journal:
     def outcome(self) -> Answer:
         """How the last change ended; with an empty id when none ever did."""
         try:
-            return Answer.from_dict(json.loads(self._read(self._outcome) or "{}"))
-        except (ValueError, RecursionError):
+            return Answer.from_dict(_parsed(self._read(self._outcome) or "{}"))
+        except ValueError:
             return Answer(id="", state=wire.GONE)
 
     def fingerprint(self) -> Tuple[Any, ...]:
         """A value that differs after any change begins or ends."""
-        found = map(_stat, (self._pending, self._outcome))
-        return tuple((entry.st_ino, entry.st_mtime_ns) for entry in found if entry)
+        return tuple((entry.st_ino, entry.st_mtime_ns) for entry in map(_stat, (self._pending, self._outcome)) if entry)
 
     def busy(self) -> str:
         """Why the lock is taken, for people."""
