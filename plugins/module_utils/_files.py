@@ -122,8 +122,8 @@ def put_back(changes: Sequence[FileChange]) -> None:
 
 
 def written(changes: Sequence[FileChange]) -> bool:
-    """Whether every file is as its change leaves it."""
-    return all(read(change.path) == change.after for change in changes)
+    """Whether there are files, and every file is as its change leaves it. Without a file nobody can tell."""
+    return bool(changes) and all(read(change.path) == change.after for change in changes)
 
 
 def make_folder(path: str, mode: int = 0o755) -> None:
