@@ -19,7 +19,8 @@ from ansible_collections.netports.apple.plugins.module_utils import (
     _rules,
 )
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
-from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
+from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal
+from ansible_collections.netports.apple.plugins.module_utils._confirm.pending import Pending, boot_id
 from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner
 from ansible_collections.netports.apple.plugins.module_utils._connection import Connection
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import changes, registry
@@ -28,7 +29,6 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
     Firewall,
     FirewallError,
     Host,
-    Left,
     Plan,
     Run,
     State,
@@ -286,13 +286,11 @@ def _settled(order: Order, host: Host, journal: Journal) -> List[Notice]:
 
 def _recovered(host: Host, journal: Journal) -> List[Notice]:
     """Put back what a dead run left: its files, and what is loaded. The caller holds the lock."""
-    found = journal.recover(
-        lambda name: registry.places(name, host), lambda pending: _taken_back(host, journal, pending)
-    )
+    found = journal.recover(lambda name: registry.places(name, host), lambda pending: _taken_back(host, pending))
     return [Notice(code="recovered", text=found.text)] if found else []
 
 
-def _taken_back(host: Host, journal: Journal, pending: Pending) -> Optional[str]:
+def _taken_back(host: Host, pending: Pending) -> Optional[str]:
     """Take back what a dead run left: its files, what it loaded, and what it switched.
 
     :returns: ``None`` when that was done, else why not; empty where nobody can tell what it loaded.
@@ -301,13 +299,8 @@ def _taken_back(host: Host, journal: Journal, pending: Pending) -> Optional[str]
     firewall = registry.load(pending.firewall)(host) if pending.firewall in registry.NAMES else None
     if firewall is None or not firewall.installed():
         return ""
-    guards = tuple(rule for rule in pending.rules if rule.name == _connection.GUARD_NAME)
-    rules = tuple(rule for rule in pending.rules if rule not in guards)
-    # What runs since a later start of the system was not started by the dead run.
-    switched = replace(pending.switched, now=pending.switched.now and pending.boot == journal.boot())
-    left = Left(want=Wanted(rules=rules, guards=guards), files=pending.files, switched=switched)
     try:
-        firewall.take_back(Asked(ruleset=pending.ruleset, zone=pending.zone), left)
+        firewall.take_back(Asked(ruleset=pending.ruleset, zone=pending.zone), pending.left(boot_id(host.root)))
     except FirewallError as error:
         return str(error)
     return None

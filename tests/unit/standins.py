@@ -15,7 +15,8 @@ import os
 import pytest
 
 from ansible_collections.netports.apple.plugins.module_utils._confirm import change, wire
-from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
+from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal
+from ansible_collections.netports.apple.plugins.module_utils._confirm.pending import Pending
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Plan
 
 # A folder in memory, where the machine has one.

@@ -19,8 +19,9 @@ from contextlib import ExitStack
 from typing import Any, Dict, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
-from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending
+from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal
 from ansible_collections.netports.apple.plugins.module_utils._confirm.keeper import Keeper
+from ansible_collections.netports.apple.plugins.module_utils._confirm.pending import Pending, boot_id
 from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Message, Origin
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import Firewall, FirewallError, Json, Plan
@@ -83,7 +84,7 @@ def carry_out(journal: Journal, lock: int, change: Change) -> Optional[Waiting]:
         files=plan.files,
         rules=change.rules,
         switched=plan.switched,
-        boot=journal.boot(),
+        boot=boot_id(change.firewall.host.root),
         origin=change.origin,
     )
     try:

@@ -17,116 +17,21 @@ from typing import Any, Callable, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
+from ansible_collections.netports.apple.plugins.module_utils._confirm.pending import Pending, parsed
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Answer, Origin
-from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
-    NOTHING_SWITCHED,
-    FirewallError,
-    Switched,
-)
-from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
 from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # Where programs keep what survives a reboot: Linux; macOS and the BSDs.
 _STATE_FOLDERS = ("var/lib", "var/db")
 _NAME = "netports-apple"
-# Linux alone has it.
-_BOOT = "proc/sys/kernel/random/boot_id"
 # Seconds that a run waits until another run's change is confirmed or put back.
 LOCK_WAIT = 120.0
 # Seconds that a confirmation waits for the keeper's answer.
 ANSWER_WAIT = 120.0
-# The form of the pending change. Form 1 had no version, firewall and zone.
-_VERSION = 2
 # Bytes that are kept free for the outcome, so that a disk that fills up does not lose it.
 _ROOM = 8192
 _LONGEST_WHY = 500
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A change that is not settled yet, as it is written down before its first step.
-
-    :param id: what tells it from every other change.
-    :param firewall: the firewall's name; empty in the form of an older version.
-    :param ruleset: the ruleset that it changes.
-    :param zone: firewalld's zone of the run; empty for its default.
-    :param files: the files that it writes, in their order.
-    :param rules: the rules that it leads to, guards and all. They tell what of the kernel's is the change's.
-    :param switched: what it switches.
-    :param boot: the system's start during which it is made; empty where the system does not name it.
-    :param origin: the connection that it was made over.
-    :param until: when the wait for its confirmation ends; empty while it is being made.
-    :param keeper: the process that waits; 0 while it is being made.
-    """
-
-    id: str
-    ruleset: str
-    files: Tuple[FileChange, ...]
-    rules: Tuple[Rule, ...] = ()
-    firewall: str = ""
-    zone: str = ""
-    switched: Switched = NOTHING_SWITCHED
-    boot: str = ""
-    origin: Origin = None
-    until: str = ""
-    keeper: int = 0
-
-    def to_json(self) -> str:
-        """The form that :meth:`from_json` reads."""
-        fields = {name: getattr(self, name) for name in _TEXTS + ("origin", "keeper")}
-        fields.update(version=_VERSION, switched=vars(self.switched))
-        fields.update(
-            files=[tuple(vars(item).values()) for item in self.files], rules=[rule.to_dict() for rule in self.rules]
-        )
-        return json.dumps(fields)
-
-    @classmethod
-    def from_json(cls, text: str) -> Pending:
-        """Read the form of this version, and of older ones.
-
-        :raises ValueError: it is something else.
-        """
-        found = _parsed(text)
-        if not isinstance(found, dict) or found.get("version", 1) not in (1, _VERSION):
-            raise ValueError("not a change of this version or an older one")
-        texts, files = {name: found.get(name, "") for name in _TEXTS}, found.get("files")
-        origin, keeper = found.get("origin"), found.get("keeper", 0)
-        if not all(isinstance(value, str) for value in texts.values()) or not texts["id"] or not texts["ruleset"]:
-            raise ValueError("a text is missing")
-        if not isinstance(files, list) or not all(map(_is_file, files)):
-            raise ValueError("its files are no list of path, text before, text after and mode")
-        try:
-            switched = Switched(**found.get("switched", {}))
-            rules = tuple(map(Rule.from_dict, found.get("rules", [])))
-        except TypeError as error:
-            raise ValueError("what it switches, or its rules, cannot be read") from error
-        kinds = ((keeper, int), (switched.now, bool), (switched.boot, (bool, type(None))), (origin, (list, type(None))))
-        if not all(isinstance(value, kind) for value, kind in kinds):
-            raise ValueError("its keeper, its connection or what it switches cannot be read")
-        changes = tuple(FileChange(path=item[0], before=item[1], after=item[2], mode=item[3]) for item in files)
-        return cls(files=changes, rules=rules, switched=switched, origin=origin, keeper=keeper, **texts)
-
-
-_TEXTS = ("id", "firewall", "ruleset", "zone", "boot", "until")
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply")
-
-
-def _is_file(item: Any) -> bool:
-    return (
-        isinstance(item, list)
-        and len(item) == 4
-        and isinstance(item[0], str)
-        and b"\0" not in os.fsencode(item[0])
-        and all(text is None or isinstance(text, str) for text in item[1:3])
-        and isinstance(item[3], int)
-    )
 
 
 @dataclass(frozen=True)
@@ -154,14 +59,9 @@ class Journal:
         self._unreadable = os.path.join(self.folder, "pending.unreadable")
         self._outcome = os.path.join(self.folder, "outcome.json")
         self._room = os.path.join(self.folder, "outcome.room")
-        self._boot = os.path.join(root, _BOOT)
         self.socket = os.path.join(self.folder, "keeper")
 
     # What is there
-
-    def boot(self) -> str:
-        """The system's start that is under way; empty where the system does not name it."""
-        return (_files.read(self._boot) or "").strip()
 
     def pending(self) -> Optional[Pending]:
         """The change that is under way; ``None`` when there is none, or when it cannot be read.
@@ -187,13 +87,14 @@ class Journal:
     def outcome(self) -> Answer:
         """How the last change ended; with an empty id when none ever did."""
         try:
-            return Answer.from_dict(_parsed(self._read(self._outcome) or "{}"))
+            return Answer.from_dict(parsed(self._read(self._outcome) or "{}"))
         except ValueError:
             return Answer(id="", state=wire.GONE)
 
     def fingerprint(self) -> Tuple[Any, ...]:
         """A value that differs after any change begins or ends."""
-        return tuple((entry.st_ino, entry.st_mtime_ns) for entry in map(_stat, (self._pending, self._outcome)) if entry)
+        found = map(_stat, (self._pending, self._outcome))
+        return tuple((entry.st_ino, entry.st_mtime_ns) for entry in found if entry)
 
     def busy(self) -> str:
         """Why the lock is taken, for people."""

@@ -21,12 +21,8 @@ import time
 from typing import Any, NoReturn, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._confirm import wire
-from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import (
-    ANSWER_WAIT,
-    Journal,
-    Pending,
-    clock,
-)
+from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import ANSWER_WAIT, Journal, clock
+from ansible_collections.netports.apple.plugins.module_utils._confirm.pending import Pending
 from ansible_collections.netports.apple.plugins.module_utils._confirm.process import Runner, Started, detach
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Answer, Message
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Json, Plan

@@ -18,7 +18,8 @@ import pytest
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._confirm import process, wire
-from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Pending, Recovered
+from ansible_collections.netports.apple.plugins.module_utils._confirm.journal import Journal, Recovered
+from ansible_collections.netports.apple.plugins.module_utils._confirm.pending import Pending
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Switched
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, plan
