@@ -35,9 +35,6 @@ def ssh_ports(host: Host) -> Tuple[int, ...]:
     return tuple(sorted(by_name | ({_SSH_PORT} | _configured(host)) & set(listening)))
 
 
-# The variable
-
-
 def _listening(host: Host) -> Optional[Dict[int, str]]:
     """The ports that others can reach and the inodes of their sockets; ``None`` where the kernel cannot be asked."""
     tables = _connection.kernel_tables(host)

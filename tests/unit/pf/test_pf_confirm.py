@@ -36,10 +36,8 @@ def planned(host: Host, want: tuple[Any, ...], enable: bool | None = None) -> Pl
     return Pf(base.Host(host.run, str(host.root))).read(asked).plan(Wanted(rules=rules))
 
 
-@pytest.mark.parametrize("was_on", [True, False])
-@pytest.mark.parametrize("have", [(), (AIRPLAY,)])
-@pytest.mark.parametrize("want", [(FACETIME,), ALL, ()])
-def test_load_commit_and_rollback(host: Host, was_on: bool, have: tuple[Any, ...], want: tuple[Any, ...]) -> None:
+def prepare(host: Host, was_on: bool, have: tuple[Any, ...]) -> None:
+    """Switch pf on or not, with a ruleset or without."""
     if was_on:
         on(host)
     if have:
@@ -47,6 +45,13 @@ def test_load_commit_and_rollback(host: Host, was_on: bool, have: tuple[Any, ...
     if host.system == "freebsd" and not was_on:
         # The module stays in the kernel whatever happens; with it, the rest can be compared.
         host.run(["/sbin/kldload", "-n", "pf"])
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+@pytest.mark.parametrize("have", [(), (AIRPLAY,)])
+@pytest.mark.parametrize("want", [(FACETIME,), ALL, ()])
+def test_load_commit_and_rollback(host: Host, was_on: bool, have: tuple[Any, ...], want: tuple[Any, ...]) -> None:
+    prepare(host, was_on, have)
     plan = planned(host, want, True)
     if not plan.operations or not plan.live:
         return
@@ -88,12 +93,7 @@ def test_what_a_dead_run_left_is_taken_back(
     host: Host, was_on: bool, have: tuple[Any, ...], want: tuple[Any, ...], died: str
 ) -> None:
     """Files, kernel and switch, by what was written down of its plan."""
-    if was_on:
-        on(host)
-    if have:
-        host.apply(*have, enable=was_on or None)
-    if host.system == "freebsd" and not was_on:
-        host.run(["/sbin/kldload", "-n", "pf"])
+    prepare(host, was_on, have)
     before, enabled = shown(host), host.enabled
     rules = tuple(normalise(Rule.from_dict(rule) for rule in want))
     plan = planned(host, want, True)
