@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import naming, rich, xml
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import emit, naming, rich, xml
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import Attachment, Owner
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.xml import XmlError
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
@@ -80,18 +80,18 @@ def zones(draw: st.DrawFn) -> str:
 @given(rules(), RULESETS)
 def test_a_service_is_read_back(rule: Rule, ruleset: str) -> None:
     service = naming.service_of(rule, ruleset)
-    read = xml.parse_service(xml.service_text(service))
+    read = xml.parse_service(emit.service_text(service))
     assert read == service and read.same(service)
     (name,) = naming.allocate([rule], ruleset, {}, frozenset()).values()
     owner = Owner(ruleset, rule.name, rule.direction, rule.interface, rule.out_interface)
     assert naming.owner_of_service(name, read.description) == owner
-    assert naming.owner_of_service(name + "-7", xml.service_text(service)) == owner
+    assert naming.owner_of_service(name + "-7", emit.service_text(service)) == owner
     # A copy has the mark, too, and is somebody else's.
     for other in ("mine", name + "-copy", "x" + name, name + "-"):
         assert naming.owner_of_service(other, read.description) is None
     assert read.short == rule.name
     # ASCII only, one element a line, and nothing that would change the tree.
-    text = xml.service_text(service)
+    text = emit.service_text(service)
     assert text.isascii() and text.count("\n") == 5 + len(rule.tcp) + len(rule.udp)
     assert {element.tag for element in ElementTree.fromstring(text)} == {"short", "description", "port"}
 
@@ -99,7 +99,7 @@ def test_a_service_is_read_back(rule: Rule, ruleset: str) -> None:
 @given(attachments(), RULESETS, st.sampled_from(["HOST", "ANY", "internal"]), st.sampled_from(["ANY", "external"]))
 def test_a_policy_is_read_back(wanted: list[Attachment], ruleset: str, ingress: str, egress: str) -> None:
     ((name, policy),) = [*naming.policies_of(ruleset, {(ingress, egress): wanted}, {}, frozenset()).items()]
-    read = xml.parse_policy(xml.policy_text(policy))
+    read = xml.parse_policy(emit.policy_text(policy))
     assert read.same(policy) and naming.ruleset_of_policy(name, read.description) == ruleset
     assert naming.ruleset_of_policy("mine", read.description) == ""
     assert (read.target, read.ingress, read.egress) == ("CONTINUE", (ingress,), (egress,))

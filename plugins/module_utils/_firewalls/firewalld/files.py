@@ -14,7 +14,7 @@ from typing import Dict, FrozenSet, List, Optional, Tuple
 from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Host
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import xml
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import emit, xml
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
     ETC,
     LIB,
@@ -94,12 +94,12 @@ def changes(host: Host, reading: Reading, target: Config, owned: FrozenSet[str])
     for name, service in target.services.items():
         old = reading.own.services.get(name)
         if old is None or not old.same(service):
-            found.append(_change(host, reading, "services", name, xml.service_text(service)))
+            found.append(_change(host, reading, "services", name, emit.service_text(service)))
     found += _zones(reading, target, owned)
     for name, policy in target.policies.items():
         old_policy = reading.own.policies.get(name)
         if old_policy is None or not old_policy.same(policy):
-            found.append(_change(host, reading, "policies", name, xml.policy_text(policy)))
+            found.append(_change(host, reading, "policies", name, emit.policy_text(policy)))
     for kind, have, want in (
         ("policies", reading.own.policies, target.policies),
         ("services", reading.own.services, target.services),

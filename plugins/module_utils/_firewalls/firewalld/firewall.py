@@ -59,7 +59,7 @@ class Firewalld(Firewall):
 
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:
-        from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import naming, xml
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import emit, naming
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
             ANY,
             ETC,
@@ -73,7 +73,7 @@ class Firewalld(Firewall):
         names = naming.allocate(rules, ruleset, {}, frozenset())
         for rule in normalise(naming.reduced(rule) for rule in rules):
             service = names[rule.key]
-            rendered["/%s/services/%s.xml" % (ETC, service)] = xml.service_text(naming.service_of(rule, ruleset))
+            rendered["/%s/services/%s.xml" % (ETC, service)] = emit.service_text(naming.service_of(rule, ruleset))
             place, out = ("<zone of %s>" % name if name else "" for name in (rule.interface, rule.out_interface))
             attachments = naming.attachments_of(rule, service)
             if rule.direction == "in":
@@ -82,8 +82,8 @@ class Firewalld(Firewall):
                 ends = (HOST, place) if rule.direction == "out" else (place or ANY, out)
                 through.setdefault((ends[0], ends[1] or ANY), []).extend(attachments)
         for name, policy in naming.policies_of(ruleset, through, {}, frozenset()).items():
-            rendered["/%s/policies/%s.xml" % (ETC, name)] = xml.policy_text(policy)
+            rendered["/%s/policies/%s.xml" % (ETC, name)] = emit.policy_text(policy)
         for place, attachments in sorted(zones.items()):
-            lines = [line for attachment in attachments for line in xml.attachment_lines(attachment)]
+            lines = [line for attachment in attachments for line in emit.attachment_lines(attachment)]
             rendered["/%s/zones/%s.xml" % (ETC, place)] = "\n".join(lines + [""])
         return rendered

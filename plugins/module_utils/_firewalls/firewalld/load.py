@@ -27,15 +27,13 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     UNIT,
     Config,
     Loaded,
-    Owned,
     Steps,
-    some,
 )
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.told import some
 from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
 # Seconds that firewalld may take to load its configuration when it starts.
 _START = 30.0
-_NOBODY = Owned(services=frozenset(), policies=frozenset())
 
 
 @dataclass(frozen=True)
@@ -202,7 +200,7 @@ class Loader:
                 except BusError as error:
                     # It loads what it can before it says so; the rest can be brought back still.
                     problems.append("firewalld could not load its old configuration again: %s" % error)
-                problems += others.restore(daemon, before, _NOBODY) if before else []
+                problems += others.restore(daemon, before, others.NOBODY) if before else []
             problems += gate.problems
             filters = not gate.problems
         except (FirewallError, BusError) as error:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, version
 from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
@@ -397,9 +397,3 @@ class Steps:
     panic: bool
     start: bool
     enable: bool
-
-
-def some(items: Sequence[str], limit: int = 10) -> str:
-    """A list for people: the first few, and how many more."""
-    shown = "; ".join(items[:limit])
-    return shown if len(items) <= limit else "%s; and %d more" % (shown, len(items) - limit)

@@ -22,9 +22,9 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Port,
     Reading,
     Service,
-    some,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.others import Apart
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.told import some
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.xml import XmlError, parse_service
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule

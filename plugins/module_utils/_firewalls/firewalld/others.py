@@ -33,7 +33,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 )
 from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
 
-_NOBODY = Owned(services=frozenset(), policies=frozenset())
+NOBODY = Owned(services=frozenset(), policies=frozenset())
 # How often others may get in the way before a run leaves it at that.
 _ROUNDS = 20
 _NAMELESS = ("short", "description", "version")
@@ -216,7 +216,7 @@ def apart(runtime: Loaded, permanent: Loaded, owned: Owned) -> Apart:
         if name in permanent.policies and name not in owned.policies:
             other = permanent.policies[name]
             keys = [key for key in POLICY_TYPES if POLICY_TYPES[key] != "b"]
-            items.extend(_item_differences("policy " + name, settings, other, keys, _NOBODY))
+            items.extend(_item_differences("policy " + name, settings, other, keys, NOBODY))
             items.extend(_switch_differences("policy " + name, settings, other, ["masquerade"]))
             pending.extend(_other_differences("policy " + name, settings, other, set(POLICY_TYPES)))
     for name, entries in runtime.ipsets.items():

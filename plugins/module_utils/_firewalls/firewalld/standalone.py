@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import naming, xml
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import emit, naming
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
     ANY,
     ETC,
@@ -42,7 +42,7 @@ def documents(rules: Sequence[Rule], ruleset: str, zones: Mapping[str, str]) -> 
         name = names[rule.key]
         service = naming.service_of(rule, ruleset)
         description = service.description.partition(" Owned by ")[0]
-        found["/%s/services/%s.xml" % (ETC, name)] = xml.service_text(replace(service, description=description))
+        found["/%s/services/%s.xml" % (ETC, name)] = emit.service_text(replace(service, description=description))
         first, last = (_zone(rule, interface, zones) for interface in (rule.interface, rule.out_interface))
         ends = {"in": (first, HOST), "out": (HOST, first), "forward": (first, last)}[rule.direction]
         through.setdefault((rule.direction, *ends), []).extend(naming.attachments_of(rule, name))
@@ -60,7 +60,7 @@ def documents(rules: Sequence[Rule], ruleset: str, zones: Mapping[str, str]) -> 
             egress=(egress,),
             attachments=tuple(attachments),
         )
-        found["/%s/policies/%s.xml" % (ETC, free.pop(0))] = xml.policy_text(policy)
+        found["/%s/policies/%s.xml" % (ETC, free.pop(0))] = emit.policy_text(policy)
     return found
 
 

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 from ansible_collections.netports.apple.plugins.module_utils import _files
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import compare, daemon, others, xml
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import compare, daemon, emit, others
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
     ETC,
     Config,
@@ -22,11 +22,11 @@ def part(config: Config) -> Dict[str, Optional[str]]:
     """The ruleset's part of the files, by title."""
     parts: Dict[str, Optional[str]] = {}
     for name, service in sorted(config.services.items()):
-        parts["/%s/services/%s.xml" % (ETC, name)] = xml.service_text(service)
+        parts["/%s/services/%s.xml" % (ETC, name)] = emit.service_text(service)
     for name, attachments in sorted(config.zones.items()):
         parts["zone " + name] = "".join("%s\n" % attachment.text() for attachment in sorted(attachments))
     for name, policy in sorted(config.policies.items()):
-        parts["/%s/policies/%s.xml" % (ETC, name)] = xml.policy_text(policy)
+        parts["/%s/policies/%s.xml" % (ETC, name)] = emit.policy_text(policy)
     return parts
 
 
@@ -56,3 +56,9 @@ def _lines(config: Config) -> str:
         found = [others.word(key, value) for key, values in settings.items() if values for value in values]
         lines.extend("policy %s: %s" % (name, item) for item in sorted(found) + more)
     return "".join("%s\n" % line for line in lines)
+
+
+def some(items: Sequence[str], limit: int = 10) -> str:
+    """A list for people: the first few, and how many more."""
+    shown = "; ".join(items[:limit])
+    return shown if len(items) <= limit else "%s; and %d more" % (shown, len(items) - limit)

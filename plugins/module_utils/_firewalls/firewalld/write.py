@@ -34,8 +34,8 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     UNIT,
     Loaded,
     Steps,
-    some,
 )
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.told import some
 from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""firewalld's files as text: services and policies of a ruleset, and its lines in an administrator's zone.
+"""firewalld's files, of anybody: read, and a ruleset's lines in an administrator's zone. :mod:`emit` writes whole files.
 
 Pure text in, text out. A zone file is edited at the byte offsets that the XML parser reports, so that
 what the administrator wrote there (comments, order, white space) stays as it is.
@@ -16,8 +16,8 @@ import re
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 from xml.parsers import expat
 
-from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld import rich
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.emit import attachment_lines
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
     Attachment,
     Filter,
@@ -27,10 +27,8 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
     Service,
     Zone,
 )
-from ansible_collections.netports.apple.plugins.module_utils._rules import version
 from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
 
-_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 _COPY = "<!-- netports.apple copied this file from %s to add to it. -->\n"
 # Services may use more. A service of a ruleset that has more has drifted.
 _SERVICE_PARTS = ("short", "description", "port")
@@ -53,43 +51,6 @@ class _Element:
     text: List[str]
     start: int
     end: int
-
-
-def attachment_lines(attachment: Attachment) -> List[str]:
-    """An attachment as lines of a zone or policy file."""
-    service = "  <service name=%s/>" % _quoted(attachment.service)
-    if attachment.plain:
-        return [service]
-    lines = ['  <rule family="ipv%d">' % version(attachment.source or attachment.destination)]
-    if attachment.source:
-        lines.append('    <source address="%s"/>' % attachment.source)
-    if attachment.destination:
-        lines.append('    <destination address="%s"/>' % attachment.destination)
-    return lines + ["  " + service, "    <accept/>", "  </rule>"]
-
-
-def service_text(service: Service) -> str:
-    """A service as its file."""
-    lines = ["<service>", "  <short>%s</short>" % _files.xml_text(service.short)]
-    lines.append("  <description>%s</description>" % _files.xml_text(service.description))
-    lines.extend("  <port port=%s protocol=%s/>" % (_quoted(port), _quoted(kind)) for port, kind in service.ports)
-    return _HEAD + "\n".join(lines + ["</service>", ""])
-
-
-def policy_text(policy: Policy) -> str:
-    """A policy as its file."""
-    lines = ["<policy priority=%s target=%s>" % (_quoted(str(policy.priority)), _quoted(policy.target))]
-    lines.append("  <short>%s</short>" % _files.xml_text(policy.short))
-    lines.append("  <description>%s</description>" % _files.xml_text(policy.description))
-    lines.extend("  <ingress-zone name=%s/>" % _quoted(zone) for zone in policy.ingress)
-    lines.extend("  <egress-zone name=%s/>" % _quoted(zone) for zone in policy.egress)
-    for attachment in policy.attachments:
-        lines.extend(attachment_lines(attachment))
-    return _HEAD + "\n".join(lines + ["</policy>", ""])
-
-
-def _quoted(text: str) -> str:
-    return '"%s"' % _files.xml_text(text).replace('"', "&quot;")
 
 
 def parse_service(text: str) -> Service:
