@@ -44,10 +44,10 @@ def _replace(value: _T, **changes: Any) -> _T:
 
 
 def _init(self: Any, *given: Any, **named: Any) -> None:
-    values = dict(self._fields)
-    values.update(zip(self._fields, given))
-    values.update(named)
-    if not len(given) <= len(values) == len(self._fields) or any(value is _MISSING for value in values.values()):
+    placed = dict(zip(self._fields, given))
+    values = {**self._fields, **placed, **named}
+    good = len(given) == len(placed) and len(values) == len(self._fields) and placed.keys().isdisjoint(named)
+    if not good or any(value is _MISSING for value in values.values()):
         raise TypeError("%s has the fields %s" % (type(self).__name__, ", ".join(self._fields)))
     vars(self).update(values)
 

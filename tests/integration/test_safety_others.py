@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from integration import direct
-from torture import STEP, WANTED, State, kill_keepers_at_points, settle, state, status, waiting
+from torture import STEP, WANTED, State, give_up, kill_keepers_at_points, settle, state, status, waiting
 
 from hosts import Host
 from hosts.code import FOLDER, install, module
@@ -149,6 +149,79 @@ def test_a_firewall_that_nobody_keeps_on_goes_off_again(host: Host, backend: str
     assert "ENABLED=yes" in host.read("/etc/ufw/ufw.conf") or backend != "ufw"
     assert backend == "nftables" or kept.kernel != off.kernel
     assert "pple" not in kept.kernel.replace("netports-apple", "") and "3284" not in kept.kernel
+
+
+OFF = {
+    "ufw": "ufw disable",
+    "firewalld": "systemctl disable --quiet --now firewalld",
+    "nftables": "systemctl disable --quiet nftables; nft flush ruleset",
+}
+
+
+@pytest.mark.parametrize("backend", STAYS)
+@pytest.mark.hosts("none", "bookworm")
+def test_a_firewall_that_others_switch_on_as_a_change_does_stays_on(host: Host, backend: str) -> None:
+    """The change does nothing else: its rules are there already."""
+    install(host)
+    on: dict[str, Any] = {"rules": WANTED, "backend": backend, "enable": True, "accept": ["no-way-in"]}
+
+    def ended(way: str, meanwhile: str, **more: Any) -> State:
+        """How the host is behind a change."""
+        identity, keeper, watcher = waiting(host, **{**on, **more})
+        assert state(host).kernel != off.kernel
+        if way == "killed":
+            host.sh(f"kill -KILL {watcher} {keeper}; {meanwhile}")
+            assert "recovered" in codes(module(host, ruleset="kiosk", state="deleted", backend=backend)[1])
+            return state(host)
+        host.sh(meanwhile)
+        if way == "confirmed":
+            assert module(host, _confirm={"step": "confirm", "id": identity})[1]["confirm"]["state"] == "confirmed"
+        else:
+            give_up(host)
+        settle(host)
+        return state(host)
+
+    direct.run(host, **on)
+    host.sh(f"{STAYS[backend]}; {OFF[backend]}")
+    off = state(host)
+    for way in ("given up", "killed"):
+        assert ended(way, "true") == off
+    for way in ("given up", "killed", "confirmed"):
+        kept = ended(way, STAYS[backend])
+        assert "ENABLED=yes" in host.read("/etc/ufw/ufw.conf") if backend == "ufw" else kept.enabled != off.enabled
+        assert "3284" in kept.kernel
+        host.sh(OFF[backend])
+        assert state(host) == off
+    if backend == "ufw":
+        # On at the next boot, and not now: all of that is as before. Also where rules are changed.
+        host.sh("ufw --force enable; /usr/lib/ufw/ufw-init stop")
+        off = state(host)
+        for way in ("given up", "killed"):
+            for rules in (WANTED, WANTED[:1]):
+                assert ended(way, "true", rules=rules) == off
+
+
+@pytest.mark.hosts("ufw", "bookworm")
+@pytest.mark.hosts("nftables", "bookworm")
+def test_the_same_text_of_somebody_else_stays(shared: Host) -> None:
+    before = state(shared)
+    for killed in (False, True):
+        _identity, keeper, watcher = waiting(shared, rules=WANTED)
+        for path, _old, new, _mode in json.loads(shared.read("/var/lib/netports-apple/pending.json"))["files"]:
+            shared.run(["sh", "-c", 'mkdir -p "${1%/*}"; cat >"$1"', "", path], stdin=new)
+        written = state(shared).files
+        if killed:
+            shared.sh(f"kill -KILL {watcher} {keeper}")
+            assert "recovered" in codes(module(shared, ruleset="kiosk", state="deleted")[1])
+        else:
+            give_up(shared)
+            settle(shared)
+        now = state(shared)
+        assert now.files == written != before.files
+        # Nobody is left who knows what was loaded: the files say it.
+        assert killed or now.kernel == before.kernel
+        assert module(shared, state="deleted")[0] == 0
+        assert state(shared) == before
 
 
 @pytest.mark.hosts("ufw", "bookworm")

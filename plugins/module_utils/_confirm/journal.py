@@ -20,7 +20,7 @@ from ansible_collections.netports.apple.plugins.module_utils._confirm import wir
 from ansible_collections.netports.apple.plugins.module_utils._confirm.pending import Pending, parsed
 from ansible_collections.netports.apple.plugins.module_utils._confirm.wire import Answer, Origin
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError
-from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
 
 # Where programs keep what survives a reboot: Linux; macOS and the BSDs.
 _STATE_FOLDERS = ("var/lib", "var/db")
@@ -66,7 +66,8 @@ class Journal:
     def pending(self) -> Optional[Pending]:
         """The change that is under way; ``None`` when there is none, or when it cannot be read.
 
-        A change whose outcome is known is settled, also where its keeper died before it took the record away.
+        A change whose outcome is known is settled, also where its keeper died before it took the record away. A change
+        that is being confirmed no longer waits.
 
         :raises FirewallError: somebody else may write to the folder.
         """
@@ -75,7 +76,9 @@ class Journal:
             found = None if text is None else Pending.from_json(text)
         except ValueError:
             return None
-        return None if found and found.id == self.outcome().id else found
+        if found is None or found.id == self.outcome().id:
+            return None
+        return replace(found, waits=found.waits and self._answer(self._room).state != wire.CONFIRMED)
 
     def unsettled(self) -> bool:
         """Whether the record of a change is there, under way or left over.
@@ -86,10 +89,7 @@ class Journal:
 
     def outcome(self) -> Answer:
         """How the last change ended; with an empty id when none ever did."""
-        try:
-            return Answer.from_dict(parsed(self._read(self._outcome) or "{}"))
-        except ValueError:
-            return Answer(id="", state=wire.GONE)
+        return self._answer(self._outcome)
 
     def fingerprint(self) -> Tuple[Any, ...]:
         """A value that differs after any change begins or ends."""
@@ -154,17 +154,25 @@ class Journal:
         """
         _files.replace(self._pending, pending.to_json(), 0o600)
 
+    def prepare(self, identity: str, state: str, why: str = "") -> None:
+        """Write down how a change is about to end: ``confirmed`` before its files are written.
+
+        In place: the bytes are there already, also on a full disk. They may hold what a process wrote that died then.
+
+        :raises OSError: it could not be written down.
+        """
+        answer = Answer(id=identity, state=state, why=why[:_LONGEST_WHY], at=clock())
+        with open(os.open(self._room, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as stream:
+            stream.write(wire.line(answer.to_dict()).ljust(_ROOM))
+            stream.flush()
+            os.fsync(stream.fileno())
+
     def close(self, identity: str, state: str, why: str = "") -> None:
         """Write down how a change ended. It is settled by that, before its record goes.
 
         :raises OSError: it could not be written down; the change is still unsettled.
         """
-        answer = Answer(id=identity, state=state, why=why[:_LONGEST_WHY], at=clock())
-        # In place: the bytes are there already, also on a full disk. They may hold the line of a process that died here.
-        with open(os.open(self._room, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as stream:
-            stream.write(wire.line(answer.to_dict()).ljust(_ROOM))
-            stream.flush()
-            os.fsync(stream.fileno())
+        self.prepare(identity, state, why)
         os.rename(self._room, self._outcome)
         _files.sync_folder(self.folder)
         try:
@@ -196,7 +204,7 @@ class Journal:
         for item in found.files:
             self._check_place(item.path, allowed)
         problem = take_back(found)
-        if problem is not None:
+        if problem is not None and not found.waits:
             _files.put_back(found.files)
         self.close(found.id, wire.RESTORED, "the process that kept it was gone")
         text = "a change of ruleset %r was left unfinished, with nobody to undo it: it was put back"
@@ -279,6 +287,13 @@ class Journal:
                 "an unfinished change names %s, which is no firewall's file: see who wrote %s, and remove it"
                 % (path, self._pending)
             )
+
+    def _answer(self, path: str) -> Answer:
+        """The answer that a file of the folder holds; with an empty id when it holds none."""
+        try:
+            return Answer.from_dict(parsed(self._read(path) or "{}"))
+        except ValueError:
+            return Answer(id="", state=wire.GONE)
 
     def _read(self, path: str) -> Optional[str]:
         """The text of a file of the folder; ``None`` when there is none."""

@@ -163,7 +163,7 @@ class Keeper:
                     os.unlink(self.journal.socket)
                 server.bind(self.journal.socket)
                 server.listen(8)
-                self.journal.update(replace(self.pending, until=until, keeper=os.getpid()))
+                self.journal.update(replace(self.pending, until=until, keeper=os.getpid(), waits=True))
                 wire.send(there, Message(kind=wire.WAITING, until=until))
             except OSError as error:
                 self._end(wire.UNDO, "nobody could be waited for (%s)" % error)
@@ -204,6 +204,7 @@ class Keeper:
             return
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
+            self.journal.prepare(self.pending.id, wire.CONFIRMED)
             self.plan.commit(self.loaded)
             self.journal.close(self.pending.id, wire.CONFIRMED)
             self.state = wire.follow(self.state, wire.CONFIRM)
@@ -222,7 +223,9 @@ class Keeper:
         """Put back what was there, and try again until it is."""
         for number in range(_TRIES):
             try:
-                self.plan.rollback()
+                # The watcher was split off before, and knows only what is written down.
+                found = self.journal.pending()
+                self.plan.rollback(waits=bool(found and found.waits))
                 self.journal.close(self.pending.id, wire.RESTORED, why)
             # Nobody else is left to try again.
             except BaseException as error:  # noqa: BLE001

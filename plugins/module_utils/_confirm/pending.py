@@ -53,6 +53,7 @@ class Pending:
     :param origin: the connection that it was made over.
     :param until: when the wait for its confirmation ends; empty while it is being made.
     :param keeper: the process that waits; 0 while it is being made.
+    :param waits: it is loaded and waits: nothing of it is in its files. Older versions do not say so.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Pending:
     origin: Origin = None
     until: str = ""
     keeper: int = 0
+    waits: bool = False
 
     def left(self, boot: str) -> Left:
         """What it left where its run is dead.
@@ -78,11 +80,12 @@ class Pending:
             want=Wanted(rules=rules, guards=guards),
             files=self.files,
             switched=replace(self.switched, now=self.switched.now and self.boot == boot),
+            waits=self.waits,
         )
 
     def to_json(self) -> str:
         """The form that :meth:`from_json` reads."""
-        fields = {name: getattr(self, name) for name in _TEXTS + ("origin", "keeper")}
+        fields = {name: getattr(self, name) for name in _TEXTS + ("origin", "keeper", "waits")}
         fields.update(version=_VERSION, switched=vars(self.switched))
         fields.update(
             files=[tuple(vars(item).values()) for item in self.files], rules=[rule.to_dict() for rule in self.rules]
@@ -99,7 +102,8 @@ class Pending:
         if not isinstance(found, dict) or found.get("version", 1) not in (1, _VERSION):
             raise ValueError("not a change of this version or an older one")
         texts = {name: found.get(name, "") for name in _TEXTS}
-        files, origin, keeper = found.get("files"), found.get("origin"), found.get("keeper", 0)
+        files, origin = found.get("files"), found.get("origin")
+        keeper, waits = found.get("keeper", 0), found.get("waits", False)
         if not all(isinstance(value, str) for value in texts.values()) or not texts["id"] or not texts["ruleset"]:
             raise ValueError("a text is missing")
         if not isinstance(files, list) or not all(map(_is_file, files)):
@@ -109,11 +113,14 @@ class Pending:
             rules = tuple(map(Rule.from_dict, found.get("rules", [])))
         except TypeError as error:
             raise ValueError("what it switches, or its rules, cannot be read") from error
-        kinds = ((keeper, int), (switched.now, bool), (switched.boot, (bool, type(None))), (origin, (list, type(None))))
+        kinds = (
+            *((keeper, int), (waits, bool), (switched.now, bool)),
+            *((switched.boot, (bool, type(None))), (origin, (list, type(None)))),
+        )
         if not all(isinstance(value, kind) for value, kind in kinds):
             raise ValueError("its keeper, its connection or what it switches cannot be read")
         changes = tuple(FileChange(path=item[0], before=item[1], after=item[2], mode=item[3]) for item in files)
-        return cls(files=changes, rules=rules, switched=switched, origin=origin, keeper=keeper, **texts)
+        return cls(files=changes, rules=rules, switched=switched, origin=origin, keeper=keeper, waits=waits, **texts)
 
 
 def parsed(text: str) -> Any:

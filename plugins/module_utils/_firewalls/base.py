@@ -19,7 +19,6 @@ import os
 from abc import ABC, abstractmethod
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple, Union
 
-from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._files import FileChange
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
@@ -185,16 +184,13 @@ class Left:
     :param want: the rules that it led to.
     :param files: its files, as it wrote them, or did not.
     :param switched: what it switched.
+    :param waits: it died while its change waited, as in :meth:`Plan.rollback`.
     """
 
     want: Wanted
     files: Tuple[FileChange, ...] = ()
     switched: Switched = NOTHING_SWITCHED
-
-    @property
-    def written(self) -> bool:
-        """Whether all of its files are as it was to leave them."""
-        return _files.written(self.files)
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -252,11 +248,13 @@ class Plan(ABC):
         """
 
     @abstractmethod
-    def rollback(self) -> None:
+    def rollback(self, waits: bool = False) -> None:
         """Put back what was there before, from wherever :meth:`apply`, :meth:`load` or :meth:`commit` left it.
 
         What somebody else changed since stays. A second call does no more than the first.
 
+        :param waits: the change was loaded and its :meth:`commit` did not begin. Its files were put back then: what they
+            say now is somebody else's, also where it is the same text.
         :raises FirewallError: it could not be done; try again.
         """
 

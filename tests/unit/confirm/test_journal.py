@@ -94,6 +94,38 @@ def test_files_are_put_back_where_the_firewall_does_not(
     assert seen == [("new", True)] and two.exists() is (problem is None)
 
 
+def test_what_is_in_the_files_while_a_change_waits_is_somebody_elses(tmp_path: Path, journal: Journal) -> None:
+    """It is the change's own while the change is made and while it is confirmed."""
+
+    def waits() -> bool:
+        found = journal.pending()
+        assert found
+        return found.waits
+
+    path = tmp_path / "etc" / "one"
+    path.write_text("new")
+    change = pending(tmp_path, one=("old", "new"))
+    os.close(journal.lock())
+    begin(journal, change)
+    assert not waits()
+    journal.update(replace(change, waits=True))
+    assert waits()
+    # Who restored it died before that was known.
+    journal.prepare("abc", wire.RESTORED)
+    assert waits()
+    journal.prepare("abc", wire.CONFIRMED)
+    assert not waits()
+    # The room of a change that is over says nothing of the next one.
+    begin(journal, change)
+    journal.update(replace(change, waits=True))
+    assert waits()
+    found = recover(journal)
+    assert found and found.pending and path.read_text() == "new"
+    begin(journal, replace(change, id="abd"))
+    recover(journal)
+    assert path.read_text() == "old"
+
+
 def test_one_change_at_a_time(tmp_path: Path, journal: Journal) -> None:
     lock = journal.lock()
     begin(journal, replace(pending(tmp_path), ruleset="kiosk", until="2026-01-01T00:00:00Z"))
@@ -111,6 +143,7 @@ WHOLE = {"id": "abc", "ruleset": "apple", "files": [["/etc/x", None, "new", 420]
     [
         {},
         {"until": "2026-01-01T00:00:00Z", "keeper": 7},
+        {"version": 2, "until": "2026-01-01T00:00:00Z", "keeper": 7, "waits": True},
         {"version": 2, "zone": "lan"},
         {"version": 2, "switched": {"now": True, "boot": None, "before": {"on": False}}, "boot": "0a"},
     ],
@@ -119,6 +152,7 @@ def test_the_record_of_this_version_and_of_older_ones_is_read(changed: dict[str,
     found = Pending.from_json(json.dumps({**WHOLE, **changed}))
     assert found.files == (FileChange(path="/etc/x", before=None, after="new", mode=0o644),)
     assert found.origin == ["192.0.2.1", 22, 5] and found.zone == changed.get("zone", "")
+    assert found.waits == found.left("").waits == changed.get("waits", False)
     assert found.switched == Switched(**changed.get("switched", {})) and found.boot == changed.get("boot", "")
     assert Pending.from_json(found.to_json()) == found
 
@@ -145,6 +179,7 @@ def test_the_record_of_this_version_and_of_older_ones_is_read(changed: dict[str,
             {"files": [[7, None, "new", 420]]},
             {"files": [["/etc/x", None, "new", "rw"]]},
             {"keeper": "7"},
+            {"waits": "no"},
             {"rules": [{"name": "A"}]},
             {"origin": "192.0.2.1"},
             {"switched": {"later": True}},

@@ -60,7 +60,11 @@ def test_fields_by_position_and_name(made: Classes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "named"), [((), {}), ((1, "two", (), 4), {}), ((1,), {"fourth": 4}), ((), {"second": "", "third": ()})]
+    ("given", "named"),
+    [
+        *(((), {}), ((1, "two", (), 4), {}), ((1,), {"fourth": 4}), ((), {"second": "", "third": ()})),
+        *(((1,), {"first": 1}), ((1, "two"), {"second": "", "third": ()})),
+    ],
 )
 def test_other_fields_are_refused(made: Classes, given: tuple[Any, ...], named: dict[str, Any]) -> None:
     with pytest.raises(TypeError):

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import copy
+import os
 from typing import Any
 
 import pytest
 from unit.pf.standin import Host
 from unit.pf.test_pf_module import AIRPLAY, ALL, FACETIME, on
 
+from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import base
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
@@ -22,6 +24,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf.firewall import Pf
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule, normalise
+from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
 
 def shown(host: Host) -> Any:
@@ -112,6 +115,25 @@ def test_what_a_dead_run_left_is_taken_back(
         assert (was_on and now[1][:2] == before[1][:2]) or not was_on
 
 
+@pytest.mark.parametrize("dead", [True, False])
+def test_the_same_text_of_somebody_else_stays(host: Host, dead: bool) -> None:
+    on(host)
+    plan = planned(host, (FACETIME,))
+    plan.load()
+    os.makedirs(os.path.dirname(plan.files[0].path), exist_ok=True)
+    for change in plan.files:
+        _files.replace(change.path, change.after)
+    files = host.files()
+    pf = Pf(base.Host(host.run, str(host.root)))
+    for waits in (True, False):
+        if dead:
+            pf.take_back(Asked("apple"), Left(want=Wanted(rules=()), files=plan.files, waits=waits))
+        else:
+            plan.rollback(waits)
+            assert not host.anchors
+        assert (host.files() == files) == waits
+
+
 @pytest.mark.parametrize("system", ["freebsd"])
 def test_what_an_administrator_switched_on_since_stays_on(host: Host) -> None:
     host.run(["/sbin/kldload", "-n", "pf"])
@@ -122,6 +144,8 @@ def test_what_an_administrator_switched_on_since_stays_on(host: Host) -> None:
     pf = Pf(base.Host(host.run, str(host.root)))
     left = Left(want=Wanted(rules=()), files=plan.files, switched=plan.switched)
     assert plan.switched.now and plan.switched.boot
-    for back in (plan.rollback, lambda: pf.take_back(Asked("apple"), left)):
-        back()
+    for waits in (False, True):
+        plan.rollback(waits)
+        assert host.enabled and not host.anchors and host.files() == files
+        pf.take_back(Asked("apple"), replace(left, waits=waits))
         assert host.enabled and not host.anchors and host.files() == files

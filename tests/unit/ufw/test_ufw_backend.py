@@ -18,13 +18,15 @@ from hypothesis import strategies as st
 from unit.standins import MEMORY
 from unit.ufw.standin import Host
 
-from ansible_collections.netports.apple.plugins.module_utils import _ports, _rules
+from ansible_collections.netports.apple.plugins.module_utils import _files, _ports, _rules
 from ansible_collections.netports.apple.plugins.module_utils import _run as _host_firewall
 from ansible_collections.netports.apple.plugins.module_utils._firewalls import base, registry
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
     FirewallError,
+    Left,
     Operation,
+    Switched,
     Wanted,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel as _kernel
@@ -682,6 +684,58 @@ def test_a_load_is_believed_when_the_kernel_has_it(program: str) -> None:
         with pytest.raises(FirewallError, match="the kernel's rules are not what was loaded"):
             make(host, [Rule("FaceTime", "in", ((1, 1),), ())])
         assert {path: path.read_bytes() for path in (host.root / "etc/ufw").rglob("*") if path.is_file()} == texts
+        assert host.chains == kernel
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sysctls": {path: "1"}}
+        for path in (
+            *("/etc/passwd", "proc/sys/net\0", "proc/sys/net", "proc/sys/kernel/core_pattern"),
+            *("proc/sys/net/../kernel/core_pattern", "proc/sys/net/nowhere"),
+        )
+    ]
+    + [{"sysctls": []}, {"tables": {"7": ""}}, {"tables": {"four": ""}}, {"nft": None}],
+)
+def test_a_record_that_ufws_start_would_not_have_made_is_refused(changed: dict[str, Any]) -> None:
+    with fresh() as host:
+        for path, text in (
+            ("etc/default/ufw", "IPT_SYSCTL=/etc/ufw/sysctl.conf\n"),
+            ("etc/ufw/sysctl.conf", "net/ipv4/conf/all/log_martians=0\n"),
+            ("proc/sys/net/ipv4/conf/all/log_martians", "1"),
+            ("proc/sys/kernel/core_pattern", "core"),
+        ):
+            (host.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (host.root / path).write_text(text)
+        if isinstance(changed.get("sysctls"), dict):
+            changed = {"sysctls": {str(host.root / path): text for path, text in changed["sysctls"].items()}}
+        before = {"tables": {"4": ""}, "nft": [], "sysctls": {}, **changed}
+        left = Left(want=Wanted(rules=()), switched=Switched(now=True, before=before))
+        ufw = Ufw(base.Host(run=host.run, root=str(host.root)))
+        with pytest.raises(FirewallError, match="the record of how the kernel was before ufw's start"):
+            ufw.take_back(Asked(ruleset="apple"), left)
+        assert not any("disable" in call for call in host.calls)
+
+
+@pytest.mark.parametrize("dead", [True, False])
+def test_the_same_text_of_somebody_else_stays(dead: bool) -> None:
+    """While the change waits. Otherwise nobody can tell, and it is taken for the change's."""
+    with fresh() as host:
+        plan = planned(host, SHARING)
+        kernel = {family: list(host.chains[family]) for family in (4, 6)}
+        plan.load()
+        for change in plan.files:
+            _files.replace(change.path, change.after)
+        ufw = Ufw(base.Host(run=host.run, root=str(host.root)))
+        for waits in (True, False):
+            if dead:
+                ufw.take_back(Asked(ruleset="apple"), Left(want=Wanted(rules=()), files=plan.files, waits=waits))
+            else:
+                plan.rollback(waits)
+                assert host.chains == kernel
+            stay = [change for change in plan.files if _files.read(change.path) == change.after]
+            assert stay == (list(plan.files) if waits else [])
         assert host.chains == kernel
 
 

@@ -85,8 +85,9 @@ class FirewalldPlan(Plan):
         except BusError as error:
             raise silent(error)
 
-    def rollback(self) -> None:
-        self.undo(others=_enabled_by_others(self.host, self.steps.enable, _files.written(self.files)))
+    def rollback(self, waits: bool = False) -> None:
+        written = not waits and _files.written(self.files)
+        self.undo(others=_enabled_by_others(self.host, self.steps.enable, written))
 
     def undo(self, others: bool) -> None:
         """Roll back.
@@ -114,8 +115,9 @@ class FirewalldPlan(Plan):
     def _put_back_files(self) -> None:
         """Put the old files back, but for new services, which nobody names then.
 
-        They go when firewalld has loaded the old files. It watches its files, and when it sees a service go, it writes
-        the zones that it remembers with it anew (firewall.server.config.removeService()), and cannot load them then.
+        All of it names services of ours: also while a change waits, none of it can be somebody else's. They go when
+        firewalld has loaded the old files. It watches its files, and when it sees a service go, it writes the zones that
+        it remembers with it anew (firewall.server.config.removeService()), and cannot load them then.
         """
         _files.put_back([change for change in self.files if not self._is_new_service(change)])
         for change in self.files:
@@ -231,7 +233,8 @@ def take_back(host: Host, left: Left, plan: Callable[[], Plan]) -> None:
 
     :param plan: makes a plan that leads to what it led to, from what is there then.
     """
-    others = _enabled_by_others(host, bool(left.switched.boot), left.written)
+    written = not left.waits and _files.written(left.files)
+    others = _enabled_by_others(host, bool(left.switched.boot), written)
     # The services that it made stay, as in the rollback of a plan.
     _files.put_back([change for change in left.files if change.before is not None])
     made = plan()

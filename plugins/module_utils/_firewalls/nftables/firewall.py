@@ -21,8 +21,6 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
 _PROGRAMS = ("usr/sbin/nft", "sbin/nft", "usr/bin/nft", "usr/local/sbin/nft")
-# Where systemd and OpenRC keep what starts at boot.
-_BOOT = ("etc/systemd/system", "etc/runlevels")
 
 
 class Nftables(Firewall):
@@ -44,7 +42,9 @@ class Nftables(Firewall):
         """
         if not self.installed():
             return False
-        if self.boots():
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import nft
+
+        if nft.boots(self.host):
             return True
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, kernel
 
@@ -54,14 +54,6 @@ class Nftables(Firewall):
             return False
         chains = [chain for hook in ("input", "forward", "output") for chain in checks.bases(listing, hook)]
         return any(checks.editable(listing, chain) for chain in chains)
-
-    def boots(self) -> bool:
-        """Whether nftables.service starts at boot."""
-        for folder in map(self.host.path, _BOOT):
-            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-                if any(os.path.lexists(os.path.join(folder, name, unit)) for unit in ("nftables.service", "nftables")):
-                    return True
-        return False
 
     def listed(self) -> str:
         """What ``nft -j list ruleset`` prints now: the change of another run may come or go between two looks.
@@ -73,18 +65,20 @@ class Nftables(Firewall):
         return nft.listed(self.host)
 
     def read(self, asked: Asked) -> State:
-        from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import read
+        from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import nft, read
 
-        return read.state(self.host, asked, self.listed(), self.boots())
+        return read.state(self.host, asked, self.listed(), nft.boots(self.host))
 
     def take_back(self, asked: Asked, left: Left) -> None:
         """The names of the chains tell what a run loaded: so all of its files go first, and the others say what stays."""
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import plan
 
-        written = left.written
-        _files.put_back(left.files)
+        files = () if left.waits else left.files
+        written = _files.written(files)
+        _files.put_back(files)
         have = self.read(asked)
-        plan.follow_files(have.plan(Wanted(rules=have.rules)))
+        off = left.switched.now and not plan.others_on(self.host, left.switched, left.waits)
+        plan.follow_files(have.plan(Wanted(rules=have.rules)), off)
         plan.switch_back(self.host, left.switched, written)
 
     @classmethod

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import List, Optional
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import FirewallError, Host
 
 _UNIT = "nftables.service"
+# Where systemd and OpenRC keep what starts at boot.
+_BOOT = ("etc/systemd/system", "etc/runlevels")
 # Of what a program says, at most so much goes into a message: nft quotes the lines that it refuses.
 _LONGEST = 500
 
@@ -39,6 +42,15 @@ def load(host: Host, transaction: str) -> None:
     :raises FirewallError: nft or the kernel refuses it: nothing of it was loaded.
     """
     _must(host, ["nft", "-j", "-f", "-"], "nft could not load the rules", transaction)
+
+
+def boots(host: Host) -> bool:
+    """Whether nftables.service starts at boot."""
+    for folder in map(host.path, _BOOT):
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            if any(os.path.lexists(os.path.join(folder, name, unit)) for unit in ("nftables.service", "nftables")):
+                return True
+    return False
 
 
 def at_boot(host: Host, enabled: bool) -> None:

@@ -20,7 +20,10 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.base imp
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, fate, kernel, nft
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import FOLDER, Id, Listing, Part
-from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
+
+# Of a ruleset that is not loaded.
+_NOTHING = Part(chains={}, jumps=(), own={})
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class NftablesPlan(Plan):
 
     @property
     def switched(self) -> Switched:
-        return Switched(boot=self.boot)
+        return Switched(now=self.was == _NOTHING != self.goal, boot=self.boot)
 
     def apply(self) -> None:
         with ExitStack() as undo:
@@ -90,11 +93,14 @@ class NftablesPlan(Plan):
             undo.pop_all()
         self.tidy()
 
-    def rollback(self) -> None:
-        written = _files.written(self.files)
+    def rollback(self, waits: bool = False) -> None:
+        files = () if waits else self.files
+        written = _files.written(files)
         _files.sweep(self.host.path(FOLDER))
-        _files.put_back(list(self.files))
-        self._restore()
+        _files.put_back(files)
+        # Where no file was to change, the files say what is loaded.
+        if self.files or not others_on(self.host, self.switched, waits):
+            self._restore()
         switch_back(self.host, self.switched, written)
         self.tidy()
 
@@ -150,15 +156,24 @@ class NftablesPlan(Plan):
             nft.at_boot(self.host, self.switched.boot)
 
 
-def follow_files(plan: Plan) -> None:
+def follow_files(plan: Plan, off: bool) -> None:
     """Bring the kernel to what the files say, and write none: a run that dies here leaves nothing of its own.
 
     :param plan: leads to what the files say.
+    :param off: bring it to nothing, whatever they say.
     :raises FirewallError: nft fails.
     """
     if isinstance(plan, NftablesPlan):
-        plan.load_kernel()
+        (replace(plan, goal=_NOTHING, changes_kernel=True) if off else plan).load_kernel()
         plan.tidy()
+
+
+def others_on(host: Host, switched: Switched, waits: bool) -> bool:
+    """Whether somebody else has switched nftables on at boot while a change waited that was to do so.
+
+    :param waits: as in :meth:`Plan.rollback`.
+    """
+    return bool(waits and switched.boot and nft.boots(host))
 
 
 def switch_back(host: Host, switched: Switched, written: bool) -> None:

@@ -119,7 +119,9 @@ class NftablesState(State):
         forwards = any(rule.direction == "forward" for rule in self._all_rules(want))
         targets = self._joined() + (text.own_targets(forwards) if own else [])
         chains, jumps = text.expected(want.all, self.asked.ruleset, targets)
-        goal = Part(chains=chains, jumps=jumps, own=text.own_chains(forwards) if own else {})
+        # A removal does not load the table of the other rulesets, which would refuse what they allow.
+        has_own = own and (bool(want.all) or any(key[:2] == OWN_TABLE for key in self.listing.chains))
+        goal = Part(chains=chains, jumps=jumps, own=text.own_chains(forwards) if has_own else {})
         boot = bool(self.asked.enable and want.all and not self.enabled)
         if boot and self.files.openrc:
             raise FirewallError(

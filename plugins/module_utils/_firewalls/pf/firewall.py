@@ -72,8 +72,9 @@ class Pf(Firewall):
     def take_back(self, asked: Asked, left: Left) -> None:
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.pf import write
 
-        written = left.written
-        _files.put_back(left.files)
+        files = () if left.waits else left.files
+        written = _files.written(files)
+        _files.put_back(files)
         have = self._state(asked)
         parsed = have.reading.parsed
         have.plan(Wanted(rules=parsed.rules, guards=parsed.guards)).load()

@@ -85,11 +85,12 @@ class PfPlan(Plan):
             _files.apply(list(self.files), settle)
         self._tidy()
 
-    def rollback(self) -> None:
+    def rollback(self, waits: bool = False) -> None:
         system, steps = self._system, self.steps
-        written = _files.written(self.files)
+        files = () if waits else self.files
+        written = _files.written(files)
         _files.sweep(system.path(FOLDER))
-        _files.put_back(list(self.files))
+        _files.put_back(files)
         if (steps.load or steps.flush) and system.loaded():
             then = steps.reading.kernel
             now = kernel.read(system, steps.reading.text, steps.reading.parsed)

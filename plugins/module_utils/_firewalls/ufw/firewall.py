@@ -54,7 +54,7 @@ class Ufw(Firewall):
     def take_back(self, asked: Asked, left: Left) -> None:
         from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import left as dead
 
-        dead.plan(self.host, asked, left).rollback()
+        dead.plan(self.host, asked, left).rollback(left.waits)
 
     @classmethod
     def render(cls, rules: Sequence[Rule], ruleset: str, own: bool = True) -> Dict[str, str]:

@@ -45,7 +45,7 @@ class Removal(Plan):
     def commit(self, loaded: Json) -> None:
         self.apply()
 
-    def rollback(self) -> None:
+    def rollback(self, waits: bool = False) -> None:
         _files.put_back(self.files)
 
 

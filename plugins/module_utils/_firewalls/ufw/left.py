@@ -6,17 +6,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, FrozenSet
 
+from ansible_collections.netports.apple.plugins.module_utils import _files
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.base import (
     Asked,
     FirewallError,
     Host,
     Left,
 )
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, profiles, reading
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import Idle, Steps
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw import kernel, profiles, reading, start
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.model import DEFAULTS, Idle, Steps
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.write import UfwPlan
 
 
@@ -56,16 +56,20 @@ def plan(host: Host, asked: Asked, left: Left) -> UfwPlan:
 def _idle(host: Host, found: Any) -> Idle:
     """The same, read back.
 
-    :raises FirewallError: it is something else, or would write other files than the kernel's parameters.
+    :raises FirewallError: it is something else, or would write what ufw's start does not.
     """
+    record = "the record of how the kernel was before ufw's start"
     try:
         tables = {int(key): str(table) for key, table in found["tables"].items()}
         sysctls = {str(path): str(value) for path, value in found["sysctls"].items()}
         idle = Idle(tables=tables, nft=frozenset(map(str, found["nft"])), sysctls=sysctls, problem="")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise FirewallError("the record of how the kernel was before ufw's start cannot be read (%s)" % error)
-    if not all(os.path.normpath(path).startswith(host.path("proc/sys") + os.sep) for path in idle.sysctls):
-        raise FirewallError("the record of how the kernel was before ufw's start names files that are no parameters")
+        raise FirewallError("%s cannot be read (%s)" % (record, error))
+    if not tables.keys() <= {4, 6}:
+        raise FirewallError("%s is of other IP versions than 4 and 6" % record)
+    strange = sorted(sysctls.keys() - start.sysctls(host, _files.read(host.path(DEFAULTS)) or "").keys())
+    if strange:
+        raise FirewallError("%s names parameters that ufw's start does not set (%r)" % (record, strange[0]))
     return idle
 
 

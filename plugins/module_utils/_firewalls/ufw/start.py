@@ -55,7 +55,7 @@ def idle(host: Host, tables: Dict[int, str], families: Sequence[int], defaults: 
     :param families: the IP versions that ufw does.
     :param defaults: the text of ``/etc/default/ufw``.
     """
-    return Idle(tables=tables, nft=nft_tables(host), sysctls=_sysctls(host, defaults), problem=_problem(host, families))
+    return Idle(tables=tables, nft=nft_tables(host), sysctls=sysctls(host, defaults), problem=_problem(host, families))
 
 
 def _problem(host: Host, families: Sequence[int]) -> str:
@@ -142,8 +142,11 @@ def stop(host: Host, before: Idle) -> None:
         raise FirewallError("'ufw disable' failed: %s" % (err.strip() or out.strip()))
     for path, value in before.sysctls.items():
         if _files.read(path) != value:
-            with open(path, "w") as stream:
-                stream.write(value)
+            try:
+                with open(path, "w") as stream:
+                    stream.write(value)
+            except (OSError, ValueError) as error:
+                raise FirewallError("%s cannot be set back to %r (%s)" % (path, value, error))
     for family, table in before.tables.items():
         text = kernel.cleared(table, kernel.table(host, family))
         if text:
@@ -164,8 +167,11 @@ def nft_tables(host: Host) -> FrozenSet[str]:
     return frozenset(host.run([host.path(program), "list", "tables"], None)[1].splitlines())
 
 
-def _sysctls(host: Host, defaults: str) -> Dict[str, str]:
-    """The kernel's parameters that ufw sets when it starts (IPT_SYSCTL in ``/etc/default/ufw``), by their path."""
+def sysctls(host: Host, defaults: str) -> Dict[str, str]:
+    """The kernel's parameters that ufw sets when it starts (IPT_SYSCTL in ``/etc/default/ufw``), by their path.
+
+    :param defaults: the text of ``/etc/default/ufw``.
+    """
     named = re.search(r'^IPT_SYSCTL="?/?([^"\s]+)', defaults, re.MULTILINE)
     text = (_files.read(host.path(named.group(1))) if named else None) or ""
     keys: List[str] = re.findall(r"^\s*-?([a-z][\w./-]*)\s*=", text, re.MULTILINE)

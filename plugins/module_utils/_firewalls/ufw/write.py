@@ -37,6 +37,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.ufw.mode
     PROFILES,
     RULES_FILES,
     SWITCH,
+    Idle,
     Load,
     Reading,
     Steps,
@@ -101,8 +102,8 @@ class UfwPlan(Plan):
         steps = self._make({path: text for path, text in texts if isinstance(text, str)}, started=self.live)
         self._switch(steps, boot=True)
 
-    def rollback(self) -> None:
-        self._undo(self.steps)
+    def rollback(self, waits: bool = False) -> None:
+        self._undo(self.steps, waits)
 
     def _make(self, written: Optional[Mapping[str, str]] = None, started: bool = False) -> Steps:
         """Write the files and load the rules; once more where a command of ufw's wrote its older files over them.
@@ -224,30 +225,39 @@ class UfwPlan(Plan):
             back.append(change)
         _files.put_back(back)
 
-    def _undo(self, steps: Steps) -> None:
+    def _undo(self, steps: Steps, waits: bool = False) -> None:
         with locked(self.host, insist=True):
             _sweep(self.host)
-            steps = self._without_foreign_switch(steps)
+            steps = self._without_others(steps, waits)
             self._put_back(steps)
             for family in () if steps.start else steps.loaded:
                 self._unload(steps, family)
         if steps.start:
-            start.stop(self.host, steps.start)
+            self._stop(steps.start)
         if steps.unit and start.unit(self.host) == start.ENABLED:
             start.set_unit(self.host, False)
 
-    def _without_foreign_switch(self, steps: Steps) -> Steps:
-        """The steps without ufw's switch where somebody else has switched ufw on since, and wants it to stay so.
+    def _without_others(self, steps: Steps, waits: bool) -> Steps:
+        """The steps without what somebody else has done since, and wants to stay so.
 
-        Steps write the switch after the ruleset's profiles. So where it is on and the profiles are the old ones, it
-        was not these steps.
+        :param waits: as in :meth:`rollback`. Otherwise steps write the switch after the ruleset's profiles: where it is
+            on and the profiles are the old ones, it was not these steps.
         """
         switch, own = self.host.path(SWITCH), reading.profile_path(self.host, self.ruleset)
-        old = [change for change in steps.files if change.path == own and change.before == _files.read(own)]
-        if not steps.start or not old or settings(_files.read(switch)).get("enabled") != "yes":
-            return steps
-        files = tuple(change for change in steps.files if change.path != switch)
-        return replace(steps, files=files, loaded=tuple(steps.start.tables), start=None, unit=False)
+        before = {change.path: change.before for change in steps.files}
+        old = waits or (own in before and before[own] == _files.read(own))
+        if steps.start and switch in before and old and settings(_files.read(switch)).get("enabled") == "yes":
+            files = tuple(change for change in steps.files if change.path != switch)
+            steps = replace(steps, files=files, loaded=tuple(steps.start.tables), start=None, unit=False)
+        return replace(steps, files=(), unit=False) if waits else steps
+
+    def _stop(self, before: Idle) -> None:
+        """Unload ufw. That switches it off at boot as well: where it was on before, it is switched on again."""
+        start.stop(self.host, before)
+        switch = self.host.path(SWITCH)
+        text = _files.read(switch) or ""
+        if all(change.path != switch for change in self.steps.files) and text != plan.switched_on(text):
+            _files.replace(switch, plan.switched_on(text))
 
 
 def _restore_files(changes: Sequence[FileChange]) -> None:
