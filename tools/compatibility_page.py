@@ -75,8 +75,9 @@ a 0.9 whose policies were taken away. Nothing is known of the distributions that
 Not to be had on the test hosts, and so not proven: SELinux. A file that is replaced keeps its label with its owner, mode, ACLs
 and extended attributes, of which all but the label are tested; a new file gets the label of its folder from the kernel.
 nftables on OpenRC (Alpine) is tested with its files alone, and has to be switched on at boot by its administrator.
-NetworkManager and podman's network program are tested as Debian has them, docker and libvirt by the calls and the files with
-which they use firewalld.
+With firewalld, NetworkManager and podman's network program are tested as Debian has them, docker and libvirt by the calls and
+the files with which they use it. With nftables, podman (Debian 13) and Docker (Debian 12) run a real container; libvirt, LXC, LXD
+and Incus are not tested.
 """
 
 

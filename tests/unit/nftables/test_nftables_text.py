@@ -123,6 +123,8 @@ def test_the_own_table_is_what_its_file_says(nft: list[str]) -> None:
         listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", written + written))
         goal = Part(chains={}, jumps=(), own=text.own_chains(forward))
         assert kernel.differs(listing, "apple", goal) == []
+        accepted = [rule for _chain, rule in checks.open_rules(listing, listing.chains["inet", "netports", "input"])]
+        assert [rule for rule in accepted if checks.ports_of(rule, "tcp") or checks.ports_of(rule, "udp")] == []
         other = Part(chains={}, jumps=(), own=text.own_chains(not forward))
         assert len(kernel.differs(listing, "apple", other)) == 1
 
@@ -364,6 +366,11 @@ def test_what_a_rule_does_to_a_connection(
         ("ip saddr . tcp dport @pairs accept", []),
         ("ip saddr != 10.0.0.1 tcp dport 22 accept", [(22, 22)]),
         ("sctp dport 22 accept", []),
+        # Guests of the host are not everybody.
+        ('iifname "podman*" tcp dport 22 accept', []),
+        ('iifname { "virbr0", "virbr1" } tcp dport 22 accept', []),
+        ('iifname { "virbr0", "eth0" } tcp dport 22 accept', [(22, 22)]),
+        ('iifname != "podman0" tcp dport 22 accept', [(22, 22)]),
     ],
 )
 def test_what_a_rule_leaves_open_to_everybody(nft: list[str], rule: str, ports: list[tuple[int, int]]) -> None:

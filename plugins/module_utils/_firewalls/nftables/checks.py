@@ -23,6 +23,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
     verdict_of,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
+    GUESTS,
     OWN_TABLE,
     Chain,
     Id,
@@ -243,8 +244,10 @@ def open_rules(
 
 
 def _asks_source(condition: Dict[str, Any]) -> bool:
-    """Whether a condition leaves some sources alone."""
-    left, _right, op = conditions.sides(condition)
+    """Whether a condition leaves some sources alone. Guests of this host come in by interfaces of their own."""
+    left, right, op = conditions.sides(condition)
+    if left.get("meta", {}).get("key") == "iifname" and op == "==":
+        return all(str(name).startswith(tuple(GUESTS)) for name in values(right))
     parts = left.get("concat") or left.get("&") or [left]
     fields = [part.get("payload", {}).get("field") for part in parts if isinstance(part, dict)]
     return op != "!=" and ("saddr" in fields or "sport" in fields)

@@ -21,6 +21,15 @@ OWN_TABLE = ("inet", "netports")
 HOOKS = {"in": "input", "out": "output", "forward": "forward"}
 DIRECTIONS = {hook: direction for direction, hook in HOOKS.items()}
 PREFIX = "netports-"
+# Bridges of containers and virtual machines, by how the names begin that their programs give them: the program, and the
+# ports of UDP at which its guests ask the host for names (53) and addresses (67, 547). Docker's guests ask nothing of it.
+GUESTS = {
+    "podman": ("podman", (53,)),
+    "virbr": ("libvirt", (53, 67, 547)),
+    "lxcbr": ("LXC", (53, 67, 547)),
+    "lxdbr": ("LXD", (53, 67, 547)),
+    "incusbr": ("Incus", (53, 67, 547)),
+}
 
 
 def ruleset_file(ruleset: str) -> str:

@@ -14,11 +14,12 @@ import ipaddress
 import json
 import posixpath
 import re
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
     FOLDER,
+    GUESTS,
     HOOKS,
     OWN_TABLE,
     PREFIX,
@@ -112,9 +113,9 @@ def statements(rules: Iterable[Rule], direction: str, family: str) -> List[Tuple
             continue
         comment = "Apple %s" % rule.name if rule.name != "management" else rule.name
         for conditions in _alternatives(rule, family):
-            text = " ".join("%s %s" % (words, _text_of(words, values)) for words, _left, values in conditions)
-            expr = tuple(_match(left, values) for _words, left, values in conditions) + ({"accept": None},)
-            made.append(('%s accept comment "%s"' % (text, comment), KernelRule(expr=expr, comment=comment)))
+            text, expr = _written(conditions)
+            accepts = KernelRule(expr=expr + ({"accept": None},), comment=comment)
+            made.append(('%s accept comment "%s"' % (text, comment), accepts))
     return made
 
 
@@ -155,6 +156,12 @@ def collapse(networks: Iterable[str]) -> List[str]:
     # The networks are of one IP version, which their type does not say.
     merged = ipaddress.collapse_addresses(parsed)  # type: ignore[type-var]
     return [str(one.network_address) if one.prefixlen == one.max_prefixlen else str(one) for one in merged]
+
+
+def _written(conditions: Sequence[Condition]) -> Tuple[str, Tuple[Any, ...]]:
+    """Conditions as text, and as the kernel's expressions."""
+    text = " ".join("%s %s" % (words, _text_of(words, values)) for words, _left, values in conditions)
+    return text, tuple(_match(left, values) for _words, left, values in conditions)
 
 
 def _text_of(words: str, values: Sequence[Any]) -> str:
@@ -222,8 +229,20 @@ _ESSENTIALS: Tuple[Tuple[str, Tuple[Any, ...], str], ...] = (
         "DHCPv6",
     ),
 )
+
+
+def _guests() -> Iterator[Tuple[str, Tuple[Any, ...], str]]:
+    """What guests of this host ask of it. Their programs' own tables cannot let it in past one that refuses."""
+    for prefix, (program, ports) in GUESTS.items():
+        interface: Condition = ("iifname", {"meta": {"key": "iifname"}}, [prefix + "*"])
+        for protocol, asked in (("tcp", (53,)), ("udp", ports)):
+            left = {"payload": {"protocol": protocol, "field": "dport"}}
+            text, expr = _written([interface, (protocol + " dport", left, [(port, port) for port in asked])])
+            yield text, expr, "guests of %s" % program
+
+
 # What is forwarded needs the answers alone, and the ICMP errors that belong to them, which are "related".
-_NEEDED = {"input": _ESSENTIALS, "forward": _ESSENTIALS[:1]}
+_NEEDED = {"input": (*_ESSENTIALS, *_guests()), "forward": _ESSENTIALS[:1]}
 _SWITCHED = "# nftables.service was off at boot before."
 
 
