@@ -32,6 +32,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import Part, Target
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 from ansible_collections.netports.apple.plugins.plugin_utils import _catalogue, _port_words, _sets
+from hosts import nftables_forms
 
 PORTS = st.integers(1, 65535)
 RANGES = st.one_of(PORTS.map(lambda port: (port, port)), st.tuples(PORTS, PORTS).map(lambda two: (min(two), max(two))))
@@ -414,98 +415,34 @@ def test_protocols_are_compared_by_number() -> None:
     assert kernel.values({"set": ["icmp", "ipv6-icmp"]}) == kernel.values({"set": [58, 1]})
 
 
-@pytest.mark.parametrize(
-    ("rule", "everywhere", "somewhere"),
-    [
-        ("counter drop", True, True),
-        ("reject with icmpx type admin-prohibited", True, True),
-        ("goto logdrop", True, True),
-        ('iifname "eth0" drop', False, True),
-        ('iifname != "lo" jump logdrop', True, True),
-        ("ct state != { established, related } drop", True, True),
-        ("meta l4proto tcp reject with tcp reset", False, True),
-        ("meta l4proto tcp reject with tcp reset; meta l4proto udp reject", True, True),
-        ("meta l4proto { sctp, tcp, udp } drop", True, True),
-        ("meta l4proto { igmp, sctp } drop", False, False),
-        ("meta l4proto 6-17 drop", True, True),
-        ("meta mark set 1 limit rate 1/second log; counter name c drop", True, True),
-        # What is refused in the middle is refused, whatever the last rule says.
-        ('iifname "eth0" jump logdrop; iifname "eth1" accept', False, True),
-        ('iifname vmap { "lo" : accept, "eth0" : goto logdrop }', False, True),
-        ('iifname vmap { "lo" : accept, "eth0" : accept }; drop', True, True),
-        ("ct state vmap { established : accept, new : goto logdrop }", True, True),
-        ("jump mixed; drop", False, False),
-        ('iifname "eth*" drop', False, True),
-        ("add @seen { ip saddr }; add @seen { ip saddr } drop", True, True),
-        ("return; drop", False, False),
-        ("meta nfproto ipv4 drop", False, True),
-        ("ct state invalid drop", False, False),
-        ("tcp dport 23 drop", False, False),
-        ("meta l4proto icmp drop", False, False),
-        ("goto mixed", False, False),
-        # By bits.
-        ("tcp flags & (fin|syn|rst|ack) == syn drop", False, True),
-        ("tcp flags & (fin|syn|rst|ack) == syn drop; meta l4proto udp drop", True, True),
-        ("tcp flags syn drop", False, True),
-        ("tcp flags { syn, syn | ack } drop", False, True),
-        ("tcp flags & (fin|syn|rst|ack) != syn ct state new drop", False, False),
-        ("tcp flags & (fin|syn) == (fin|syn) drop", False, False),
-        ("tcp flags & (fin|syn|rst|psh|ack|urg) == 0x0 drop", False, False),
-        ("tcp flags syn limit rate over 10/second drop", False, False),
-        ("ct state new drop", True, True),
-        ("ct state new,untracked drop", True, True),
-        ("ct state & (established|related) == 0 drop", True, True),
-        ("ct state & (new|untracked) == 0 drop", False, False),
-        ("ct direction original drop", True, True),
-        ("ct direction reply drop", False, False),
-        # By version and protocol.
-        ("ip protocol { tcp, udp } drop", False, True),
-        ("ip protocol { tcp, udp } drop; ip6 nexthdr { tcp, udp } drop", True, True),
-        ("ip protocol tcp reject with tcp reset; ip protocol udp reject; meta nfproto ipv6 drop", True, True),
-        ("ip protocol icmp drop", False, False),
-        ("ip protocol != icmp drop", False, True),
-        ("meta protocol ip drop", False, True),
-        ("meta protocol { ip, ip6 } drop", True, True),
-        ("meta protocol arp drop", False, False),
-        ("meta nfproto { ipv4, ipv6 } drop", True, True),
-        ("meta l4proto vmap { tcp : drop, udp : drop }", True, True),
-        ("meta l4proto . ct state { tcp . new, udp . new } drop", True, True),
-        ("meta l4proto tcp accept; meta l4proto udp accept; drop", False, False),
-        ("ip protocol tcp accept; drop", False, True),
-        # By where it goes to.
-        ("fib daddr type local drop", True, True),
-        ("fib daddr . iif type { local, broadcast } drop", True, True),
-        ("fib daddr type != local drop", False, False),
-        ("fib saddr . iif oif missing drop", False, False),
-        ("ip daddr 0.0.0.0/0 drop", False, True),
-        ("ip daddr != 192.0.2.1 drop", False, False),
-        ("ip saddr 10.0.0.0/8 drop", False, False),
-        # Every port, or every port but a few.
-        ("tcp dport 1-65535 drop", False, True),
-        ("th dport 0-65535 drop", True, True),
-        ("tcp dport != { 22, 80 } drop", False, True),
-        ("tcp dport 1024-65535 drop", False, False),
-        ("tcp dport != 1024-65535 drop", False, False),
-        # A limit for each element of a set refuses those alone who are over it.
-        ("ct state new add @seen { ip saddr limit rate over 9/second } drop", False, False),
-        ("ct state new add @seen { ip saddr ct count over 9 } drop", False, False),
-        ("ct state new add @seen { ip saddr counter } drop", True, True),
-        # What else may narrow a rule is not known.
-        ("meta mark 0 drop", False, False),
-        ("ct status dnat drop", False, False),
-    ],
-)
+@pytest.mark.parametrize(("rule", "everywhere", "somewhere"), nftables_forms.FORMS)
 def test_which_chains_are_joined(nft: list[str], rule: str, everywhere: bool, somewhere: bool) -> None:
     """A chain that refuses on some interfaces is joined; for the audit it leaves the others open."""
-    given = (
-        'table inet t {\nchain logdrop { log prefix "x"; counter drop; }\nchain mixed { tcp dport 1 drop; accept; }\n'
-        "counter c { }\nset seen { type ipv4_addr; flags dynamic; size 9; }\n"
-        "chain input { type filter hook input priority 0; RULE; }\n}\n"
-    ).replace("RULE", rule)
+    listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", nftables_forms.table(rule)))
+    base = listing.chains["inet", "t", "input"]
+    assert fate.refuses(listing, base) is everywhere
+    assert fate.may_refuse(listing, base) is somewhere
+
+
+@pytest.mark.parametrize(
+    ("marking", "rule", "everywhere", "somewhere", "said"),
+    [*(("", *form) for form in nftables_forms.UNCERTAIN), *nftables_forms.MARKED],
+)
+def test_conditions_that_may_hold_or_not(
+    nft: list[str], marking: str, rule: str, everywhere: bool, somewhere: bool, said: str
+) -> None:
+    """A chain that may refuse is joined, and a run says by which rule it may let in as well."""
+    given = nftables_forms.table(rule, marking=marking)
     listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
     base = listing.chains["inet", "t", "input"]
     assert fate.refuses(listing, base) is everywhere
-    assert fate.refuses(listing, base, everywhere=False) is somewhere
+    assert fate.may_refuse(listing, base) is somewhere
+    half_open = effect.half_open(listing)
+    assert {sentence.split(" inet t ")[1].split(" (")[0] for sentence in half_open} == ({said} if said else set())
+    # What a rule accepts without asking for a port or a source is an exposure, too.
+    if said == nftables_forms.ACCEPTS:
+        assert all(half_open.values()) and list(checks.open_rules(listing, base))
+    assert somewhere or effect.open_places(listing) == ["no chain of the input hook refuses packets"]
 
 
 def test_what_is_forwarded_is_not_for_this_host(nft: list[str]) -> None:
@@ -605,6 +542,53 @@ def test_what_refuses_a_wanted_port_before_the_rules(
     assert [text.rpartition("is reached: ")[2] for text in found] == ([said] if said else [])
 
 
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [
+        ("ip saddr != 192.0.2.1 drop", True),
+        ("ip saddr != 192.0.2.1 jump sub", True),
+        ("meta mark != 1 drop", True),
+        ("meta length > 0 drop", True),
+        ("tcp sport 1024-65535 drop", True),
+        ("udp sport 1024-65535 drop", True),
+        ("ip version 4 drop", True),
+        ("ip protocol tcp drop", True),
+        ("meta l4proto . th dport != { tcp . 22 } drop", True),
+        ("meta mark set 1; meta mark != 1 drop", False),
+        ("ip saddr 192.0.2.1 drop", False),
+        ("ip saddr @seen drop", False),
+        ("limit rate over 10/second drop", False),
+        ("meta mark 1 drop", False),
+        ("tcp option maxseg size 1-535 drop", False),
+        ("fib saddr . iif oif missing drop", False),
+        ("udp sport 53 drop", False),
+        ("ip ttl < 255 drop", False),
+        ("limit rate 10/second accept; drop", False),
+        ("ip saddr != 192.0.2.1 tcp dport 80 drop", False),
+    ],
+)
+def test_what_nearly_all_packets_meet_refuses_before_the_rules(nft: list[str], rule: str, refused: bool) -> None:
+    """At another hook no rule of ours can be, so that a run says what refuses there."""
+    given = "table inet t {\nset seen { type ipv4_addr; flags timeout; }\nchain sub { counter drop; }\n"
+    given += f"chain early {{ type filter hook prerouting priority -300; {rule}; }}\n}}\n"
+    listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
+    wanted = [Rule("A", "in", ((443, 443),), ((5353, 5353),))]
+    assert [notice.code for notice in effect.without(listing, "apple", "in", wanted, [])] == ["refused"] * refused
+
+
+def test_a_program_refuses_some_and_enable_makes_no_table_beside_it(nft: list[str], tmp_path: Path) -> None:
+    """Then the rules have no effect, and it is no help to say that enable would make a table."""
+    given = 'table ip filter {\nchain INPUT { type filter hook input priority 0; iifname "eth0" drop; }\n}\n'
+    listed = ask(nft, "nft -f - && nft -j list ruleset", given)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/nftables.conf").touch()
+    host = Host(root=str(tmp_path), run=process.Runner())
+    plan = read.state(host, Asked(ruleset="apple", enable=True), listed, boot=True).plan(Wanted(rules=tuple(REFUSED)))
+    assert [notice.code for notice in plan.notices] == ["off"]
+    assert [change.path for change in plan.files if "own" in change.path] == []
+    assert "chain INPUT of table ip filter may refuse some" in plan.notices[0].text
+
+
 def test_an_ingress_chain_refuses_before_all_others(nft: list[str]) -> None:
     """It belongs to a device: here the loopback, since this network namespace has no other."""
     given = 'table netdev t {\nchain i { type filter hook ingress device "lo" priority 0; policy drop; }\n}\n'
@@ -642,7 +626,7 @@ def test_where_nothing_refuses_packets(nft: list[str], tables: dict[str, tuple[s
         for text in effect.open_places(listing)
     ]
     assert [" ".join(text.split()) for text in texts] == [" ".join(text.split()) for text in said]
-    assert len(effect.partly(listing)) == len(said)
+    assert len(effect.partly(listing, enable=False)) == len(said)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import ipaddress
 from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils import _ports
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import conditions
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import conditions, ordinary
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.kernel import (
     REFUSALS,
     conditions_of,
@@ -33,7 +33,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.spread import spread
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.words import words
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
-from ansible_collections.netports.apple.plugins.module_utils._values import dataclass
+from ansible_collections.netports.apple.plugins.module_utils._values import dataclass, replace
 
 # Tables that programs make, by how their names begin.
 _PROGRAMS = (
@@ -47,11 +47,16 @@ _LOWER = ("ip", "ip6", "ether", "vlan")
 _SEES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 
 
+# An IP version, and an address of it; ``None`` for anywhere.
+_Sample = Tuple[int, Optional[str]]
+
+
 @dataclass(frozen=True)
 class _Step:
     """A rule for packets from an address.
 
     :param certain: all of them meet it.
+    :param nearly: nearly all of them meet it.
     :param ports: the ports that it is about, by protocol.
     :param answer: true (lets in), false (refuses) or ``None``, and ``why`` in words.
     :param target: the chain that it leads to.
@@ -59,6 +64,7 @@ class _Step:
     """
 
     certain: bool
+    nearly: bool
     ports: Dict[str, List[_ports.PortRange]]
     answer: Optional[bool]
     why: str
@@ -123,20 +129,21 @@ def decider(
     rules = list(rules)
     walk = _Walk(listing, passed, local=any(rule.direction == "in" for rule in rules))
     for rule in rules:
-        for address in _samples(rule, chain.family):
+        for sample in _samples(rule, chain.family):
             for protocol, port in [(name, port[0]) for name in PROTOCOLS for port in getattr(rule, name)]:
-                answer, why = walk.verdict(chain, address, protocol, port)
+                answer, why = walk.verdict(chain, sample, protocol, port)
                 if answer is False or (answer is None and not why and chain.policy == "drop"):
                     return rule, why or "policy drop"
     return None
 
 
-def _samples(rule: Rule, family: str) -> List[Optional[str]]:
-    """An address of each source of a rule that a family of tables sees; ``None`` for anywhere."""
-    if not rule.sources:
-        return [None]
-    addresses = [str(ipaddress.ip_network(source).network_address) for source in rule.sources]
-    return [address for address in addresses if family in (*_SEES[6 if ":" in address else 4], "netdev")]
+def _samples(rule: Rule, family: str) -> List[_Sample]:
+    """An address of each source of a rule that a family of tables sees."""
+    found: List[_Sample] = [(4, None), (6, None)]
+    if rule.sources:
+        networks = [ipaddress.ip_network(source) for source in rule.sources]
+        found = [(network.version, str(network.network_address)) for network in networks]
+    return [sample for sample in found if family in (*_SEES[sample[0]], "netdev")]
 
 
 class _Walk:
@@ -152,38 +159,42 @@ class _Walk:
         self._listing = listing
         self._passed = passed
         self._local = local
-        self._steps: Dict[Tuple[Id, Optional[str]], List[_Step]] = {}
+        self._marked = ordinary.marks(listing)
+        self._steps: Dict[Tuple[Id, _Sample], List[_Step]] = {}
 
-    def verdict(self, chain: Chain, address: Optional[str], protocol: str, port: int) -> Tuple[Optional[bool], str]:
+    def verdict(self, chain: Chain, sample: _Sample, protocol: str, port: int) -> Tuple[Optional[bool], str]:
         """What a chain does with a port of a protocol.
 
         :returns: true (lets in), false (refuses) or ``None``, and why. ``None`` with a reason: it may let in.
         """
-        key = (chain.id, address)
+        key = (chain.id, sample)
         if key not in self._steps:
-            self._steps[key] = list(self._made(chain, address))
+            self._steps[key] = list(self._made(chain, *sample))
         may = ""
         for step in self._steps[key]:
             if not _ports.covers(step.ports[protocol], (port, port)):
                 continue
             answer, why = step.answer, step.why
             if step.target:
-                answer, why = self.verdict(step.target, address, protocol, port)
+                answer, why = self.verdict(step.target, sample, protocol, port)
             if answer is not False:
                 may = may or why
-            if step.certain and (answer is not None or step.ends):
+            if (step.certain and (answer is not None or step.ends)) or (step.nearly and answer is False):
                 return (None, may) if may else (answer, why)
         return None, may
 
-    def _made(self, chain: Chain, address: Optional[str]) -> Iterator[_Step]:
+    def _made(self, chain: Chain, version: int, address: Optional[str]) -> Iterator[_Step]:
         for rule in spread(chain.rules):
             verdict, name = verdict_of(rule), target_of(rule)
-            left_out = narrows(rule, address, self._local) if verdict else True
-            if left_out or (left_out is None and verdict in REFUSALS):
+            packet = conditions.Packet(version=version, local=self._local, marked=self._marked)
+            left_out = _narrows(rule, address, packet) if verdict else True
+            nearly = left_out is False or (left_out is None and _narrows(rule, address, packet, nearly=True) is False)
+            if left_out or (not nearly and verdict in REFUSALS):
                 continue
             decides = name in self._passed or verdict in ("accept", "queue", *REFUSALS)
             yield _Step(
                 certain=left_out is False,
+                nearly=nearly,
                 ports={protocol: ports_of(rule, protocol) for protocol in PROTOCOLS},
                 answer=verdict not in REFUSALS if decides else None,
                 why=words(rule) if decides else "",
@@ -244,13 +255,14 @@ def open_rules(
 
 
 def _asks_source(condition: Dict[str, Any]) -> bool:
-    """Whether a condition leaves some sources alone. Guests of this host come in by interfaces of their own."""
+    """Whether a condition leaves all sources alone but a few. Guests of this host come in by interfaces of their own."""
     left, right, op = conditions.sides(condition)
     if left.get("meta", {}).get("key") == "iifname" and op == "==":
         return all(str(name).startswith(tuple(GUESTS)) for name in values(right))
     parts = left.get("concat") or left.get("&") or [left]
     fields = [part.get("payload", {}).get("field") for part in parts if isinstance(part, dict)]
-    return op != "!=" and ("saddr" in fields or "sport" in fields)
+    asks = op != "!=" and ("saddr" in fields or "sport" in fields)
+    return asks and _share(condition, conditions.Packet()) == ordinary.FEW
 
 
 def ports_of(rule: KernelRule, protocol: str) -> List[_ports.PortRange]:
@@ -279,23 +291,36 @@ def _unknown(right: Any) -> bool:
     return any(isinstance(value, str) and value.startswith("@") for value in values(right))
 
 
-def narrows(rule: KernelRule, address: Optional[str], local: bool = True) -> Optional[bool]:
-    """Whether a rule's conditions leave out packets of a new connection from an address, whatever its port.
+def narrows(rule: KernelRule, address: Optional[str]) -> Optional[bool]:
+    """Whether a rule's conditions leave out packets of a new connection to this host from an address, whatever its port.
 
     :param address: ``None`` for anywhere.
-    :param local: whether the connection is to this host.
     :returns: false where every such packet fits; true where none fits; ``None`` where it depends on what is not known.
     """
-    version = None if address is None else 6 if ":" in address else 4
-    packet = conditions.Packet(version=version, local=local)
+    return _narrows(rule, address, conditions.Packet(version=None if address is None else 6 if ":" in address else 4))
+
+
+def _narrows(
+    rule: KernelRule, address: Optional[str], packet: conditions.Packet, nearly: bool = False
+) -> Optional[bool]:
+    """``narrows`` for the connections that a packet stands for.
+
+    :param nearly: a condition that nearly all of them meet leaves none of them out.
+    """
     answer: Optional[bool] = False
     for condition in conditions_of(rule):
         fits = _fits(condition, address, packet)
         if fits is False:
             return True
-        if fits is None:
+        if fits is None and not (nearly and _share(condition, packet) >= ordinary.MOST):
             answer = None
     return answer
+
+
+def _share(condition: Dict[str, Any], packet: conditions.Packet) -> int:
+    """How many new connections meet a condition, of the protocol that it asks for."""
+    header = conditions.sides(condition)[0].get("payload", {}).get("protocol")
+    return ordinary.share(condition, replace(packet, protocol=conditions.UDP if header == "udp" else conditions.TCP))
 
 
 def _fits(condition: Dict[str, Any], address: Optional[str], packet: conditions.Packet) -> Optional[bool]:
@@ -307,7 +332,7 @@ def _fits(condition: Dict[str, Any], address: Optional[str], packet: conditions.
     if conditions.asks_protocol(left):
         known = op in ("==", "in", "!=") and not _unknown(right)
         if payload and known:
-            return _sees(payload["protocol"], address) if address else None
+            return None if packet.version is None else packet.version == conditions.VERSIONS[payload["protocol"]]
         return True if known else None
     if payload.get("field") == "saddr" and payload.get("protocol") in ("ip", "ip6"):
         fits = _from(payload["protocol"], right, address)

@@ -18,16 +18,19 @@ from ansible_collections.netports.apple.plugins.module_utils._values import data
 
 TCP, UDP = 6, 17
 _INTERFACES = ("iif", "iifname", "oif", "oifname")
-# Of these a packet's interface is no answer: nobody here knows the group and the type of an interface.
-_GROUPS = ("iifgroup", "iiftype", "oifgroup", "oiftype")
+# Of these a packet's interface is no answer: nobody here knows the group, the kind and the type of an interface.
+_GROUPS = ("iifgroup", "iifkind", "iiftype", "oifgroup", "oifkind", "oiftype")
 # The words for an IP version: of ``meta nfproto``; of ``meta protocol`` and ``ether type``; of headers.
-_VERSIONS = {4: ("ipv4", "ip"), 6: ("ipv6", "ip6")}
-_HEADERS = {"ip": 4, "ip6": 6}
+_WORDS = {4: ("ipv4", "ip"), 6: ("ipv6", "ip6")}
+VERSIONS = {"ip": 4, "ip6": 6}
 _WHOLE = {"ip": [(0, 2**32 - 1)], "ip6": [(0, 2**128 - 1)]}
 # Bits by their names, as nft's types tcp_flag and ct_state have them.
 _TCP_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
 _CT_STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
+_CT_STATUS = {"expected": 1, "seen-reply": 2, "assured": 4, "confirmed": 8, "snat": 16, "dnat": 32, "dying": 512}
 ALL_PORTS: Tuple[_ports.PortRange, ...] = ((_ports.LOWEST, _ports.HIGHEST),)
+# Up to the highest address of IPv6.
+ALL_NUMBERS: Tuple[_ports.PortRange, ...] = ((0, 2**128 - 1),)
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,14 @@ class Packet:
     :param version: of IP; ``None`` for any.
     :param protocol: the number of TCP or UDP.
     :param local: whether it is for this host.
+    :param marked: whether it may have a mark.
     """
 
     interface: Optional[str] = None
     version: Optional[int] = None
     protocol: int = TCP
     local: bool = True
+    marked: bool = False
 
 
 def sides(condition: Mapping[str, Any]) -> Tuple[Dict[str, Any], Any, str]:
@@ -73,7 +78,7 @@ def named_interfaces(condition: Mapping[str, Any]) -> Iterable[str]:
 def holds(condition: Mapping[str, Any], packet: Packet) -> Optional[bool]:
     """Whether a condition holds for a packet; ``None`` where that cannot be told of it, or is not known here."""
     left, right, op = sides(condition)
-    plain, mask = _masked(left)
+    plain, mask = masked(left)
     if _field(plain) == ("tcp", "flags"):
         flags = _bits_hold(_TCP_FLAGS, _TCP_FLAGS["syn"], mask, op, right)
         return flags if packet.protocol == TCP else False
@@ -86,13 +91,16 @@ def holds(condition: Mapping[str, Any], packet: Packet) -> Optional[bool]:
         return None
     met = _meets(left, right, packet)
     answer = met if met is None else met == (op != "!=")
-    version = _HEADERS.get(_field(left)[0])
+    version = VERSIONS.get(_field(left)[0])
     # A header of the other IP version meets no comparison, whatever its operator.
     return _both(None if packet.version is None else packet.version == version, answer) if version else answer
 
 
 def _meets(left: Mapping[str, Any], right: Any, packet: Packet) -> Optional[bool]:
     """Whether what the left side asks for is among the values of the right side."""
+    if isinstance(right, str) and right.startswith("@"):
+        # A set whose elements come and go.
+        return None
     key, field, found = _meta(left), _field(left), values(right)
     if key in _INTERFACES:
         return _is_named(packet.interface, found)
@@ -100,6 +108,8 @@ def _meets(left: Mapping[str, Any], right: Any, packet: Packet) -> Optional[bool
         return has_protocol(found, packet.protocol)
     if key in ("nfproto", "protocol") or field == ("ether", "type"):
         return _is_version(packet.version, found)
+    if field[1] == "version" and field[0] in VERSIONS:
+        return bool(found == [(VERSIONS[field[0]],) * 2])
     if key == "pkttype":
         return "host" in found or "unicast" in found
     if left.get("fib", {}).get("result") == "type" and "daddr" in left["fib"].get("flags", ()):
@@ -111,26 +121,32 @@ def _meets(left: Mapping[str, Any], right: Any, packet: Packet) -> Optional[bool
 
 def asked_ports(op: str, right: Any) -> Optional[List[_ports.PortRange]]:
     """The ports that a comparison holds for; ``None`` where that is not known."""
-    ports = [value for value in values(right) if isinstance(value, tuple)]
+    return asked_numbers(op, right, ALL_PORTS)
+
+
+def asked_numbers(
+    op: str, right: Any, every: Tuple[_ports.PortRange, ...] = ALL_NUMBERS
+) -> Optional[List[_ports.PortRange]]:
+    """The numbers that a comparison holds for; ``None`` where that is not known.
+
+    :param every: all that there are.
+    """
+    numbers = [value for value in values(right) if isinstance(value, tuple)]
     if op in ("==", "in", "!="):
-        if len(ports) != len(values(right)):
+        if len(numbers) != len(values(right)):
             return None
-        return ports if op != "!=" else _ports.subtract(ALL_PORTS, ports)
-    if len(ports) != 1:
+        return numbers if op != "!=" else _ports.subtract(every, numbers)
+    if len(numbers) != 1:
         return None
-    port = ports[0][0]
-    ends = {"<": (0, port - 1), "<=": (0, port), ">": (port + 1, _ports.HIGHEST), ">=": (port, _ports.HIGHEST)}.get(op)
+    number, highest = numbers[0][0], every[-1][1]
+    ends = {"<": (0, number - 1), "<=": (0, number), ">": (number + 1, highest), ">=": (number, highest)}.get(op)
     return None if ends is None else [ends] if ends[0] <= ends[1] else []
 
 
 def _any_port(op: str, right: Any) -> Optional[bool]:
-    """Whether a comparison holds for a port that no rule names; ``None`` where it asks for some ports."""
+    """Whether a comparison holds for every port; ``None`` where it asks for some ports."""
     asked = asked_ports(op, right)
-    if asked is None:
-        return None
-    # What a few ports are spared from holds for every other.
-    spares = op == "!=" and 2 * _ports.size(asked) > _ports.HIGHEST
-    return True if spares or not _ports.subtract(ALL_PORTS, asked) else None
+    return True if asked is not None and not _ports.subtract(ALL_PORTS, asked) else None
 
 
 def _is_named(interface: Optional[str], names: Iterable[Any]) -> Optional[bool]:
@@ -143,7 +159,7 @@ def _is_named(interface: Optional[str], names: Iterable[Any]) -> Optional[bool]:
 
 
 def _is_version(version: Optional[int], found: Iterable[Any]) -> Optional[bool]:
-    named = [number for number, words in _VERSIONS.items() if set(words) & set(map(str, found))]
+    named = [number for number, words in _WORDS.items() if set(words) & set(map(str, found))]
     if version is None:
         return {0: False, 2: True}.get(len(named))
     return version in named
@@ -172,6 +188,11 @@ def _bits_hold(names: Mapping[str, int], bits: int, mask: Any, op: str, right: A
     return (masked in asked) == (op == "==") if op in ("==", "!=") else None
 
 
+def status_holds(mask: Any, op: str, right: Any) -> Optional[bool]:
+    """Whether a comparison of ``ct status`` holds where none of its bits is set."""
+    return _bits_hold(_CT_STATUS, 0, mask, op, right)
+
+
 def _number(names: Mapping[str, int], value: Any) -> Optional[int]:
     """Bits by name, or several of them, as a number. Releases of nft print several as a list, or as parts of an "or"."""
     if isinstance(value, dict):
@@ -184,7 +205,7 @@ def _number(names: Mapping[str, int], value: Any) -> Optional[int]:
     return names.get(str(value))
 
 
-def _masked(left: Mapping[str, Any]) -> Tuple[Mapping[str, Any], Any]:
+def masked(left: Mapping[str, Any]) -> Tuple[Mapping[str, Any], Any]:
     """A left side without its mask, and the mask; ``None`` where it has none."""
     parts = left.get("&")
     if isinstance(parts, list) and len(parts) == 2 and isinstance(parts[0], dict):

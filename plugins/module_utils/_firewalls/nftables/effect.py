@@ -13,6 +13,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
     HOOKS,
     OWN_TABLE,
+    Chain,
     Listing,
     Target,
 )
@@ -31,15 +32,16 @@ _OTHER_HOOKS: Dict[str, Tuple[str, ...]] = {
 def open_places(listing: Listing) -> List[str]:
     """Where nothing refuses inbound packets, a sentence for each IP version that differs from the other."""
     chains = checks.bases(listing, "input")
-    names = sorted({name for chain in chains for name in fate.interfaces(listing, chain)})
+    names = _names(listing, chains)
 
     def where(version: int) -> Optional[str]:
-        packets = {name: Packet(interface=name, version=version) for name in ["", *names]}
-        shut = [name for name in packets if any(fate.refuses_packet(listing, chain, packets[name]) for chain in chains)]
+        packets = {name: Packet(interface=name, version=version) for name in names}
+        found = {name: [fate.fates(listing, chain, packets[name]) for chain in chains] for name in names}
+        shut = [name for name in names if any(fate.REFUSED in fates for fates in found[name])]
         if "" not in shut:
             return " on an interface other than %s" % ", ".join(shut) if shut else ""
         # Where a rule accepts, the rule is said to be open.
-        passed = [name for name in names if all(fate.passes(listing, chain, packets[name]) for chain in chains)]
+        passed = [name for name in names[1:] if all(fate.passes(fates) for fates in found[name])]
         return " on %s" % ", ".join(passed) if passed else None
 
     four, six = where(4), where(6)
@@ -52,14 +54,63 @@ def open_places(listing: Listing) -> List[str]:
     ]
 
 
-def partly(listing: Listing) -> List[Notice]:
-    """Where nothing refuses inbound packets on a host whose rules join a chain that refuses some."""
+def half_open(listing: Listing) -> Dict[str, bool]:
+    """Where a chain refuses inbound packets and may let in some to any port, a sentence for each such rule.
+
+    :returns: by sentence, whether the rule accepts; else it refuses, and the chain's policy accepts.
+    """
+    chains = checks.bases(listing, "input")
+    found: Dict[str, bool] = {}
+    for packet in [Packet(interface=name, version=version) for version in (4, 6) for name in _names(listing, chains)]:
+        fates = [fate.fates(listing, chain, packet) for chain in chains]
+        if any(set(each) == {fate.REFUSED} for each in fates):
+            continue
+        for chain, each in zip(chains, fates):
+            if fate.REFUSED in each:
+                accepting = each[fate.ACCEPTED]
+                sentence = "chain %s of table %s %s accepts packets to any port (%s)"
+                if not accepting:
+                    sentence = "chain %s of table %s %s refuses packets to any port under a condition alone (%s)"
+                place = (chain.name, chain.family, chain.table)
+                found[sentence % (*place, accepting or each[fate.REFUSED])] = bool(accepting)
+    return found
+
+
+def partly(listing: Listing, enable: bool) -> List[Notice]:
+    """Where nothing refuses inbound packets on a host whose rules join a chain that refuses some.
+
+    :param enable: an own table is asked for, which there is none of beside that chain.
+    """
+    more = ", and host_firewall_enable makes no table beside a chain that refuses" if enable else ""
     return [
         Notice(
-            code="ipv6-off" if "IPv6" in sentence else "other", text="%s: what comes in there needs no rule" % sentence
+            code="ipv6-off" if "IPv6" in sentence else "other",
+            text="%s: what comes in there needs no rule%s" % (sentence, more),
         )
-        for sentence in open_places(listing)
+        for sentence in [*open_places(listing), *half_open(listing)]
     ]
+
+
+def _names(listing: Listing, chains: Sequence[Chain]) -> List[str]:
+    """The interfaces that chains name, behind the empty name of any other."""
+    return ["", *sorted({name for chain in chains for name in fate.interfaces(listing, chain)})]
+
+
+def off(others: Sequence[Chain]) -> str:
+    """Why the rules are stored and no more, in words.
+
+    :param others: the chains that may refuse some inbound packets. All belong to other programs.
+    """
+    if not others:
+        return (
+            "no chain of nftables refuses inbound packets: the rules are stored and allow what nothing refuses "
+            "(host_firewall_enable: true makes a table that refuses by default)"
+        )
+    places = ["chain %s of table %s %s" % (chain.name, chain.family, chain.table) for chain in others]
+    return (
+        "no chain of yours refuses inbound packets: the rules are stored and have no effect. %s may refuse some and "
+        "belongs to another program, beside which host_firewall_enable makes no table" % ", ".join(places)
+    )
 
 
 def without(

@@ -10,9 +10,9 @@ interfaces, for some IP versions or for some protocols alone.
 
 from __future__ import annotations
 
-from typing import Any, Dict, FrozenSet, List, Optional, Set
+from typing import Dict, FrozenSet, List, Set
 
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import conditions
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import conditions, ordinary
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.conditions import TCP, UDP, Packet
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.kernel import (
     REFUSALS,
@@ -27,37 +27,57 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
     Listing,
 )
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.spread import spread
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.words import words
 from ansible_collections.netports.apple.plugins.module_utils._values import replace
 
-_REFUSED, _ACCEPTED, _PASSED = "refused", "accepted", "passed"
+REFUSED, ACCEPTED, _PASSED = "refused", "accepted", "passed"
 _FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
+# What may become of packets, and the rule in words that does it; empty for a chain's policy.
+Fates = Dict[str, str]
 
 
-def refuses(listing: Listing, chain: Chain, everywhere: bool = True) -> bool:
-    """Whether a base chain refuses what none of its rules picks out.
+def refuses(listing: Listing, chain: Chain) -> bool:
+    """Whether a base chain refuses what none of its rules picks out, on every interface, of every IP version and protocol.
 
-    :param everywhere: false also counts a chain that does so on some interfaces, for an IP version or a protocol alone.
+    A rule whose condition is not known does not count: it picks out some packets.
     """
-    versions = _FAMILIES.get(chain.family, ())
-    if everywhere:
-        return all(refuses_packet(listing, chain, Packet(interface="", version=version)) for version in versions)
-    packets = [Packet(version=version, protocol=protocol) for version in versions for protocol in (TCP, UDP)]
-    return any(_REFUSED in _of_base(listing, chain, packet) for packet in packets)
+    packets = [replace(packet, interface="") for packet in _packets(chain)]
+    return bool(packets) and all(
+        set(_of_base(listing, chain, packet, ordinary.MOST)) == {REFUSED} for packet in packets
+    )
 
 
-def refuses_packet(listing: Listing, chain: Chain, packet: Packet) -> bool:
-    """Whether a base chain meets a packet and refuses it, over TCP and over UDP."""
+def may_refuse(listing: Listing, chain: Chain) -> bool:
+    """Whether a base chain may refuse what none of its rules picks out, be it on some interfaces, for an IP version or a
+    protocol alone.
+    """
+    return any(REFUSED in _of_base(listing, chain, packet, ordinary.UNKNOWN) for packet in _packets(chain))
+
+
+def fates(listing: Listing, chain: Chain, packet: Packet) -> Fates:
+    """What may become of a packet in a base chain, over TCP as over UDP; empty where it does not meet the chain.
+
+    A rule whose condition is not known may hold or not.
+    """
     if packet.version not in _FAMILIES.get(chain.family, ()):
-        return False
-    packets = [replace(packet, protocol=protocol) for protocol in (TCP, UDP)]
-    return all(_of_base(listing, chain, one) == {_REFUSED} for one in packets)
+        return {}
+    tcp, udp = (
+        _of_base(listing, chain, replace(packet, protocol=protocol), ordinary.UNKNOWN) for protocol in (TCP, UDP)
+    )
+    found = {**udp, **tcp}
+    if not (REFUSED in tcp and REFUSED in udp):
+        found.pop(REFUSED, None)
+    return found
 
 
-def passes(listing: Listing, chain: Chain, packet: Packet) -> bool:
+def passes(found: Fates) -> bool:
     """Whether a packet goes through a base chain by its policy alone, or does not meet it."""
-    if packet.version not in _FAMILIES.get(chain.family, ()):
-        return True
-    return chain.policy != "drop" and _fates(listing, chain, packet, frozenset()) == {_PASSED}
+    return found in ({}, {ACCEPTED: ""})
+
+
+def _packets(chain: Chain) -> List[Packet]:
+    versions = _FAMILIES.get(chain.family, ())
+    return [Packet(version=version, protocol=protocol) for version in versions for protocol in (TCP, UDP)]
 
 
 def interfaces(listing: Listing, chain: Chain) -> List[str]:
@@ -80,60 +100,47 @@ def _reached(listing: Listing, chain: Chain, seen: Set[Id]) -> List[Chain]:
     return found
 
 
-def _of_base(listing: Listing, chain: Chain, packet: Packet) -> Set[str]:
-    """What a base chain may do with a packet, which is for this host where the hook says so."""
-    found = _fates(listing, chain, replace(packet, local=chain.hook == "input"), frozenset())
+def _of_base(listing: Listing, chain: Chain, packet: Packet, least: int) -> Fates:
+    """What a base chain may do with a packet, which is for this host where the hook says so.
+
+    :param least: how many packets have to meet a rule for it to count.
+    """
+    packet = replace(packet, local=chain.hook == "input", marked=ordinary.marks(listing))
+    found = _fates(listing, chain, packet, least, frozenset())
     if _PASSED in found:
-        found = found - {_PASSED} | {_REFUSED if chain.policy == "drop" else _ACCEPTED}
+        del found[_PASSED]
+        found.setdefault(REFUSED if chain.policy == "drop" else ACCEPTED, "")
     return found
 
 
-def _fates(listing: Listing, chain: Chain, packet: Packet, seen: FrozenSet[Id]) -> Set[str]:
+def _fates(listing: Listing, chain: Chain, packet: Packet, least: int, seen: FrozenSet[Id]) -> Fates:
     """What a chain may do with a packet."""
-    found: Set[str] = set()
+    found: Fates = {}
     for rule in spread(chain.rules):
         verdict = verdict_of(rule)
-        holds = _all_hold(rule, packet) if verdict else False
-        if holds is False:
+        share = ordinary.share_of(rule, packet) if verdict else ordinary.FEW
+        if share == ordinary.FEW or share < least:
             continue
-        made = _fate_of(listing, chain, target_of(rule), verdict, packet, seen)
-        ends = holds is True and (verdict != "jump" or _PASSED not in made)
-        found |= made if ends or verdict in ("goto", "return") else made - {_PASSED}
+        made = _fate_of(listing, chain, rule, verdict, packet, least, seen)
+        ends = share == ordinary.ALL and (verdict != "jump" or _PASSED not in made)
+        # What nearly all packets are refused by refuses. What accepts nearly all leaves some to the rules behind it.
+        ends = ends or (share == ordinary.MOST and set(made) == {REFUSED})
+        if not ends and verdict == "jump":
+            made.pop(_PASSED, None)
+        found = {**made, **found}
         if ends:
             return found
-    return found | {_PASSED}
+    return {_PASSED: "", **found}
 
 
 def _fate_of(
-    listing: Listing, chain: Chain, target: str, verdict: str, packet: Packet, seen: FrozenSet[Id]
-) -> Set[str]:
-    following = listing.chains.get((chain.family, chain.table, target))
+    listing: Listing, chain: Chain, rule: KernelRule, verdict: str, packet: Packet, least: int, seen: FrozenSet[Id]
+) -> Fates:
+    following = listing.chains.get((chain.family, chain.table, target_of(rule)))
     if verdict in REFUSALS:
-        return {_REFUSED}
+        return {REFUSED: words(rule)}
     if verdict in ("accept", "queue"):
-        return {_ACCEPTED}
+        return {ACCEPTED: words(rule)}
     if following is None or following.id in seen:
-        return {_PASSED}
-    return _fates(listing, following, packet, seen | {chain.id})
-
-
-def _all_hold(rule: KernelRule, packet: Packet) -> Optional[bool]:
-    """Whether a rule's conditions hold for a packet that no rule picks out; ``None`` where they do on some interfaces."""
-    answer: Optional[bool] = True
-    for condition in conditions_of(rule):
-        found = _holds(condition, packet)
-        if found is False:
-            return False
-        answer = answer and found
-    return answer
-
-
-def _holds(condition: Dict[str, Any], packet: Packet) -> Optional[bool]:
-    """Whether a condition holds for a packet that no rule picks out; ``None`` where it holds on some interfaces.
-
-    What is not known picks out some packets.
-    """
-    found = conditions.holds(condition, packet)
-    if found is None and (packet.interface is not None or not conditions.asks_interface(condition)):
-        return False
-    return found
+        return {_PASSED: ""}
+    return _fates(listing, following, packet, least, seen | {chain.id})

@@ -50,6 +50,7 @@ def _listing(entries: Sequence[Dict[str, Any]]) -> Listing:
     sets: Dict[spread.Name, Dict[str, Any]] = {}
     held: List[Tuple[str, str]] = []
     dormant: List[Tuple[str, str]] = []
+    hides = any(str(entry.get("metainfo", {}).get("version")).startswith("0.") for entry in entries)
     for entry in entries:
         chain, table = entry.get("chain"), entry.get("table")
         if chain:
@@ -66,6 +67,7 @@ def _listing(entries: Sequence[Dict[str, Any]]) -> Listing:
     rules: Dict[Id, List[KernelRule]] = {}
     for rule in printed:
         expr = spread.resolve(rule.get("expr", ()), rule["family"], rule["table"], sets)
+        expr = tuple(map(_unsaid, expr)) if hides else expr
         made = KernelRule(expr=expr, comment=rule.get("comment", ""), handle=int(rule.get("handle", 0)))
         rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(made)
     found = {
@@ -82,7 +84,24 @@ def _listing(entries: Sequence[Dict[str, Any]]) -> Listing:
         )
         for key, chain in chains.items()
     }
-    return Listing(chains=found, held=tuple(held))
+    marking = tuple(rule for chain in found.values() for rule in chain.rules if _sets_mark(rule))
+    return Listing(chains=found, held=tuple(held), marking=marking)
+
+
+def _unsaid(one: Any) -> Any:
+    """An expression that may keep a limit for each element of a set, which nft 0.9 does not print."""
+    found = one.get("set") if isinstance(one, dict) else None
+    return {"set": dict(found, stmt=[{"unsaid": None}])} if found and "stmt" not in found else one
+
+
+def _sets_mark(rule: KernelRule) -> bool:
+    """Whether a rule sets the mark of a packet or of its connection, and not the one to the other."""
+    found = [one["mangle"] for one in rule.expr if isinstance(one, dict) and "mangle" in one]
+    return any(_is_mark(one["key"]) and not _is_mark(one["value"]) for one in found)
+
+
+def _is_mark(value: Any) -> bool:
+    return isinstance(value, dict) and any((value.get(kind) or {}).get("key") == "mark" for kind in ("meta", "ct"))
 
 
 def same(have: Sequence[KernelRule], want: Sequence[KernelRule]) -> bool:

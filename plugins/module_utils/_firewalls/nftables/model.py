@@ -71,10 +71,11 @@ class Chain:
 
 @dataclass(frozen=True)
 class Listing:
-    """The kernel's ruleset: chains by id, and the tables that another program holds as its owner."""
+    """The kernel's ruleset: chains by id, the tables that another program holds as its owner, and the rules that set marks."""
 
     chains: Mapping[Id, Chain]
     held: Tuple[Tuple[str, str], ...] = ()
+    marking: Tuple[KernelRule, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ class NftablesPlan(Plan):
             raise FirewallError("nft took the rules without an error and yet has others: %s" % "; ".join(left))
         hooks = {listing.chains[base].hook for base, _name in self.goal.jumps}
         for chain in checks.bases(listing, *sorted(hooks)):
-            if fate.refuses(listing, chain, everywhere=False) and chain.id not in {*self.refusing, *self.goal.own}:
+            if fate.may_refuse(listing, chain) and chain.id not in {*self.refusing, *self.goal.own}:
                 raise FirewallError(
                     "chain %s of table %s %s came during this run and refuses packets: run it again"
                     % (chain.name, chain.family, chain.table)

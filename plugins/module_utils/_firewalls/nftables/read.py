@@ -47,7 +47,7 @@ def state(host: Host, asked: Asked, listed: str, boot: bool) -> NftablesState:
     # A chain may have thousands of rules, which are looked at once.
     chains = [chain for hook in HOOKS.values() for chain in checks.bases(listing, hook)]
     refusing = {chain.id: fate.refuses(listing, chain) for chain in chains}
-    somewhere = {chain.id for chain in chains if refusing[chain.id] or fate.refuses(listing, chain, everywhere=False)}
+    somewhere = {chain.id for chain in chains if refusing[chain.id] or fate.may_refuse(listing, chain)}
     return NftablesState(
         host=host,
         asked=asked,

@@ -48,26 +48,26 @@ def plain(member: Any) -> Any:
 def spread(rules: Iterable[KernelRule]) -> Iterator[KernelRule]:
     """Rules without verdict maps and without concatenations, in an order that means the same.
 
-    A map whose elements are not known counts as a rule that refuses under a condition that is not known.
+    A map whose elements are not known counts as a rule that refuses some of what it asks for.
     """
     for rule in rules:
         for place, one in enumerate(rule.expr):
-            alternatives = _alternatives(one) if isinstance(one, dict) else None
-            if alternatives is not None:
-                made = (rule.expr[:place] + other + rule.expr[place + 1 :] for other in alternatives)
+            found = alternatives(one) if isinstance(one, dict) else None
+            if found is not None:
+                made = (rule.expr[:place] + other + rule.expr[place + 1 :] for other in found)
                 yield from spread(replace(rule, expr=expr) for expr in made)
                 break
         else:
             yield rule
 
 
-def _alternatives(one: Dict[str, Any]) -> Any:
+def alternatives(one: Dict[str, Any]) -> Any:
     """The expressions of which a packet meets one list, or ``None`` for an expression that is plain already."""
     if one.get("vmap"):
         data = one["vmap"].get("data")
         members = data.get("set") if isinstance(data, dict) else None
         if not isinstance(members, list):
-            return [({"vmap": None}, {"drop": None})]
+            return [(*_equal(one["vmap"]["key"], data), {"drop": None})]
         last = sorted(members, key=lambda member: bool(member[0] == _ANY))
         return [(*_equal(one["vmap"]["key"], plain(key)), verdict) for key, verdict in last]
     match = one.get("match", {})

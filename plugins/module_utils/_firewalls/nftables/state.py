@@ -55,7 +55,7 @@ class NftablesState(State):
     """What was read: the kernel's ruleset, and the files.
 
     :param everywhere: the base chains that refuse what none of their rules picks out.
-    :param somewhere: the same with those that do so on some interfaces, for an IP version or a protocol alone.
+    :param somewhere: the same with those that may do so, be it on some interfaces, for an IP version or a protocol alone.
     """
 
     listing: Listing
@@ -81,7 +81,9 @@ class NftablesState(State):
         if not self.asked.foreign:
             return []
         found: List[Exposure] = []
-        for sentence in effect.open_places(self.listing):
+        # A rule that accepts is an exposure of its own.
+        half_open = [sentence for sentence, accepts in effect.half_open(self.listing).items() if not accepts]
+        for sentence in [*effect.open_places(self.listing), *half_open]:
             everything = "%d-%d" % (_ports.LOWEST, _ports.HIGHEST)
             found.append(
                 Exposure(kind="default", ruleset="", name="input", protocol="any", ports=(everything,), text=sentence)
@@ -249,13 +251,7 @@ class NftablesState(State):
         switch = "'%s'" % _OPENRC if self.files.openrc else "host_firewall_enable: true, or 'systemctl enable nftables'"
         joins = any(target.hook == "input" for target in targets)
         if inbound and not self._refusing("input") and not joins:
-            found.append(
-                Notice(
-                    code="off",
-                    text="no chain of nftables refuses inbound packets: the rules are stored and allow what nothing "
-                    "refuses (host_firewall_enable: true makes a table that refuses by default)",
-                )
-            )
+            found.append(Notice(code="off", text=effect.off(self._refusing_others())))
         elif not self.enabled and not boot:
             found.append(
                 Notice(
@@ -264,7 +260,7 @@ class NftablesState(State):
                 )
             )
         if inbound and joins and not any(target.id[:2] == OWN_TABLE for target in targets):
-            found += effect.partly(self.listing)
+            found += effect.partly(self.listing, bool(self.asked.enable))
         for direction in HOOKS:
             asked = [rule for rule in want.rules if rule.direction == direction]
             found += effect.without(self.listing, self.asked.ruleset, direction, asked, targets) if asked else []
