@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from torture import killed_at, sampler, settle, state, waiting
+from torture import give_up, killed_at, sampler, settle, state, waiting
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import effect, fate, kernel
 from hosts import Host, code, listen, nftables_forms, play, probe
@@ -390,7 +390,20 @@ def test_off_is_said_and_a_plain_debian_is_left_to_its_owner(host: Host) -> None
 def test_several_rulesets_share_the_own_table(host: Host, peer: Host) -> None:
     module(host, VNC, enable=True)
     module(host, WEB, ruleset="office")
+    whole = ruleset(host)
     with listen(host, tcp=[5900, 8080]):
+        assert probe(peer, host, [5900, 8080], "tcp") == {5900: "open", 8080: "open"}
+        # As after a reboot where nftables.service is off: a removal loads nothing, and who loads the table loads it whole.
+        host.run(["nft", "flush", "ruleset"])
+        assert not module(host, state="deleted", ruleset="kiosk")["changed"] and ruleset(host) == []
+        before = state(host)
+        waiting(host, rules=[WEB], ruleset="office", accept=["no-way-in"])
+        give_up(host)
+        settle(host)
+        assert state(host) == before
+        assert module(host, WEB, ruleset="office")["changed"] and sorted(ruleset(host)) == sorted(whole)
+        for name in ("office", "apple"):
+            assert not module(host, WEB if name == "office" else VNC, ruleset=name)["changed"]
         assert probe(peer, host, [5900, 8080], "tcp") == {5900: "open", 8080: "open"}
         module(host, state="deleted")
         assert probe(peer, host, [5900, 8080], "tcp") == {5900: "filtered", 8080: "open"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import json
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import spread
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
@@ -231,9 +231,13 @@ def ours(listing: Listing, ruleset: str) -> List[Chain]:
     return [chain for chain in listing.chains.values() if chain.name in names and not chain.hook]
 
 
-def part(listing: Listing, ruleset: str) -> Part:
-    """What the kernel has of a ruleset, and of the own table."""
+def part(listing: Listing, ruleset: str, also: Iterable[Id] = ()) -> Part:
+    """What the kernel has of a ruleset, and of the own table.
+
+    :param also: chains of other rulesets.
+    """
     chains = {chain.id: chain.rules for chain in ours(listing, ruleset)}
+    chains.update((key, listing.chains[key].rules) for key in also if key in listing.chains)
     jumps = tuple(
         (base.id, name)
         for base in listing.chains.values()
@@ -265,7 +269,7 @@ def essentials(chain: Chain) -> Tuple[KernelRule, ...]:
 
 def differs(listing: Listing, ruleset: str, goal: Part) -> List[str]:
     """What the kernel has otherwise than a goal, a sentence each."""
-    have = part(listing, ruleset)
+    have = part(listing, ruleset, goal.chains)
     found = []
     for key in sorted(set(have.chains) | set(goal.chains)):
         place = "chain %s of table %s %s" % (key[2], key[0], key[1])
@@ -293,7 +297,7 @@ def transaction(listing: Listing, ruleset: str, goal: Part) -> str:
     misplaced = [key for key, base in goal.own.items() if _misplaced(listing.chains.get(key), base)]
     commands = _removals(misplaced)
     listing = replace(listing, chains={key: chain for key, chain in listing.chains.items() if key not in misplaced})
-    have = part(listing, ruleset)
+    have = part(listing, ruleset, goal.chains)
     commands += _leftovers(listing, ruleset, goal)
     if not goal.own and any(key[:2] == OWN_TABLE for key in listing.chains):
         commands.append({"delete": {"table": _table(OWN_TABLE)}})
@@ -311,7 +315,7 @@ def transaction(listing: Listing, ruleset: str, goal: Part) -> str:
             continue
         chain = listing.chains.get(base_id)
         commands += [_delete(base_id, rule) for rule in jumps_to(chain, name)] if chain else []
-        commands.append(_rule("insert", base_id, jump(ruleset, name)))
+        commands.append(_rule("insert", base_id, jump(name)))
     return json.dumps({"nftables": commands}) if commands else ""
 
 
@@ -338,8 +342,9 @@ def _own(key: Id, want: Chain, have: Optional[Chain]) -> List[Dict[str, Any]]:
     return commands + [_delete(key, rule) for rule in (have.rules if have else ())]
 
 
-def jump(ruleset: str, name: str) -> KernelRule:
+def jump(name: str) -> KernelRule:
     """The rule that leads to a ruleset's chain."""
+    ruleset = name[len(PREFIX) :].rpartition("-")[0]
     return KernelRule(expr=({"jump": {"target": name}},), comment="netports.apple, ruleset %s" % ruleset)
 
 

@@ -120,10 +120,7 @@ class NftablesState(State):
             self._check_includes(own)
         forwards = any(rule.direction == "forward" for rule in self._all_rules(want))
         targets = self._joined() + (text.own_targets(forwards) if own else [])
-        chains, jumps = text.expected(want.all, self.asked.ruleset, targets)
-        # A removal does not load the table of the other rulesets, which would refuse what they allow.
-        has_own = own and (bool(want.all) or any(key[:2] == OWN_TABLE for key in self.listing.chains))
-        goal = Part(chains=chains, jumps=jumps, own=text.own_chains(forwards) if has_own else {})
+        goal = self._goal(want, targets, text.own_chains(forwards) if own else {})
         boot = bool(self.asked.enable and want.all and not self.enabled)
         if boot and self.files.openrc:
             raise FirewallError(
@@ -144,7 +141,7 @@ class NftablesState(State):
             operations=tuple(operations),
             notices=tuple(self._notices(want, targets, boot)),
             before=self._view({change.path: change.before for change in files}, not drift and bool(self.rules)),
-            after=self._view({change.path: change.after for change in files}, bool(chains)),
+            after=self._view({change.path: change.after for change in files}, bool(goal.chains)),
             files=tuple(files) if operations else (),
             goal=goal,
             was=kernel.part(self.listing, self.asked.ruleset),
@@ -154,6 +151,21 @@ class NftablesState(State):
             boot=True if boot else False if unboot else None,
             keeps_folder=self.files.folder and (bool(want.all) or bool(text.included(self.files.whole))),
         )
+
+    def _goal(self, want: Wanted, targets: Sequence[Target], own: Dict[Id, Chain]) -> Part:
+        """What the kernel is to have.
+
+        Who loads the own table loads all rulesets into it, since it refuses what they allow. A removal does not load it.
+
+        :param own: the base chains of the own table, where it is to be there.
+        """
+        chains, jumps = text.expected(want.all, self.asked.ruleset, targets)
+        loaded = any(key[:2] == OWN_TABLE for key in self.listing.chains)
+        if own and not loaded and want.all:
+            for name, rules in self.files.others.items():
+                more, to_them = text.expected(rules, name, [target for target in targets if target.id in own])
+                chains, jumps = {**chains, **more}, jumps + to_them
+        return Part(chains=chains, jumps=jumps, own=own if loaded or want.all else {})
 
     def _check_includes(self, own: bool) -> None:
         """See that what the administrator includes by himself loads all of the rulesets, behind what they join.
