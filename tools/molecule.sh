@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# tools/molecule.sh [SCENARIO]: runs Molecule's scenarios (extensions/molecule) with what is in .venv, and shows
-# what it printed when one failed. MOLECULE_IMAGE= runs them on containers of that image, by podman or docker.
+# tools/molecule.sh [SCENARIO]: runs one of Molecule's scenarios (extensions/molecule), or "every" one in one, with what
+# is in .venv, and shows what it printed when it failed. MOLECULE_IMAGE= runs them on containers of that image, by podman or docker.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p .test/molecule
@@ -16,8 +16,7 @@ if [ -n "${MOLECULE_IMAGE-}" ]; then
     [ -d ".venv/collections/ansible_collections/$(echo $collection | tr . /)" ] ||
         ansible-galaxy collection install "$collection:==$version" -p .venv/collections
 fi
-if [ -n "${1-}" ]; then set -- --scenario-name "$1"; else set -- --all --workers 2; fi
-if molecule test "$@" >.test/molecule/log 2>&1; then
+if molecule test --scenario-name "${1:-every}" >.test/molecule/log 2>&1; then
     sed -n '/^DETAILS/,$p' .test/molecule/log | grep -v '^$'
 else
     cat .test/molecule/log

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SCENARIOS = ROOT / "extensions" / "molecule"
 
 
 def test_every_scenario_from_prepare_to_cleanup() -> None:
@@ -19,6 +21,22 @@ def test_every_scenario_from_prepare_to_cleanup() -> None:
         env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    for name in ("firewalld", "nftables", "pf_rendering", "ufw"):
-        assert f"{name} > verify: Executed: Successful" in done.stdout
+    # Every action was run: none without a playbook.
+    sequence = ("prepare", "converge", "idempotence", "verify", "side_effect", "converge", "verify", "cleanup")
+    assert re.findall(r"every > (\S+): Executed: (.+)", done.stdout) == [(name, "Successful") for name in sequence]
+    log = (ROOT / ".test" / "molecule" / "log").read_text()
+    for action in ("converge", "cleanup"):
+        _before, _word, told = log.partition(f"[every > {action}] Executing")
+        for host in ("bookworm-ufw", "here", "trixie-firewalld", "trixie-nftables"):
+            assert re.search(rf"^{host} .*changed=[1-9]", told.partition("Executed:")[0], re.MULTILINE), told
     print(done.stdout)
+
+
+def test_every_playbook_of_each_scenario_is_part_of_it() -> None:
+    names = {"firewalld", "nftables", "pf_rendering", "ufw"}
+    assert {path.parent.name for path in SCENARIOS.glob("*/molecule.yml")} == names | {"default", "every"}
+    for name in names:
+        for path in SCENARIOS.glob(f"{name}/*.yml"):
+            if path.name != "molecule.yml":
+                whole = (SCENARIOS / "every" / path.name).read_text(encoding="utf-8")
+                assert f"import_playbook: ../{name}/{path.name}\n" in whole
