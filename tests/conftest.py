@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
@@ -40,6 +42,17 @@ LONGEST = (
     *("test_switching_on_without_the_guard_locks_out", "test_faults_of_the_host", "test_bad_input"),
     *("test_life_of_a_ruleset", "test_from_the_tarball", "test_while_a_change_waits", "test_a_fleet"),
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Search for garbage only in what comes after collection: what it makes stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

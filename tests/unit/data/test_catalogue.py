@@ -34,10 +34,18 @@ def load_by_path(name: str, path: Path) -> Any:
 tool = load_by_path("build_catalogue", ROOT / "tools" / "build_catalogue.py")
 normalise: Callable[[str], str] = load_by_path("names", ROOT / "plugins" / "plugin_utils" / "_names.py").normalise
 
-FACTS: dict[str, Any] = yaml.safe_load((DATA / "apple_ports.yml").read_text(encoding="utf-8"))
-TRAFFIC: dict[str, Any] = yaml.safe_load((DATA / "traffic.yml").read_text(encoding="utf-8"))
-SUPPLEMENT: dict[str, Any] = yaml.safe_load((DATA / "supplement.yml").read_text(encoding="utf-8"))
-PRACTICE: dict[str, Any] = yaml.safe_load((DATA / "practice.yml").read_text(encoding="utf-8"))
+
+def load_yaml(name: str) -> dict[str, Any]:
+    # The parser in C takes a tenth of the time.
+    loaded: dict[str, Any] = yaml.load((DATA / name).read_text(encoding="utf-8"), Loader=SAFE)
+    return loaded
+
+
+SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+FACTS = load_yaml("apple_ports.yml")
+TRAFFIC = load_yaml("traffic.yml")
+SUPPLEMENT = load_yaml("supplement.yml")
+PRACTICE = load_yaml("practice.yml")
 CATALOGUE: dict[str, Any] = json.loads((DATA / "catalogue.json").read_text(encoding="utf-8"))
 PRODUCTS: dict[str, Any] = {product["id"]: product for product in FACTS["products"]}
 # The schema of the audit is not of data that people write: tests/unit/audit holds reports to it.

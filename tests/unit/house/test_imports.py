@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import json
 import os
@@ -101,7 +102,8 @@ def absolute(importer: str, statement: ast.ImportFrom) -> str:
     return f"{package}.{statement.module}" if statement.module else package
 
 
-def imports() -> set[Import]:
+@functools.cache
+def imports() -> frozenset[Import]:
     found = set()
     for importer, path in MODULES.items():
         for statement, late in statements(ast.parse(path.read_text(encoding="utf-8"))):
@@ -116,10 +118,7 @@ def imports() -> set[Import]:
                     imported = whole if whole in MODULES else package
                     assert imported in MODULES, f"{path}: there is no {whole}"
                     found.add(Import(importer=importer, imported=imported, late=late))
-    return found
-
-
-IMPORTS = imports()
+    return frozenset(found)
 
 
 def folder(module: str) -> str:
@@ -153,13 +152,13 @@ def refused(found: Import) -> str:
 
 
 def test_everything_is_seen() -> None:
-    assert len(MODULES) > 80 and len(IMPORTS) > 200 and len(FOLDERS) > 2
-    assert any(found.late for found in IMPORTS)
+    assert len(MODULES) > 80 and len(imports()) > 200 and len(FOLDERS) > 2
+    assert any(found.late for found in imports())
 
 
 def test_nobody_imports_whom_it_may_not() -> None:
     assert (
-        sorted(f"{found.importer} -> {found.imported}: {refused(found)}" for found in IMPORTS if refused(found)) == []
+        sorted(f"{found.importer} -> {found.imported}: {refused(found)}" for found in imports() if refused(found)) == []
     )
 
 
@@ -182,7 +181,7 @@ def test_the_contract_refuses(importer: str, imported: str, late: bool) -> None:
 
 def test_there_is_no_circle() -> None:
     after: dict[str, set[str]] = {name: set() for name in MODULES}
-    for found in IMPORTS:
+    for found in imports():
         after[found.importer].add(found.imported)
     left = dict(after)
     while True:
@@ -280,7 +279,7 @@ def test_a_run_loads_its_firewall_alone(tmp_path: Path, name: str) -> None:
     others = {module for module in found if folder(module) not in ("", name)}
     assert others <= {f"{FIREWALLS}.{other}.{part}" for other in FOLDERS for part in ("firewall", "model")}
     shared = {module for module in MODULES if module.startswith("module_utils.") and not folder(module)}
-    rare = {found.imported for found in IMPORTS if found.late and found.importer.endswith(RARE)}
+    rare = {found.imported for found in imports() if found.late and found.importer.endswith(RARE)}
     whole = {module for module in MODULES if folder(module) == name} - rare - TEMPLATES - RECOVERY
     # The keeper imports nothing any more: it all has to be there before it is split off.
     assert found - others - rare == (shared - CARRY_OUT - rare) | whole
