@@ -82,12 +82,11 @@ def play(variables: dict[str, Any], playbook: str, become: bool = True) -> tuple
         }
         (folder / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
         (folder / "variables.json").write_text(json.dumps(unsafe(variables)), encoding="utf-8")
-        command = [sys.executable, "-m", "ansible", "playbook", "-i", hosts or str(folder / "inventory.json")]
-        command += ["-e", f"@{folder / 'variables.json'}", playbook]
+        words = ["-i", hosts or str(folder / "inventory.json"), "-e", f"@{folder / 'variables.json'}", playbook]
         if not hosts and os.geteuid() == 0:
-            command += ["-e", "netports_become=false"]
+            words += ["-e", "netports_become=false"]
         elif become and not hosts and asks_for_a_password():
-            command.append("--ask-become-pass")
+            words.append("--ask-become-pass")
         environment = {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
@@ -96,8 +95,15 @@ def play(variables: dict[str, Any], playbook: str, become: bool = True) -> tuple
             "ANSIBLE_LOCALHOST_WARNING": "False",
             "NETPORTS_RESULTS": str(results),
         }
-        done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-        return done.returncode, [json.loads(line) for line in results.read_text().splitlines()], done.stdout
+        status, printed = ansible_playbook(words, environment)
+        return status, [json.loads(line) for line in results.read_text().splitlines()], printed
+
+
+def ansible_playbook(words: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run ansible-playbook; return its exit status, and what it printed."""
+    command = [sys.executable, "-m", "ansible", "playbook", *words]
+    done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    return done.returncode, done.stdout
 
 
 def asks_for_a_password() -> bool:

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import apply as tool
 import pytest
 
-from hosts import Done, Host, inventory, listen, probe
+from hosts import Done, Host, controller, inventory, listen, probe
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, str(ROOT / "tools" / "apply.py")]
@@ -25,22 +27,27 @@ Apply = Callable[..., Done]
 MakeHost = Callable[..., Host]
 
 
-def by_inventory(host: Host, folder: Path) -> Apply:
-    """`make apply HOSTS=…` on this machine."""
+def by_inventory(host: Host, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Apply:
+    """`make apply HOSTS=…` on this machine: in this process, and by an Ansible that has been started."""
     hosts = folder / "inventory.yml"
     hosts.write_text(json.dumps(inventory([host])), encoding="utf-8")
 
+    def ansible_playbook(words: list[str], environment: dict[str, str]) -> tuple[int, str]:
+        done = controller.run(words, environment, set(), folder, timeout=1200)
+        print(done.stderr, end="", file=sys.stderr)
+        return done.returncode, done.stdout
+
     def run(**words: str) -> Done:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-        done = subprocess.run(
-            PROGRAM,
-            env={**environment, "HOSTS": str(hosts), **words},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        out, err = io.StringIO(), io.StringIO()
+        with monkeypatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            for name in [name for name in os.environ if name.startswith("ANSIBLE_")]:
+                patch.delenv(name)
+            for name, value in {"HOSTS": str(hosts), **words}.items():
+                patch.setenv(name, value)
+            patch.setattr("sys.stdin", io.StringIO())
+            patch.setattr(tool, "ansible_playbook", ansible_playbook)
+            status = tool.main()
+        return Done(status, out.getvalue(), err.getvalue())
 
     return run
 
@@ -61,10 +68,12 @@ def local_host(make_host: MakeHost) -> Host:
 
 
 @pytest.mark.parametrize("form", ["at hand", "inventory"])
-def test_a_plain_debian_gets_a_firewall(make_host: MakeHost, peer: Host, form: str, tmp_path: Path) -> None:
+def test_a_plain_debian_gets_a_firewall(
+    make_host: MakeHost, peer: Host, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a firewall so far: BACKEND=nftables ENABLE=yes does the main job, and STATE=absent takes it back."""
     host = local_host(make_host) if form == "at hand" else make_host()
-    apply = at_hand(host) if form == "at hand" else by_inventory(host, tmp_path)
+    apply = at_hand(host) if form == "at hand" else by_inventory(host, tmp_path, monkeypatch)
     wanted = {"PRODUCTS": "Screen Sharing, Mail", "BACKEND": "nftables", "ENABLE": "yes"}
     host.run(["dpkg", "--purge", "ufw", "firewalld"])
     files, kernel = host.files(*KEPT), host.kernel()
@@ -106,8 +115,8 @@ def test_a_plain_debian_gets_a_firewall(make_host: MakeHost, peer: Host, form: s
 
 @pytest.mark.hosts("ufw", "bookworm")
 @pytest.mark.hosts("nftables", "bookworm")
-def test_the_firewall_in_use_is_found(host: Host, peer: Host, tmp_path: Path) -> None:
-    apply = by_inventory(host, tmp_path)
+def test_the_firewall_in_use_is_found(host: Host, peer: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = by_inventory(host, tmp_path, monkeypatch)
     files = host.files(*KEPT)
     done = apply(PRODUCTS="Screen Sharing", CONFIRM="yes")
     assert done.rc == 0 and f"{host.firewall} would change" in done.out and ": done" in done.out
