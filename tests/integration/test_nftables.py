@@ -283,7 +283,9 @@ def test_forms_of_rules_as_each_release_prints_them(host: Host) -> None:
             continue
         assert (fate.refuses(listing, base), fate.may_refuse(listing, base)) == (everywhere, somewhere), rule
         if said is not None:
-            half_open = [sentence.split(f" {name} ")[1].split(" (")[0] for sentence in effect.half_open(listing)]
+            half_open = [
+                sentence.split(f" {name} ")[1].split(" (")[0] for sentence in effect.half_open(effect.met(listing))
+            ]
             assert set(half_open) == ({said} if said else set()), rule
 
 

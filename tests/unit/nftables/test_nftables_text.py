@@ -437,12 +437,12 @@ def test_conditions_that_may_hold_or_not(
     base = listing.chains["inet", "t", "input"]
     assert fate.refuses(listing, base) is everywhere
     assert fate.may_refuse(listing, base) is somewhere
-    half_open = effect.half_open(listing)
+    half_open = effect.half_open(effect.met(listing))
     assert {sentence.split(" inet t ")[1].split(" (")[0] for sentence in half_open} == ({said} if said else set())
     # What a rule accepts without asking for a port or a source is an exposure, too.
     if said == nftables_forms.ACCEPTS:
         assert all(half_open.values()) and list(checks.open_rules(listing, base))
-    assert somewhere or effect.open_places(listing) == ["no chain of the input hook refuses packets"]
+    assert somewhere or effect.open_places(effect.met(listing)) == ["no chain of the input hook refuses packets"]
 
 
 def test_what_is_forwarded_is_not_for_this_host(nft: list[str]) -> None:
@@ -607,6 +607,10 @@ def test_an_ingress_chain_refuses_before_all_others(nft: list[str]) -> None:
         ({"ip": ("drop", ""), "ip6": ("accept", "drop")}, []),
         ({"ip6": ("drop", "")}, ["IPv4 "]),
         ({"inet": ("accept", "meta nfproto ipv4 drop")}, ["IPv6 "]),
+        ({"inet": ("accept", "tcp flags syn drop")}, ["UDP "]),
+        ({"ip": ("accept", "meta l4proto tcp drop"), "ip6": ("drop", "")}, ["IPv4 UDP "]),
+        ({"ip": ("accept", "meta l4proto udp drop")}, ["IPv4 TCP ", "IPv6 TCP ", "IPv6 UDP "]),
+        ({"inet": ("accept", 'iifname "eth0" meta l4proto udp drop')}, ["TCP ", "UDP on an interface other than eth0"]),
         ({"inet": ("accept", 'iifname "eth0" drop')}, [" on an interface other than eth0"]),
         ({"inet": ("accept", 'iifname { "eth0", "ppp*" } drop')}, [" on an interface other than eth0, ppp*"]),
         ({"inet": ("accept", 'iifname != "eth0" drop')}, [" on eth0"]),
@@ -623,7 +627,7 @@ def test_where_nothing_refuses_packets(nft: list[str], tables: dict[str, tuple[s
     listing = kernel.parse(ask(nft, "nft -f - && nft -j list ruleset", given))
     texts = [
         text.replace("no chain of the input hook refuses ", "").replace("packets", "")
-        for text in effect.open_places(listing)
+        for text in effect.open_places(effect.met(listing))
     ]
     assert [" ".join(text.split()) for text in texts] == [" ".join(text.split()) for text in said]
     assert len(effect.partly(listing, enable=False)) == len(said)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables import checks, fate, kernel, text
-from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.conditions import Packet
+from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.conditions import TCP, UDP, Packet
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables.model import (
     HOOKS,
     OWN_TABLE,
@@ -20,6 +20,10 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.nftables
 from ansible_collections.netports.apple.plugins.module_utils._notices import Notice
 from ansible_collections.netports.apple.plugins.module_utils._rules import Rule
 
+# What may become of packets in each chain, by interface; the empty name is any that no rule names.
+ByName = Dict[str, List[Tuple[Chain, fate.Fates]]]
+# The same by IP version and protocol.
+Met = Dict[Tuple[int, str], ByName]
 _WAYS = {"in": "inbound", "out": "outbound", "forward": "forwarded"}
 # The hooks beside its own at which a direction's packets may be refused.
 _OTHER_HOOKS: Dict[str, Tuple[str, ...]] = {
@@ -29,51 +33,67 @@ _OTHER_HOOKS: Dict[str, Tuple[str, ...]] = {
 }
 
 
-def open_places(listing: Listing) -> List[str]:
-    """Where nothing refuses inbound packets, a sentence for each IP version that differs from the other."""
+def met(listing: Listing) -> Met:
+    """What may become of inbound packets in each chain that they meet."""
     chains = checks.bases(listing, "input")
-    names = _names(listing, chains)
+    names = ["", *sorted({name for chain in chains for name in fate.interfaces(listing, chain)})]
+    packets = {
+        (version, protocol): [Packet(interface=name, version=version, protocol=number) for name in names]
+        for version in (4, 6)
+        for protocol, number in (("TCP", TCP), ("UDP", UDP))
+    }
+    return {
+        kind: {
+            str(packet.interface): [(chain, fate.fates(listing, chain, packet)) for chain in chains] for packet in each
+        }
+        for kind, each in packets.items()
+    }
 
-    def where(version: int) -> Optional[str]:
-        packets = {name: Packet(interface=name, version=version) for name in names}
-        found = {name: [fate.fates(listing, chain, packets[name]) for chain in chains] for name in names}
-        shut = [name for name in names if any(fate.REFUSED in fates for fates in found[name])]
-        if "" not in shut:
-            return " on an interface other than %s" % ", ".join(shut) if shut else ""
-        # Where a rule accepts, the rule is said to be open.
-        passed = [name for name in names[1:] if all(fate.passes(fates) for fates in found[name])]
-        return " on %s" % ", ".join(passed) if passed else None
 
-    four, six = where(4), where(6)
-    if four == six:
-        return [] if four is None else ["no chain of the input hook refuses packets%s" % four]
+def open_places(found: Met) -> List[str]:
+    """Where nothing refuses inbound packets, a sentence for each IP version and protocol that differs from the others."""
+    places = {kind: _place(by_name) for kind, by_name in found.items()}
+    by_version = any(places[4, protocol] != places[6, protocol] for protocol in ("TCP", "UDP"))
+    by_protocol = any(places[version, "TCP"] != places[version, "UDP"] for version in (4, 6))
+    labels = {
+        ("IPv%d " % version if by_version else "") + (protocol + " " if by_protocol else ""): place
+        for (version, protocol), place in places.items()
+    }
     return [
-        "no chain of the input hook refuses IPv%d packets%s" % (version, place)
-        for version, place in ((4, four), (6, six))
+        "no chain of the input hook refuses %spackets%s" % (label, place)
+        for label, place in labels.items()
         if place is not None
     ]
 
 
-def half_open(listing: Listing) -> Dict[str, bool]:
+def _place(by_name: ByName) -> Optional[str]:
+    """On which interfaces nothing refuses packets, in words; ``None`` for on none."""
+    shut = [name for name, each in by_name.items() if any(fate.REFUSED in fates for _chain, fates in each)]
+    if "" not in shut:
+        return " on an interface other than %s" % ", ".join(shut) if shut else ""
+    # Where a rule accepts, the rule is said to be open.
+    passed = [name for name, each in by_name.items() if name and all(fate.passes(fates) for _chain, fates in each)]
+    return " on %s" % ", ".join(passed) if passed else None
+
+
+def half_open(found: Met) -> Dict[str, bool]:
     """Where a chain refuses inbound packets and may let in some to any port, a sentence for each such rule.
 
     :returns: by sentence, whether the rule accepts; else it refuses, and the chain's policy accepts.
     """
-    chains = checks.bases(listing, "input")
-    found: Dict[str, bool] = {}
-    for packet in [Packet(interface=name, version=version) for version in (4, 6) for name in _names(listing, chains)]:
-        fates = [fate.fates(listing, chain, packet) for chain in chains]
-        if any(set(each) == {fate.REFUSED} for each in fates):
+    said: Dict[str, bool] = {}
+    for each in [each for by_name in found.values() for each in by_name.values()]:
+        if any(set(fates) == {fate.REFUSED} for _chain, fates in each):
             continue
-        for chain, each in zip(chains, fates):
-            if fate.REFUSED in each:
-                accepting = each[fate.ACCEPTED]
+        for chain, fates in each:
+            if fate.REFUSED in fates:
+                accepting = fates[fate.ACCEPTED]
                 sentence = "chain %s of table %s %s accepts packets to any port (%s)"
                 if not accepting:
                     sentence = "chain %s of table %s %s refuses packets to any port under a condition alone (%s)"
                 place = (chain.name, chain.family, chain.table)
-                found[sentence % (*place, accepting or each[fate.REFUSED])] = bool(accepting)
-    return found
+                said[sentence % (*place, accepting or fates[fate.REFUSED])] = bool(accepting)
+    return said
 
 
 def partly(listing: Listing, enable: bool) -> List[Notice]:
@@ -81,19 +101,15 @@ def partly(listing: Listing, enable: bool) -> List[Notice]:
 
     :param enable: an own table is asked for, which there is none of beside that chain.
     """
+    found = met(listing)
     more = ", and host_firewall_enable makes no table beside a chain that refuses" if enable else ""
     return [
         Notice(
             code="ipv6-off" if "IPv6" in sentence else "other",
             text="%s: what comes in there needs no rule%s" % (sentence, more),
         )
-        for sentence in [*open_places(listing), *half_open(listing)]
+        for sentence in [*open_places(found), *half_open(found)]
     ]
-
-
-def _names(listing: Listing, chains: Sequence[Chain]) -> List[str]:
-    """The interfaces that chains name, behind the empty name of any other."""
-    return ["", *sorted({name for chain in chains for name in fate.interfaces(listing, chain)})]
 
 
 def off(others: Sequence[Chain]) -> str:

@@ -55,19 +55,12 @@ def may_refuse(listing: Listing, chain: Chain) -> bool:
 
 
 def fates(listing: Listing, chain: Chain, packet: Packet) -> Fates:
-    """What may become of a packet in a base chain, over TCP as over UDP; empty where it does not meet the chain.
+    """What may become of a packet in a base chain; empty where it does not meet the chain.
 
     A rule whose condition is not known may hold or not.
     """
-    if packet.version not in _FAMILIES.get(chain.family, ()):
-        return {}
-    tcp, udp = (
-        _of_base(listing, chain, replace(packet, protocol=protocol), ordinary.UNKNOWN) for protocol in (TCP, UDP)
-    )
-    found = {**udp, **tcp}
-    if not (REFUSED in tcp and REFUSED in udp):
-        found.pop(REFUSED, None)
-    return found
+    meets = packet.version in _FAMILIES.get(chain.family, ())
+    return _of_base(listing, chain, packet, ordinary.UNKNOWN) if meets else {}
 
 
 def passes(found: Fates) -> bool:

@@ -82,8 +82,9 @@ class NftablesState(State):
             return []
         found: List[Exposure] = []
         # A rule that accepts is an exposure of its own.
-        half_open = [sentence for sentence, accepts in effect.half_open(self.listing).items() if not accepts]
-        for sentence in [*effect.open_places(self.listing), *half_open]:
+        met = effect.met(self.listing)
+        half_open = [sentence for sentence, accepts in effect.half_open(met).items() if not accepts]
+        for sentence in [*effect.open_places(met), *half_open]:
             everything = "%d-%d" % (_ports.LOWEST, _ports.HIGHEST)
             found.append(
                 Exposure(kind="default", ruleset="", name="input", protocol="any", ports=(everything,), text=sentence)
