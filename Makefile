@@ -10,7 +10,7 @@ BUILD := PYTHONPATH=tests $(RUN)/python -m hosts
 # Its tools start one another by name.
 ANSIBLE := PATH="$$PWD/$(RUN):$$PATH" ANSIBLE_COLLECTIONS_PATH="$$PWD/.venv/collections"
 # How many tests or linters run at once, where a number other than that of the cores is wanted. Tests on real hosts wait
-# more than they compute, so make test runs twice as many.
+# more than they compute, so make test runs three times as many.
 JOBS ?=
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 # Extra words for pytest: make test PYTEST="-k ufw".
@@ -60,7 +60,7 @@ unit: ## the fast tests, without hosts
 	@$(RUN)/python -m pytest tests/unit -n $(or $(JOBS),$(CORES)) --dist worksteal $(PYTEST)
 
 test: ## unit tests, every ansible-core, real hosts (as root, installs podman and its like)
-	@PARTIAL="$(PARTIAL)" tools/test.sh -n $(or $(JOBS),$(shell expr 2 \* $(CORES))) $(PYTEST)
+	@PARTIAL="$(PARTIAL)" tools/test.sh -n $(or $(JOBS),$(shell expr 3 \* $(CORES))) $(PYTEST)
 
 lint: ## linters, ansible-test, galaxy-importer, the documentation; LINTERS="--only ruff", FULL=yes
 	@tools/setup.sh lint

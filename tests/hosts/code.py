@@ -11,21 +11,25 @@ import io
 import json
 import shlex
 import tarfile
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .host import Host
 from .machine import PROJECT
+from .resident import Resident
 
 FOLDER = "/var/tmp/netports-code"
 _PACKAGE = "ansible_collections/netports/apple/plugins/module_utils"
-_DRIVER = """
+_RUN = """
 import json, sys
-sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
-from ansible_collections.netports.apple.plugins.module_utils import _rules, _run
-from ansible_collections.netports.apple.plugins.module_utils._confirm import process
-from ansible_collections.netports.apple.plugins.module_utils._firewalls import base
+def load(folder):
+    global _rules, _run, base, process
+    sys.path.insert(0, folder)
+    from ansible_collections.netports.apple.plugins.module_utils import _rules, _run
+    from ansible_collections.netports.apple.plugins.module_utils._confirm import process
+    from ansible_collections.netports.apple.plugins.module_utils._firewalls import base
 def run(check=False, **asked):
     params = dict(ruleset="apple", state="replaced", enable=None, zone="", confirm_seconds=0, _confirm=None,
                   backend="auto", rules=[])
@@ -34,13 +38,48 @@ def run(check=False, **asked):
         return 0, _run.execute(params, process.Runner(), check)
     except (base.FirewallError, _rules.RuleError, OSError) as error:
         return 1, {"msg": str(error)}
-asked = json.loads(sys.argv[2])
-if isinstance(asked, list):
-    print(json.dumps([run(**case) for case in asked]))
-else:
-    code, result = run(**asked)
-    print(json.dumps(result))
-    sys.exit(code)
+"""
+_ONCE = f"""{_RUN}
+load(sys.argv[1])
+code, result = run(**json.loads(sys.argv[2]))
+print(json.dumps(result))
+sys.exit(code)
+"""
+# Each question has a process of its own, forked from one that has imported everything.
+_STAYS = f"""{_RUN}
+import importlib, os, traceback
+def load_all(folder, package):
+    load(folder)
+    for place, _folders, names in os.walk(os.path.join(folder, package)):
+        for name in names:
+            if name.endswith(".py"):
+                path = os.path.relpath(os.path.join(place, name), folder)
+                importlib.import_module(path[:-3].replace(os.sep, "."))
+def forked(cases):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):
+            os.dup2(null, number)
+        try:
+            said = [run(**case) for case in cases]
+        except BaseException:
+            said = traceback.format_exc()
+        with open(writing, "w") as stream:
+            json.dump(said, stream)
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as stream:
+        said = stream.read()
+    os.waitpid(child, 0)
+    return said or "null"
+print("ready", flush=True)
+loaded = False
+for line in sys.stdin:
+    folder, package, cases = json.loads(line)
+    loaded = loaded or load_all(folder, package) is None
+    print(forked(cases), flush=True)
 """
 
 
@@ -63,25 +102,33 @@ def _packed() -> bytes:
 _compiled: dict[str, bytes] = {}
 
 
+# Hosts that have the code; and those whose code a test may edit, where each run loads it anew.
+_there: weakref.WeakSet[Host] = weakref.WeakSet()
+_edited: weakref.WeakSet[Host] = weakref.WeakSet()
+_forks = Resident(_STAYS)
+
+
 def install(host: Host) -> None:
-    """Bring the host code to a host, compiled once for each suite. The others do so where it is not there."""
+    """Bring the host code to a host for a test that runs it by itself, or edits it."""
+    _install(host)
+    _edited.add(host)
+
+
+def _install(host: Host) -> None:
+    """Bring the host code to a host, compiled once for each suite."""
+    if host in _there:
+        return
     host.run(["mkdir", "-p", FOLDER])
     host.run(["tar", "-xzf", "-", "-C", FOLDER], stdin=_compiled.get(host.suite) or _packed())
     if host.suite not in _compiled:
         host.run(["python3", "-m", "compileall", "-q", FOLDER])
         _compiled[host.suite] = base64.b64decode(host.sh(f"tar -cz -C {FOLDER} . | base64").out)
-
-
-def _command(host: Host, asked: Any) -> list[str]:
-    if host.run(["test", "-d", FOLDER], check=False).rc:
-        install(host)
-    return ["python3", "-c", _DRIVER, FOLDER, json.dumps(asked)]
+    _there.add(host)
 
 
 def module(
     host: Host,
     under: Sequence[str] = (),
-    timeout: float = 600,
     env: Mapping[str, str] | None = None,
     ssh: int = 0,
     port: int = 22,
@@ -91,11 +138,14 @@ def module(
 
     `check` is check mode, `ssh` 4 or 6 a new connection of that family to the `port`. A run that was killed has no result.
     """
-    argv = [*under, *_command(host, arguments)]
+    _install(host)
+    if not (under or env or ssh or host in _edited):
+        return each(host, [arguments])[0]
+    argv = [*under, "python3", "-c", _ONCE, FOLDER, json.dumps(arguments)]
     if ssh:
         done = host.ssh(shlex.join(argv), family=ssh, port=port)
     else:
-        done = host.run(argv, check=False, timeout=timeout, env=env)
+        done = host.run(argv, check=False, env=env)
     if done.rc in (0, 1) and done.out:
         result: dict[str, Any] = json.loads(done.out)
         return done.rc, result
@@ -105,6 +155,8 @@ def module(
 
 
 def each(host: Host, cases: Sequence[Mapping[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
-    """`module` for many cases, one after the other in one process, which starts once."""
-    done = host.run(_command(host, cases))
-    return [(int(code), result) for code, result in json.loads(done.out)]
+    """`module` for many cases, one after the other in one process."""
+    _install(host)
+    answer = _forks.ask(host, [FOLDER, _PACKAGE, list(cases)])
+    assert isinstance(answer, list), answer or "the run was killed"
+    return [(int(code), result) for code, result in answer]

@@ -8,13 +8,11 @@ A ``firewall-cmd`` of its own costs 0.2 s of the processor, most of it to import
 
 from __future__ import annotations
 
-import json
-import subprocess
-import weakref
 from typing import Any
 
-from .host import ENVIRONMENT, Host
+from .host import Host
 from .machine import HostsError
+from .resident import Resident
 
 # Runs firewalld's own program for each list of arguments, with a client that stays connected for the life of firewalld, and
 # ends without an answer where firewalld is another one than before.
@@ -118,48 +116,13 @@ for text in sys.stdin:
     print(json.dumps(answer), flush=True)
 """
 
-_processes: weakref.WeakKeyDictionary[Host, subprocess.Popen[str]] = weakref.WeakKeyDictionary()
-
-
-def _process(host: Host) -> subprocess.Popen[str]:
-    """The host's process; a new one where it has none that runs."""
-    process = _processes.get(host)
-    if process is None or process.poll() is not None:
-        process = subprocess.Popen(
-            host.argv(["python3", "-c", _SERVER]),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=ENVIRONMENT,
-            text=True,
-        )
-        assert process.stdout
-        if process.stdout.readline() != "ready\n":
-            raise HostsError(f"{host.name} cannot ask firewalld: {process.wait()}")
-        _processes[host] = process
-        host.accompany(process)
-    return process
-
-
-def _ask(host: Host, asked: dict[str, Any]) -> Any:
-    # What runs may be of before a restart of firewalld, or of the host.
-    for _attempt in range(2):
-        process = _process(host)
-        assert process.stdin and process.stdout
-        try:
-            process.stdin.write(json.dumps(asked) + "\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if answer:
-            return json.loads(answer)
-        process.wait()
-    raise HostsError(f"{host.name} does not answer {asked}")
+# What runs may be of before a restart of firewalld, or of the host.
+_asked = Resident(_SERVER, attempts=2)
 
 
 def cmd(host: Host, *words: str, check: bool = True) -> str:
     """What firewall-cmd prints for these arguments. Raises HostsError when check is set and it fails."""
-    code, out, err = _ask(host, {"argv": words})
+    code, out, err = _asked.ask(host, {"argv": words})
     if check and code:
         raise HostsError(f"{host.name}: firewall-cmd {words} failed ({code}):\n{out}{err}")
     return str(out)
@@ -167,11 +130,11 @@ def cmd(host: Host, *words: str, check: bool = True) -> str:
 
 def runtime(host: Host, services: str = "apple-") -> dict[str, Any]:
     """All zones, policies and direct rules that firewalld has loaded, and the services of such a name."""
-    found: dict[str, Any] = _ask(host, {"part": "runtime", "services": services})
+    found: dict[str, Any] = _asked.ask(host, {"part": "runtime", "services": services})
     return found
 
 
 def permanent(host: Host, services: str = "apple-") -> dict[str, Any]:
     """The same of its permanent configuration."""
-    found: dict[str, Any] = _ask(host, {"part": "permanent", "services": services})
+    found: dict[str, Any] = _asked.ask(host, {"part": "permanent", "services": services})
     return found

@@ -10,10 +10,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hosts import Host, HostsError, Lab, PlayFailed, Target, listen, machine, play, probe, reach
+from hosts.code import FOLDER, install, module
 from hosts.images import VERSIONS
 from hosts.machine import BRIDGE
 
@@ -233,6 +235,19 @@ def test_a_failing_play_raises(host: Host) -> None:
 
 
 @pytest.mark.hosts("ufw", "bookworm")
+def test_a_run_of_the_code_that_breaks_raises(host: Host) -> None:
+    """Forked from a process that has imported it; and as a process of its own, where a test edits it."""
+    asked: dict[str, Any] = {"state": "rendered", "backend": "ufw"}
+    with pytest.raises(AssertionError, match="Traceback"):
+        module(host, **asked, rules=5)
+    assert module(host, **asked)[0] == 0
+    install(host)
+    path = f"{FOLDER}/ansible_collections/netports/apple/plugins/module_utils/_run.py"
+    host.write(path, f"{host.read(path)}\nraise RuntimeError('edited')\n")
+    with pytest.raises(AssertionError, match="edited"):
+        module(host, **asked)
+
+
 def test_a_lock_out_is_seen_and_does_not_lock_the_test_out(host: Host) -> None:
     assert host.ssh("echo $SSH_CONNECTION").out.startswith(host.address4.rpartition(".")[0])
     host.run(["ufw", "delete", "allow", "22/tcp"])

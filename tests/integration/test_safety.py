@@ -198,7 +198,7 @@ def test_while_a_change_waits(shared: Host) -> None:
     module(shared, rules=WANTED)
     assert state(shared) == wanted
     # A run over no network, which the plugin does not ask to wait, leaves nobody behind.
-    code, local = module(shared, rules=WANTED[:1], confirm_seconds=PATIENT)
+    code, local = module(shared, ["env"], rules=WANTED[:1], confirm_seconds=PATIENT)
     assert code == 0 and local["changed"] and "confirm" not in local
     settle(shared)
     shared.sh("while pgrep -f 'netports-cod[e]'; do sleep 0.1; done")
