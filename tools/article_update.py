@@ -33,7 +33,7 @@ def update(text: str, page: Page, comparison: Comparison, edition: str | None = 
     :param edition: the edition's new id, or None to leave it.
     :raises ArticleError: the facts cannot hold what the page says.
     """
-    document = _yaml().load(text)
+    document = parse(text)
     changes = _Changes(document, page)
     if edition:
         document["edition"]["id"] = Quoted(edition)
@@ -53,6 +53,11 @@ def update(text: str, page: Page, comparison: Comparison, edition: str | None = 
     if any(line not in notes for line in refused):
         raise ArticleError([line for line in refused if line not in notes])
     return written, left
+
+
+def parse(text: str) -> Any:
+    """The facts with their comments and their form, to be changed."""
+    return _yaml().load(text)
 
 
 def judgements_left(facts: Mapping[str, Any], traffic: Mapping[str, Any]) -> list[str]:

@@ -334,10 +334,14 @@ def _labels(entry: Entry) -> list[str]:
     return [part for part in parts if part and part != "—"]
 
 
-def _short_forms(entry: Entry) -> list[str]:
+def _short_forms(entry: Entry) -> tuple[str, ...]:
     """The short forms in a service's full name: "Domain Name System (DNS)", "Secure Sockets Layer (SSL or HTTPS)"."""
-    full = (entry["service"] or {}).get("en", "")
-    return [short for inside in re.findall(r"\(([^()]+)\)", full) for short in re.split(r", | or ", inside)]
+    return _in_brackets((entry["service"] or {}).get("en", ""))
+
+
+@functools.cache
+def _in_brackets(full: str) -> tuple[str, ...]:
+    return tuple(short for inside in re.findall(r"\(([^()]+)\)", full) for short in re.split(r", | or ", inside))
 
 
 def _serves(entry: Entry, service: str) -> bool:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The collection on every supported ansible-core: installed from its tarball, and used from the checkout."""
+"""The collection on every supported ansible-core, installed from its tarball.
+
+From the checkout test_old_hosts.py uses it on the oldest core, and tests/unit/plugins/docs/test_uses.py on the newest.
+"""
 
 from __future__ import annotations
 
@@ -87,12 +90,6 @@ def test_from_the_tarball(core: Core, tarball: Path, tmp_path: Path) -> None:
             assert plugin["entry_points"]["main"]["options"]["host_firewall_products"]["type"] == "list"
         else:
             assert plugin["doc"]["short_description"] and plugin["examples"] and plugin["return"], name
-
-
-@pytest.mark.parametrize("core", [cores()[0], cores()[-1]], ids=lambda core: core.version)
-def test_from_the_checkout(core: Core, tmp_path: Path) -> None:
-    bin_ = programs(core)
-    assert "rescued=1" in uses(str(bin_ / "ansible-playbook"), checkout(tmp_path), tmp_path)
 
 
 @each_core
