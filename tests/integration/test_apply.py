@@ -15,8 +15,9 @@ from pathlib import Path
 
 import apply as tool
 import pytest
+from matrix import plays
 
-from hosts import Done, Host, controller, inventory, listen, probe
+from hosts import Done, Host, inventory, listen, probe
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, str(ROOT / "tools" / "apply.py")]
@@ -32,11 +33,6 @@ def by_inventory(host: Host, folder: Path, monkeypatch: pytest.MonkeyPatch) -> A
     hosts = folder / "inventory.yml"
     hosts.write_text(json.dumps(inventory([host])), encoding="utf-8")
 
-    def ansible_playbook(words: list[str], environment: dict[str, str]) -> tuple[int, str]:
-        done = controller.run(words, environment, set(), folder, timeout=1200)
-        print(done.stderr, end="", file=sys.stderr)
-        return done.returncode, done.stdout
-
     def run(**words: str) -> Done:
         out, err = io.StringIO(), io.StringIO()
         with monkeypatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -45,7 +41,7 @@ def by_inventory(host: Host, folder: Path, monkeypatch: pytest.MonkeyPatch) -> A
             for name, value in {"HOSTS": str(hosts), **words}.items():
                 patch.setenv(name, value)
             patch.setattr("sys.stdin", io.StringIO())
-            patch.setattr(tool, "ansible_playbook", ansible_playbook)
+            patch.setattr(tool, "ansible_playbook", plays.started(folder))
             status = tool.main()
         return Done(status, out.getvalue(), err.getvalue())
 

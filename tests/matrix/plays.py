@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,21 @@ def run(argv: list[str], env: Mapping[str, str], cwd: Path, timeout: int = 1200)
         )
     assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}\n{done.stderr}"
     return done.stdout, done.stderr
+
+
+def started(folder: Path) -> Callable[[list[str], dict[str, str]], tuple[int, str]]:
+    """What ``ansible_playbook`` of tools/apply.py does, by an Ansible that has been started.
+
+    :param folder: a folder of the test's own.
+    """
+
+    def ansible_playbook(words: list[str], environment: dict[str, str]) -> tuple[int, str]:
+        done = controller.run(words, environment, VARYING, folder, timeout=1200)
+        # Past sys.stderr, as by a process of its own.
+        os.write(2, done.stderr.encode())
+        return done.returncode, done.stdout
+
+    return ansible_playbook
 
 
 def vaulted(text: str, password: str) -> str:

@@ -6,26 +6,25 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 from matrix import plays
 
+from hosts import controller
+
 
 @pytest.mark.parametrize("named", ["", " , "])
 def test_no_ruleset_is_no_removal(tmp_path: Path, named: str) -> None:
-    collections = plays.ROOT / ".venv" / "collections"
-    done = subprocess.run(
+    done = controller.run(
         [
-            *(str(plays.ROOT / ".venv" / "bin" / "ansible-playbook"), "-c", "local", "-i", "here,"),
-            *("netports.apple.remove", "-e", "netports_become=false", "-e", f"netports_rulesets='{named}'"),
+            *("-c", "local", "-i", "here,", "netports.apple.remove"),
+            *("-e", "netports_become=false", "-e", f"netports_rulesets='{named}'"),
         ],
-        env=plays.environment(collections, tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+        plays.environment(plays.ROOT / ".venv" / "collections", tmp_path),
+        plays.VARYING,
+        tmp_path,
+        timeout=1200,
     )
     assert done.returncode == 2, done.stdout + done.stderr
     assert "netports_rulesets names no ruleset: give names, or 'all'" in done.stdout
