@@ -42,7 +42,8 @@ set -eu
 chroot "$1" systemctl disable firewalld.service
 chroot "$1" systemctl mask systemd-sysctl.service systemd-binfmt.service systemd-modules-load.service \
     systemd-udevd.service systemd-udev-trigger.service kmod-static-nodes.service ldconfig.service \
-    modprobe@configfs.service modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service \
+    modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service modprobe@efi_pstore.service \
+    modprobe@fuse.service modprobe@loop.service e2scrub_reap.service \
     dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
     sys-kernel-config.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount \
     systemd-journal-catalog-update.service systemd-update-done.service systemd-timesyncd.service \
