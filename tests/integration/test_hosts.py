@@ -234,7 +234,7 @@ def test_a_failing_play_raises(host: Host) -> None:
         play(host, PING, fails=True)
 
 
-@pytest.mark.hosts("ufw", "bookworm")
+@pytest.mark.hosts("none", "bookworm")
 def test_a_run_of_the_code_that_breaks_raises(host: Host) -> None:
     """Forked from a process that has imported it; and as a process of its own, where a test edits it."""
     asked: dict[str, Any] = {"state": "rendered", "backend": "ufw"}
@@ -248,6 +248,7 @@ def test_a_run_of_the_code_that_breaks_raises(host: Host) -> None:
         module(host, **asked)
 
 
+@pytest.mark.hosts("ufw", "bookworm")
 def test_a_lock_out_is_seen_and_does_not_lock_the_test_out(host: Host) -> None:
     assert host.ssh("echo $SSH_CONNECTION").out.startswith(host.address4.rpartition(".")[0])
     host.run(["ufw", "delete", "allow", "22/tcp"])
