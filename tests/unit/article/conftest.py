@@ -6,15 +6,37 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import functools
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import article
+import article_update
 import build_catalogue
 import pytest
 
 FACTS: dict[str, Any] = build_catalogue.load(build_catalogue.FACTS)
+
+
+def once(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The same function, which parses a text once, and answers with a copy."""
+
+    @functools.cache
+    def packed(text: str) -> bytes:
+        return pickle.dumps(parse(text))
+
+    return lambda text: pickle.loads(packed(text))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parsed_once() -> Iterator[None]:
+    """The tests parse the same files again and again, which takes half of their time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(article_update, "parse", once(article_update.parse))
+        patch.setattr(build_catalogue._yaml, "parse_yaml", once(build_catalogue._yaml.parse_yaml))
+        yield
 
 
 @pytest.fixture

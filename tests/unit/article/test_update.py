@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-import functools
-import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +24,6 @@ from unit.article.test_compare import CHANGES, DUTCH, ENGLISH, GERMAN, add_row, 
 
 Run = Callable[..., tuple[int, str]]
 TEXT = build_catalogue.FACTS.read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def parsed_once() -> Iterator[None]:
-    """The facts are parsed once for all tests, each of which gets a copy: that is half of the time of an update."""
-    parse = article_update.parse
-
-    @functools.cache
-    def packed(text: str) -> bytes:
-        return pickle.dumps(parse(text))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(article_update, "parse", lambda text: pickle.loads(packed(text)))
-        yield
 
 
 def changed_lines(after: str) -> list[str]:
