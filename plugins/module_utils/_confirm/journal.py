@@ -78,7 +78,8 @@ class Journal:
             return None
         if found is None or found.id == self.outcome().id:
             return None
-        return replace(found, waits=found.waits and self._answer(self._room).state != wire.CONFIRMED)
+        begun = self._answer(self._room)
+        return replace(found, waits=found.waits and (begun.id, begun.state) != (found.id, wire.CONFIRMED))
 
     def unsettled(self) -> bool:
         """Whether the record of a change is there, under way or left over.

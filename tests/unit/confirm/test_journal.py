@@ -115,6 +115,8 @@ def test_what_is_in_the_files_while_a_change_waits_is_somebody_elses(tmp_path: P
     assert waits()
     journal.prepare("abc", wire.CONFIRMED)
     assert not waits()
+    journal.prepare("abd", wire.CONFIRMED)
+    assert waits()
     # The room of a change that is over says nothing of the next one.
     begin(journal, change)
     journal.update(replace(change, waits=True))

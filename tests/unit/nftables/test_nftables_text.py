@@ -565,6 +565,12 @@ def test_what_refuses_a_wanted_port_before_the_rules(
         ("ip ttl < 255 drop", False),
         ("limit rate 10/second accept; drop", False),
         ("ip saddr != 192.0.2.1 tcp dport 80 drop", False),
+        # What accepts a few sources leaves the others to what is behind it.
+        ("ip saddr 192.0.2.1 accept; drop", True),
+        ("ip saddr @seen tcp dport 443 accept; tcp dport 443 drop", True),
+        ("ip saddr . tcp dport { 192.0.2.1 . 443 } accept; drop", True),
+        ("ip saddr != 192.0.2.1 accept; drop", False),
+        ("meta l4proto . th dport { tcp . 443, udp . 5353 } accept; drop", False),
     ],
 )
 def test_what_nearly_all_packets_meet_refuses_before_the_rules(nft: list[str], rule: str, refused: bool) -> None:

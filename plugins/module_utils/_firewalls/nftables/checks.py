@@ -186,6 +186,9 @@ class _Walk:
     def _made(self, chain: Chain, version: int, address: Optional[str]) -> Iterator[_Step]:
         for rule in spread(chain.rules):
             verdict, name = verdict_of(rule), target_of(rule)
+            if address is None and any(map(_few_sources, conditions_of(rule))):
+                # What a few sources meet says nothing of the others.
+                continue
             packet = conditions.Packet(version=version, local=self._local, marked=self._marked)
             left_out = _narrows(rule, address, packet) if verdict else True
             nearly = left_out is False or (left_out is None and _narrows(rule, address, packet, nearly=True) is False)
@@ -259,6 +262,12 @@ def _asks_source(condition: Dict[str, Any]) -> bool:
     left, right, op = conditions.sides(condition)
     if left.get("meta", {}).get("key") == "iifname" and op == "==":
         return all(str(name).startswith(tuple(GUESTS)) for name in values(right))
+    return _few_sources(condition)
+
+
+def _few_sources(condition: Dict[str, Any]) -> bool:
+    """Whether a condition asks for the source, and few sources meet it."""
+    left, _right, op = conditions.sides(condition)
     parts = left.get("concat") or left.get("&") or [left]
     fields = [part.get("payload", {}).get("field") for part in parts if isinstance(part, dict)]
     asks = op != "!=" and ("saddr" in fields or "sport" in fields)
