@@ -268,7 +268,7 @@ def test_forms_of_rules_as_each_release_prints_them(host: Host) -> None:
     forms: list[tuple[str, str, bool, bool, str | None]] = [("", *form, None) for form in nftables_forms.FORMS]
     forms += [("", *form) for form in nftables_forms.UNCERTAIN]
     forms += nftables_forms.MARKED
-    tables = [nftables_forms.table(rule, f"t{place}", marking) for place, (marking, rule, *_) in enumerate(forms)]
+    tables = [nftables_forms.table(rule, f"t{place}", marking) for place, (marking, rule, *_rest) in enumerate(forms)]
     host.run(["nft", "-f", "-"], stdin="".join(tables).encode())
     printed = json.loads(host.run(["nft", "-j", "list", "ruleset"]).out)["nftables"]
     for place, (_marking, rule, everywhere, somewhere, said) in enumerate(forms):
