@@ -92,6 +92,20 @@ def test_a_disk_that_is_full_at_the_confirmation(shared: Host) -> None:
     shared.sh(f"umount {folder}")
 
 
+@pytest.mark.hosts("ufw", "bookworm")
+def test_the_old_rules_come_back_where_the_record_cannot_be_read(shared: Host) -> None:
+    folder = "/var/lib/netports-apple"
+    chain = "iptables -S ufw-user-input"
+    shared.sh(f"{chain} > /run/before")
+    identity, keeper, _watcher = waiting(shared, rules=WANTED)
+    assert shared.sh(chain).out != shared.read("/run/before")
+    shared.sh(f"chmod 775 {folder}; kill {keeper}")
+    shared.sh(f"timeout 120 sh -c 'until {chain} | cmp -s - /run/before; do sleep 0.2; done'")
+    shared.sh(f"chmod 700 {folder}; rm /run/before")
+    settle(shared)
+    assert status(shared, identity) == "restored"
+
+
 # What an administrator does who wants a firewall to stay on.
 STAYS = {
     "ufw": "ufw --force enable; ufw allow 22/tcp",

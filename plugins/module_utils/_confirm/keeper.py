@@ -126,6 +126,17 @@ class Keeper:
         except FirewallError:
             return False
 
+    def _waits(self) -> bool:
+        """Whether the change is loaded and waits. The watcher was split off before, and knows only what is written down.
+
+        Where that cannot be read, the old rules come back all the same.
+        """
+        try:
+            found = self.journal.pending()
+        except (FirewallError, OSError):
+            return False
+        return bool(found and found.waits)
+
     def _run(self, there: socket.socket, alive: int) -> None:
         """Wait for the end of the load, and do what it asks for."""
         if isinstance(self.plan.host.run, Runner):
@@ -223,9 +234,7 @@ class Keeper:
         """Put back what was there, and try again until it is."""
         for number in range(_TRIES):
             try:
-                # The watcher was split off before, and knows only what is written down.
-                found = self.journal.pending()
-                self.plan.rollback(waits=bool(found and found.waits))
+                self.plan.rollback(waits=self._waits())
                 self.journal.close(self.pending.id, wire.RESTORED, why)
             # Nobody else is left to try again.
             except BaseException as error:  # noqa: BLE001
