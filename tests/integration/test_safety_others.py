@@ -14,6 +14,7 @@ from torture import STEP, WANTED, State, give_up, kill_keepers_at_points, settle
 
 from hosts import Host
 from hosts.code import FOLDER, install, module
+from hosts.firewalld import permanent, runtime
 
 
 def codes(result: dict[str, Any]) -> set[str]:
@@ -104,6 +105,21 @@ def test_the_old_rules_come_back_where_the_record_cannot_be_read(shared: Host) -
     shared.sh(f"chmod 700 {folder}; rm /run/before")
     settle(shared)
     assert status(shared, identity) == "restored"
+
+
+@pytest.mark.hosts("firewalld", "bookworm")
+def test_a_zone_that_firewalld_wrote_while_a_change_waited_whose_keepers_are_dead(host: Host) -> None:
+    """For an administrator's command firewalld writes the zone as it remembers it, with the services of the change."""
+    before = permanent(host), runtime(host)
+    _identity, keeper, watcher = waiting(host, rules=WANTED)
+    host.sh("firewall-cmd --permanent --add-port=7777/tcp")
+    host.sh(f"kill -KILL {watcher} {keeper}")
+    settle(host)
+    other = [{"name": "Other", "direction": "in", "tcp": ["7778"]}]
+    assert "recovered" in codes(module(host, ruleset="other", rules=other)[1])
+    host.sh("firewall-cmd --permanent --remove-port=7777/tcp; firewall-cmd --check-config")
+    assert module(host, ruleset="other", state="deleted")[0] == 0
+    assert (permanent(host), runtime(host)) == before
 
 
 # What an administrator does who wants a firewall to stay on.

@@ -32,6 +32,7 @@ from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewall
 from ansible_collections.netports.apple.plugins.module_utils._firewalls.firewalld.model import (
     ETC,
     UNIT,
+    Config,
     Loaded,
     Steps,
 )
@@ -237,11 +238,25 @@ def take_back(host: Host, left: Left, plan: Callable[[], Plan]) -> None:
     others = _enabled_by_others(host, bool(left.switched.boot), written)
     # The services that it made stay, as in the rollback of a plan.
     _files.put_back([change for change in left.files if change.before is not None])
+    _leave_new_services(host, left.files)
     made = plan()
     if isinstance(made, FirewalldPlan):
         steps = replace(made.steps, start=left.switched.now, enable=bool(left.switched.boot))
         replace(made, steps=steps).undo(others)
     _files.put_back(left.files)
+
+
+def _leave_new_services(host: Host, changes: Sequence[FileChange]) -> None:
+    """Take new services out of the zones that firewalld wrote itself since, as it does for an administrator's command."""
+    services, zones = (host.path(ETC, kind) for kind in ("services", "zones"))
+    new = frozenset(
+        os.path.basename(change.path)[: -len(".xml")]
+        for change in changes
+        if os.path.dirname(change.path) == services and change.before is None
+    )
+    for change in changes:
+        if os.path.dirname(change.path) == zones:
+            put_back_zone(host, change, Config(services={}, zones={}, policies={}), new)
 
 
 def _enabled_by_others(host: Host, enable: bool, written: bool) -> bool:
