@@ -226,6 +226,7 @@ def test_what_nobody_keeps_any_more_is_said_and_put_back_by_any_run(shared: Host
     identity, keeper, watcher = waiting_change(shared, rules=WANTED)
     assert status(shared, identity) == "waiting"
     shared.sh(f"kill -KILL {watcher} {keeper}")
+    settle(shared)
     assert status(shared, identity) == "gone"
     code, result = module(shared, ruleset="kiosk", rules=KIOSK)
     assert code == 0 and "recovered" in codes(result)
@@ -233,6 +234,7 @@ def test_what_nobody_keeps_any_more_is_said_and_put_back_by_any_run(shared: Host
     # Over a new connection it may stay.
     identity, keeper, watcher = waiting_change(shared, rules=WANTED)
     shared.sh(f"kill -KILL {watcher} {keeper}")
+    settle(shared)
     answer = module(shared, rules=WANTED, _confirm={"step": "confirm", "id": identity})[1]["confirm"]
     assert answer["state"] == "confirmed" and not module(shared, rules=WANTED)[1]["changed"]
     module(shared, ruleset="kiosk", state="deleted")
