@@ -38,9 +38,18 @@ if not found:
 
 # The longest tests begin first, so that the others fill the gaps that they leave at the end.
 LONGEST = (
-    *("test_every_scenario_from_prepare_to_cleanup", "test_drift_is_mended", "test_only_a_new_connection_confirms"),
-    *("test_switching_on_without_the_guard_locks_out", "test_faults_of_the_host", "test_bad_input"),
-    *("test_life_of_a_ruleset", "test_from_the_tarball", "test_while_a_change_waits", "test_a_fleet"),
+    *("test_every_scenario_from_prepare_to_cleanup", "test_a_plain_debian_gets_a_firewall", "test_drift_is_mended"),
+    *("test_switching_on_without_the_guard_locks_out", "test_targets_of_zones", "test_ufw_between_two_networks"),
+    *(
+        "test_nftables_between_two_networks",
+        "test_firewalld_writes_nothing",
+        "test_a_program_that_hangs",
+        "test_a_fleet",
+    ),
+    *("test_a_firewall_that_others_switch_on", "test_a_host_of_containers", "test_a_lock_of_iptables"),
+    *("test_faults_of_the_host", "test_ufw_is_on_only", "test_the_example_fleet", "test_a_failure_in_a_batch"),
+    *("test_life_of_a_ruleset", "test_firewalld_between", "test_bad_input", "test_from_the_tarball"),
+    *("test_while_a_change_waits", "test_only_a_new_connection_confirms"),
 )
 
 

@@ -107,17 +107,23 @@ def test_the_old_rules_come_back_where_the_record_cannot_be_read(shared: Host) -
     assert status(shared, identity) == "restored"
 
 
+@pytest.mark.parametrize("end", ["killed", "rebooted"])
 @pytest.mark.hosts("firewalld", "bookworm")
-def test_a_zone_that_firewalld_wrote_while_a_change_waited_whose_keepers_are_dead(host: Host) -> None:
+def test_a_zone_that_firewalld_wrote_while_a_change_waited_whose_keepers_are_dead(host: Host, end: str) -> None:
     """For an administrator's command firewalld writes the zone as it remembers it, with the services of the change."""
     before = permanent(host), runtime(host)
     _identity, keeper, watcher = waiting(host, rules=WANTED)
     host.sh("firewall-cmd --permanent --add-port=7777/tcp")
-    host.sh(f"kill -KILL {watcher} {keeper}")
-    settle(host)
+    if end == "killed":
+        host.sh(f"kill -KILL {watcher} {keeper}")
+        settle(host)
+    else:
+        host.reboot(hard=True)
     other = [{"name": "Other", "direction": "in", "tcp": ["7778"]}]
     assert "recovered" in codes(module(host, ruleset="other", rules=other)[1])
-    host.sh("firewall-cmd --permanent --remove-port=7777/tcp; firewall-cmd --check-config")
+    host.sh(
+        "firewall-cmd --permanent --remove-port=7777/tcp; firewall-cmd --check-config; firewall-cmd --remove-port=7777/tcp"
+    )
     assert module(host, ruleset="other", state="deleted")[0] == 0
     assert (permanent(host), runtime(host)) == before
 
