@@ -118,7 +118,7 @@ class Journal:
         """
         try:
             os.makedirs(self.folder, 0o700, exist_ok=True)
-            self._check_folder()
+            _check_folder(self.folder)
             descriptor = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise FirewallError("what a change needs to be undone cannot be kept (%s): nothing was changed" % error)
@@ -141,7 +141,7 @@ class Journal:
         :raises FirewallError: it writes a file that is no firewall's, which nobody could put back.
         """
         for item in pending.files:
-            self._check_place(item.path, places)
+            _check_place(item.path, places, self._pending)
         with open(os.open(self._room, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "wb") as stream:
             stream.write(b" " * _ROOM)
             stream.flush()
@@ -203,7 +203,7 @@ class Journal:
             return self._set_aside()
         allowed = places(found.firewall)
         for item in found.files:
-            self._check_place(item.path, allowed)
+            _check_place(item.path, allowed, self._pending)
         problem = take_back(found)
         if problem is not None and not found.waits:
             _files.put_back(found.files)
@@ -235,7 +235,7 @@ class Journal:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
             stream.settimeout(ANSWER_WAIT)
             try:
-                self._check_folder()
+                _check_folder(self.folder)
                 stream.connect(self.socket)
                 stream.sendall(wire.line({"confirm": identity, "origin": origin}))
                 return Answer.from_dict(json.loads(wire.read_line(stream)))
@@ -268,27 +268,6 @@ class Journal:
 
     # Whom to believe
 
-    def _check_folder(self) -> None:
-        """Refuse a folder that somebody else may write to: what is in it is written to files as root.
-
-        :raises FirewallError: it is one.
-        """
-        found = os.lstat(self.folder)
-        if stat.S_ISDIR(found.st_mode) and _private(found):
-            return
-        raise FirewallError(
-            "%s is not a folder that root alone may write to (mode %s, owner %s): see what is in it, and remove it"
-            % (self.folder, oct(stat.S_IMODE(found.st_mode))[2:], found.st_uid)
-        )
-
-    def _check_place(self, path: str, places: Sequence[str]) -> None:
-        path = os.path.normpath(path)
-        if not any(path == place or path.startswith(place + os.sep) for place in places):
-            raise FirewallError(
-                "an unfinished change names %s, which is no firewall's file: see who wrote %s, and remove it"
-                % (path, self._pending)
-            )
-
     def _answer(self, path: str) -> Answer:
         """The answer that a file of the folder holds; with an empty id when it holds none."""
         try:
@@ -299,7 +278,7 @@ class Journal:
     def _read(self, path: str) -> Optional[str]:
         """The text of a file of the folder; ``None`` when there is none."""
         try:
-            self._check_folder()
+            _check_folder(self.folder)
             found = os.lstat(path)
         except (FileNotFoundError, PermissionError):
             return None
@@ -309,6 +288,29 @@ class Journal:
             return _files.read(path)
         except PermissionError:
             return None
+
+
+def _check_folder(folder: str) -> None:
+    """Refuse a folder that somebody else may write to: what is in it is written to files as root.
+
+    :raises FirewallError: it is one.
+    """
+    found = os.lstat(folder)
+    if stat.S_ISDIR(found.st_mode) and _private(found):
+        return
+    raise FirewallError(
+        "%s is not a folder that root alone may write to (mode %s, owner %s): see what is in it, and remove it"
+        % (folder, oct(stat.S_IMODE(found.st_mode))[2:], found.st_uid)
+    )
+
+
+def _check_place(path: str, places: Sequence[str], record: str) -> None:
+    path = os.path.normpath(path)
+    if not any(path == place or path.startswith(place + os.sep) for place in places):
+        raise FirewallError(
+            "an unfinished change names %s, which is no firewall's file: see who wrote %s, and remove it"
+            % (path, record)
+        )
 
 
 def _private(found: os.stat_result) -> bool:
