@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
-from .host import ENVIRONMENT, Host
+from .host import Host
 from .machine import HostsError
+from .resident import Resident
 
 State = Literal["open", "closed", "filtered"]
 
@@ -25,55 +24,69 @@ class Target(NamedTuple):
     port: int
 
 
-# Both run on the host, so they are Python 3.9 with the standard library alone; and before all else on this machine, so
-# that an answer that is late is not taken for silence.
-# The listener takes JSON {"tcp": [...], "udp": [...]} as its argument, listens on each over v4 and v6,
-# prints one line and answers until its standard input ends.
-_LISTENER = r"""
-import json, os, selectors, socket, sys
+# Runs on the host, so it is Python 3.9 with the standard library alone; and before all else on this machine, so that an
+# answer that is late is not taken for silence. It takes a line of JSON of one of three kinds:
+# {"listen": {"tcp": [...], "udp": [...]}} listens on each over v4 and v6 in a process of its own, whose number it answers;
+# {"end": number} ends that process; {"targets": [[address, protocol, port], ...], "source": address or null, "timeout":
+# seconds} answers with a list of states in the same order. What stays silent is tried once more before it is "filtered".
+_PROGRAM = r"""
+import errno, json, os, selectors, signal, socket, sys, time
 os.nice(-20)
-wanted, selector, problems = json.loads(sys.argv[1]), selectors.DefaultSelector(), []
-for protocol, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
-    for port in wanted[protocol]:
-        for family, anywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-            one = socket.socket(family, kind)
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+children = set()
+
+def listen(wanted):
+    selector, problems, ports = selectors.DefaultSelector(), [], []
+    for protocol, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
+        for port in wanted[protocol]:
+            for family, anywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+                one = socket.socket(family, kind)
+                ports.append(one)
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                try:
+                    one.bind((anywhere, port))
+                    if protocol == "tcp":
+                        one.listen(16)
+                except OSError as problem:
+                    problems.append("%s/%d: %s" % (protocol, port, problem))
+                    continue
+                one.setblocking(False)
+                selector.register(one, selectors.EVENT_READ, protocol)
+    child = 0
+    if not problems:
+        child = os.fork()
+        if child == 0:
+            null = os.open(os.devnull, os.O_RDWR)
+            for number in range(3):
+                os.dup2(null, number)
+            serve(selector)
+        children.add(child)
+    selector.close()
+    for one in ports:
+        one.close()
+    return {"child": child, "problems": problems}
+
+def serve(selector):
+    while True:
+        for key, _ in selector.select():
             try:
-                one.bind((anywhere, port))
-                if protocol == "tcp":
-                    one.listen(16)
-            except OSError as problem:
-                problems.append("%s/%d: %s" % (protocol, port, problem))
-                continue
-            one.setblocking(False)
-            selector.register(one, selectors.EVENT_READ, protocol)
-selector.register(sys.stdin, selectors.EVENT_READ, "end")
-print(json.dumps(problems), flush=True)
-while True:
-    for key, _ in selector.select():
-        if key.data == "end":
-            sys.exit(0)
-        try:
-            if key.data == "tcp":
-                key.fileobj.accept()[0].close()
-            else:
-                data, sender = key.fileobj.recvfrom(64)
-                key.fileobj.sendto(data, sender)
-        except OSError:
-            pass
-"""
+                if key.data == "tcp":
+                    key.fileobj.accept()[0].close()
+                else:
+                    data, sender = key.fileobj.recvfrom(64)
+                    key.fileobj.sendto(data, sender)
+            except OSError:
+                pass
 
-# The probe reads JSON {"targets": [[address, protocol, port], ...], "source": address or null, "timeout": seconds}
-# and prints a list of states in the same order. What stays silent is tried once more before it is "filtered".
-_PROBE = r"""
-import errno, json, os, selectors, socket, sys, time
-os.nice(-20)
-asked = json.load(sys.stdin)
-states = {}
+def end(child):
+    # Another life of the host may have another process of that number.
+    if child in children:
+        children.remove(child)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
-def attempt(batch):
+def attempt(asked, states, batch):
     selector, started = selectors.DefaultSelector(), time.monotonic()
     waiting = {}
     def settle(number, state):
@@ -123,14 +136,25 @@ def attempt(batch):
             settle(number, {0: "open", errno.ECONNREFUSED: "closed"}.get(code, "filtered"))
     for number in list(waiting):
         settle(number, "silent")
+    selector.close()
 
-numbers = list(range(len(asked["targets"])))
-for _ in range(2):
-    left = [number for number in numbers if states.get(number, "silent") == "silent"]
-    for first in range(0, len(left), 1000):
-        attempt(left[first:first + 1000])
-print(json.dumps(["filtered" if states[number] == "silent" else states[number] for number in numbers]))
+def probe(asked):
+    numbers, states = list(range(len(asked["targets"]))), {}
+    for _ in range(2):
+        left = [number for number in numbers if states.get(number, "silent") == "silent"]
+        for first in range(0, len(left), 1000):
+            attempt(asked, states, left[first:first + 1000])
+    return ["filtered" if states[number] == "silent" else states[number] for number in numbers]
+
+print("ready", flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    answer = listen(asked["listen"]) if "listen" in asked else end(asked["end"]) if "end" in asked else probe(asked)
+    print(json.dumps(answer), flush=True)
+for child in list(children):
+    end(child)
 """
+_there = Resident(_PROGRAM, attempts=2)
 
 
 @contextmanager
@@ -139,24 +163,13 @@ def listen(host: Host, tcp: Iterable[int] = (), udp: Iterable[int] = ()) -> Iter
 
     UDP is echoed, TCP accepted. Raises HostsError when a port is taken, except 22/tcp, where sshd answers.
     """
-    wanted = {"tcp": sorted(set(tcp) - {22}), "udp": sorted(set(udp))}
-    listener = subprocess.Popen(
-        host.argv(["python3", "-c", _LISTENER, json.dumps(wanted)]),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=ENVIRONMENT,
-        text=True,
-    )
-    with listener:
-        assert listener.stdin is not None and listener.stdout is not None
-        first = listener.stdout.readline()
-        problems = json.loads(first) if first else ["the listener did not start"]
-        try:
-            if problems:
-                raise HostsError(f"{host.name} cannot listen: {'; '.join(problems)}")
-            yield
-        finally:
-            listener.stdin.close()
+    begun = _there.ask(host, {"listen": {"tcp": sorted(set(tcp) - {22}), "udp": sorted(set(udp))}})
+    if begun["problems"]:
+        raise HostsError(f"{host.name} cannot listen: {'; '.join(begun['problems'])}")
+    try:
+        yield
+    finally:
+        _there.ask(host, {"end": begun["child"]})
 
 
 def reach(
@@ -177,8 +190,7 @@ def reach(
         "source": source_address,
         "timeout": timeout,
     }
-    out = source.run(["python3", "-c", _PROBE], stdin=json.dumps(asked)).out
-    return dict(zip(wanted, json.loads(out), strict=True))
+    return dict(zip(wanted, _there.ask(source, asked), strict=True))
 
 
 def probe(source: Host, host: Host, ports: Iterable[int], protocol: str = "tcp", family: int = 4) -> dict[int, State]:
