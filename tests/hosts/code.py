@@ -45,16 +45,20 @@ code, result = run(**json.loads(sys.argv[2]))
 print(json.dumps(result))
 sys.exit(code)
 """
-# Each question has a process of its own, forked from one that has imported everything.
+# Each question has a process of its own, forked from one that has imported everything. Code that a test edits is another one.
 _STAYS = f"""{_RUN}
 import importlib, os, traceback
-def load_all(folder, package):
-    load(folder)
+def files(folder, package):
     for place, _folders, names in os.walk(os.path.join(folder, package)):
         for name in names:
             if name.endswith(".py"):
-                path = os.path.relpath(os.path.join(place, name), folder)
-                importlib.import_module(path[:-3].replace(os.sep, "."))
+                path = os.path.join(place, name)
+                found = os.stat(path)
+                yield os.path.relpath(path, folder)[:-3].replace(os.sep, "."), found.st_mtime_ns, found.st_size
+def load_all(folder, package):
+    load(folder)
+    for name, *_rest in files(folder, package):
+        importlib.import_module(name)
 def forked(cases):
     reading, writing = os.pipe()
     child = os.fork()
@@ -72,13 +76,18 @@ def forked(cases):
     os.close(writing)
     with open(reading) as stream:
         said = stream.read()
-    os.waitpid(child, 0)
-    return said or "null"
+    status = os.waitpid(child, 0)[1]
+    return said or json.dumps(-status if os.WIFSIGNALED(status) else status)
 print("ready", flush=True)
-loaded = False
+loaded = None
 for line in sys.stdin:
     folder, package, cases = json.loads(line)
-    loaded = loaded or load_all(folder, package) is None
+    there = sorted(files(folder, package))
+    if loaded is None:
+        loaded = there
+        load_all(folder, package)
+    if loaded != there:
+        break
     print(forked(cases), flush=True)
 """
 
@@ -102,16 +111,23 @@ def _packed() -> bytes:
 _compiled: dict[str, bytes] = {}
 
 
-# Hosts that have the code; and those whose code a test may edit, where each run loads it anew.
+# Hosts that have the code; and those whose code a test may have edited.
 _there: weakref.WeakSet[Host] = weakref.WeakSet()
 _edited: weakref.WeakSet[Host] = weakref.WeakSet()
-_forks = Resident(_STAYS)
+_forks = Resident(_STAYS, attempts=2)
 
 
 def install(host: Host) -> None:
     """Bring the host code to a host for a test that runs it by itself, or edits it."""
     _install(host)
     _edited.add(host)
+
+
+def forget(host: Host) -> None:
+    """Bring the code anew before its next use where a test may have edited it."""
+    if host in _edited:
+        _edited.discard(host)
+        _there.discard(host)
 
 
 def _install(host: Host) -> None:
@@ -139,7 +155,7 @@ def module(
     `check` is check mode, `ssh` 4 or 6 a new connection of that family to the `port`. A run that was killed has no result.
     """
     _install(host)
-    if not (under or env or ssh or host in _edited):
+    if not (under or env or ssh):
         return each(host, [arguments])[0]
     argv = [*under, "python3", "-c", _ONCE, FOLDER, json.dumps(arguments)]
     if ssh:
@@ -158,5 +174,7 @@ def each(host: Host, cases: Sequence[Mapping[str, Any]]) -> list[tuple[int, dict
     """`module` for many cases, one after the other in one process."""
     _install(host)
     answer = _forks.ask(host, [FOLDER, _PACKAGE, list(cases)])
-    assert isinstance(answer, list), answer or "the run was killed"
+    if isinstance(answer, int):
+        return [(answer, {})]
+    assert isinstance(answer, list), answer
     return [(int(code), result) for code, result in answer]
