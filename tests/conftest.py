@@ -73,25 +73,39 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     long: list[pytest.Item] = []
     for item in items:
         (unit if "unit" in item.path.parts else long).append(item)
-    long.sort(key=lambda item: _rank(item.name))
-    # Tests that share a host stay together.
+    # Tests of the same kind of host come together: it serves them one after the other.
+    long.sort(key=lambda item: (_rank(item.name), _kind(item)))
+    # Tests that share a fixture of their file stay together.
     groups: dict[str, list[pytest.Item]] = {}
     for item in long:
-        shared = "make_module_host" in getattr(item, "fixturenames", ())
+        shared = "row" in getattr(item, "fixturenames", ())
         groups.setdefault(str(item.path) if shared else item.nodeid, []).append(item)
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     hands: list[list[pytest.Item]] = [[] for _worker in range(workers)]
+    others: list[pytest.Item] = []
     for group in groups.values():
-        min(hands, key=len).extend(group)
+        if _rank(group[0].name) < len(LONGEST):
+            min(hands, key=len).extend(group)
+        else:
+            others += group
     left = len(items)
     items.clear()
     for number, hand in enumerate(hands):
+        room = max(0, len(long) // workers - len(hand)) if number < workers - 1 else len(others)
+        hand += others[:room]
+        del others[:room]
         size = left // (workers - number)
         room = max(0, size - len(hand))
         items += [*hand, *unit[:room]]
         del unit[:room]
         left -= size
     items += unit
+
+
+def _kind(item: pytest.Item) -> tuple[str, ...]:
+    """The suite and firewall of the host that a test gets; empty where it gets none."""
+    kind: tuple[str, ...] = item.callspec.params.get("host", ()) if hasattr(item, "callspec") else ()
+    return kind
 
 
 def _rank(name: str) -> int:

@@ -1,23 +1,20 @@
 # Copyright (c) 2026, netports.apple contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A test host: Debian under a real systemd in a container, with addresses, sshd and firewalls of its own.
-
-A host is fresh each time: it starts in about a second, so nothing is reset between tests.
-"""
+"""A test host: Debian under a real systemd in a container, with addresses, sshd and firewalls of its own."""
 
 from __future__ import annotations
 
 import base64
 import fcntl
-import io
 import json
+import os
 import re
 import shutil
 import socket
+import stat
 import struct
 import subprocess
-import tarfile
 import time
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -206,7 +203,7 @@ class Host:
             self.run(["ufw", "--force", "enable"])
         elif self.firewall == "firewalld":
             self.run(["systemctl", "enable", "--now", "firewalld"])
-            self._settle()
+            self.settle()
         elif self.firewall == "nftables":
             self.write("/etc/nftables.conf", NFTABLES, "0755")
             self.run(["systemctl", "enable", "--now", "nftables"])
@@ -248,15 +245,22 @@ class Host:
         """
         self._companions.append(process)
 
+    @property
+    def companions(self) -> int:
+        """How many processes that `accompany` the host still run."""
+        return sum(process.poll() is None for process in self._companions)
+
     def _part(self) -> None:
         while self._companions:
             self._companions.pop().communicate()
 
-    def stop(self) -> None:
-        """Removes the host and everything on it."""
-        self._part()
-        podman("rm", "--force", "--time", "0", "--ignore", self.container)
-        self._slot.close()
+    def stop(self, *others: Host) -> None:
+        """Removes the host, and others with it, and everything on them."""
+        for host in (self, *others):
+            host._part()
+        podman("rm", "--force", "--time", "0", "--ignore", *(host.container for host in (self, *others)))
+        for host in (self, *others):
+            host._slot.close()
 
     def keep(self) -> None:
         """Leaves the host to itself, beyond this process: its slot says so."""
@@ -276,9 +280,9 @@ class Host:
         else:
             podman("restart", "--time", "20", self.container)
         self._wait(degraded=True)
-        self._settle()
+        self.settle()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Waits until a firewalld that runs has loaded its rules: it is "active" on D-Bus a moment before."""
         asked = "org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1 org.fedoraproject.FirewallD1 state"
         state = f"systemctl --quiet is-active firewalld && busctl --timeout=600 get-property {asked}"
@@ -387,19 +391,44 @@ class Host:
 
         Two such dicts are equal exactly when no file was made, removed or changed between them.
         """
-        tar = subprocess.run(
-            self.argv(["tar", "-C", "/", "-cf", "-", "--ignore-failed-read", *(path.lstrip("/") for path in paths)]),
-            capture_output=True,
-            env=ENVIRONMENT,
-            check=False,
-        )
+        root = f"/proc/{self._pid}/root"
         found: dict[str, tuple[str, bytes]] = {}
-        with tarfile.open(fileobj=io.BytesIO(tar.stdout)) as archive:
-            for member in archive:
-                handle = archive.extractfile(member) if member.isreg() else None
-                content = handle.read() if handle else member.linkname.encode()
-                kind = f"{member.type.decode()} {member.mode:04o} {member.uid}:{member.gid}"
-                found[f"/{member.name}"] = (kind, content)
+        for path in paths:
+            # The host's links would lead to files of this machine.
+            for above in Path(path).parents:
+                if os.path.islink(f"{root}{above}") and os.readlink(f"{root}{above}").startswith("/"):
+                    raise HostsError(f"{self.name} has {path} elsewhere: {above} is a link")
+            names = [f"{root}{path}"]
+            for folder, folders, files in os.walk(names[0]):
+                names += [os.path.join(folder, name) for name in (*folders, *files)]
+            for name in names:
+                try:
+                    one = os.lstat(name)
+                    what = os.readlink(name).encode() if stat.S_ISLNK(one.st_mode) else b""
+                    what = Path(name).read_bytes() if stat.S_ISREG(one.st_mode) else what
+                except FileNotFoundError:
+                    continue
+                kind = f"{stat.filemode(one.st_mode)[0]} {stat.S_IMODE(one.st_mode):04o} {one.st_uid}:{one.st_gid}"
+                found[name[len(root) :]] = (kind, what)
+        return found
+
+    def written(self) -> dict[str, tuple[int | str, ...]]:
+        """Every file that is other than in the image: path -> (mode, owner, group, size, time in ns or target of a link).
+
+        That is the upper layer of the host's overlay; what was removed is a device there. Compiled Python is left out.
+        """
+        mounts = Path(f"/proc/{self._pid}/mounts").read_text()
+        upper = re.search(r"^overlay / overlay \S*\bupperdir=([^, ]+)", mounts, re.MULTILINE)
+        if upper is None:
+            raise HostsError(f"{self.name} has no overlay: {mounts.splitlines()[0]}")
+        found: dict[str, tuple[int | str, ...]] = {}
+        for folder, _folders, names in os.walk(upper[1]):
+            for name in names:
+                path = os.path.join(folder, name)
+                if not name.endswith(".pyc"):
+                    one = os.lstat(path)
+                    what = os.readlink(path) if stat.S_ISLNK(one.st_mode) else one.st_mtime_ns
+                    found[path[len(upper[1]) :]] = (one.st_mode, one.st_uid, one.st_gid, one.st_size, what)
         return found
 
     def kernel(self) -> str:
@@ -551,8 +580,9 @@ class Lab:
 
     def close(self) -> None:
         """Removes every host that is left."""
-        while self.hosts:
-            self.hosts.pop().stop()
+        if self.hosts:
+            Host.stop(*self.hosts)
+            self.hosts.clear()
 
 
 __all__ = ["FIREWALLS", "Done", "Host", "Lab", "Process", "Processes"]

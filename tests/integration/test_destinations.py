@@ -27,7 +27,7 @@ def shown(heading: str) -> list[str]:
 
 
 @pytest.mark.hosts("ufw", "bookworm")
-@pytest.mark.hosts("firewalld", "bookworm", reset=True)
+@pytest.mark.hosts("firewalld", "bookworm")
 def test_role_lets_out_to_the_networks_of_apns(host: Host) -> None:
     variables = {f"host_firewall_{key}": value for key, value in PUSH.items()}
     first = play(host, role=NAME, variables=variables).result(host, NAME)

@@ -149,7 +149,7 @@ def set_up_administrator(host: Host) -> None:
     cmd(host, "--reload")
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_life_of_a_ruleset(host: Host) -> None:
     set_up_administrator(host)
     files, kernel = host.files("/etc/firewalld"), host.kernel()
@@ -212,7 +212,7 @@ def test_life_of_a_ruleset(host: Host) -> None:
     assert not module(host, state="replaced")["changed"]
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_packets_in_and_out(host: Host, peer: Host) -> None:
     def wall(target: str) -> None:
         """An administrator's policy for what goes out."""
@@ -268,7 +268,7 @@ def test_packets_in_and_out(host: Host, peer: Host) -> None:
     expect([], [], [], [])
 
 
-@pytest.mark.hosts("firewalld", "bullseye", "trixie", reset=True)
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_all_products_never_change_twice(host: Host, record_property: Callable[[str, object], None]) -> None:
     products = [product["id"] for product in lookup_loader.get("netports.apple.products").run([], variables={})]
     with host.processes() as seen:
@@ -300,7 +300,7 @@ def test_all_products_never_change_twice(host: Host, record_property: Callable[[
     record_property("processes", len(started))
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_what_is_there_at_runtime_only_survives(host: Host) -> None:
     set_up_administrator(host)
     cmd(host, "--permanent", "--new-ipset=theirs", "--type=hash:ip", check=False)
@@ -352,7 +352,7 @@ def test_what_is_there_at_runtime_only_survives(host: Host) -> None:
     assert theirs(host)[0] == before[0]
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_drift_is_mended(host: Host) -> None:
     module(host, *RULES)
     good, kernel = host.files("/etc/firewalld"), sorted(host.kernel().splitlines())
@@ -416,7 +416,7 @@ def test_drift_is_mended(host: Host) -> None:
     assert sorted(host.kernel().splitlines()) == kernel
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_mends_the_runtime_without_a_reload(host: Host) -> None:
     module(host, *RULES)
     cmd(host, "--remove-service=apple-facetime")
@@ -439,7 +439,7 @@ def test_mends_the_runtime_without_a_reload(host: Host) -> None:
     assert text.count("Member=Reloaded") == 1, "the run reloaded, or the monitor saw nothing"
 
 
-@pytest.mark.hosts("firewalld", "bullseye", "trixie", reset=True)
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_a_change_that_waits(host: Host) -> None:
     """What is loaded and not confirmed goes again, by the clock, a reload or a reboot; what is confirmed stays."""
     module(host, CLASSROOM)
@@ -488,7 +488,7 @@ def test_a_change_that_waits(host: Host) -> None:
     agree(host)
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_never_open_and_connections_live_on(host: Host, peer: Host) -> None:
     hammer = f"""
 import select, socket, sys
@@ -570,7 +570,7 @@ def test_switching_on_keeps_the_way_in(host: Host) -> None:
     assert [one["action"] for one in run()[0]["operations"]] == ["enable"]
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_a_failure_puts_everything_back(host: Host) -> None:
     module(host, CLASSROOM)
     cmd(host, "--add-port=7001/tcp")
@@ -596,7 +596,7 @@ def test_a_failure_puts_everything_back(host: Host) -> None:
     assert foreign(runtime(host)) == before
 
 
-@pytest.mark.hosts("firewalld", "bullseye", "trixie", reset=True)
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_zones_interfaces_and_names(host: Host) -> None:
     assert module(host, FACETIME, zone="nowhere", fails=True)["msg"].count("home, internal, public")
     module(host, FACETIME, zone="home")
@@ -652,7 +652,7 @@ def test_zones_interfaces_and_names(host: Host) -> None:
     assert host.read("/etc/firewalld/services/apple-facetime.xml") == theirs
 
 
-@pytest.mark.hosts("firewalld", "bullseye", reset=True)
+@pytest.mark.hosts("firewalld", "bullseye")
 def test_removal_by_hand(host: Host) -> None:
     """The commands of docs/backends/firewalld.md."""
     files = host.files("/etc/firewalld")
@@ -679,7 +679,7 @@ def test_a_firewalld_without_policies(host: Host) -> None:
     assert not module(host, *RULES)["changed"]
 
 
-@pytest.mark.hosts("firewalld", "trixie", reset=True)
+@pytest.mark.hosts("firewalld", "trixie")
 def test_hostile_files_of_others(host: Host) -> None:
     """What others wrote in ways that firewalld takes and editors forget."""
     host.write(

@@ -77,7 +77,7 @@ def settings(host: Host) -> Iterator[Callable[[Mapping[str, str]], None]]:
     host.write(CONF, old)
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_what_every_release_has_to_stand(host: Host, peer: Host) -> None:
     # No interface is bound, and all of them are in the default zone: what it lets in is open to anywhere.
     cmd(host, "--add-port=5985/tcp")
@@ -125,7 +125,7 @@ def test_what_every_release_has_to_stand(host: Host, peer: Host) -> None:
     module(host)
 
 
-@pytest.mark.hosts("firewalld", "trixie", reset=True)
+@pytest.mark.hosts("firewalld", "trixie")
 def test_files_as_others_write_them(host: Host) -> None:
     body = '<service name="ssh"/>\n  <!-- ours -->\n  <rule>\n    <accept/>\n    <service name="http"/>\n  </rule>\n'
     texts = {
@@ -169,7 +169,7 @@ def test_files_as_others_write_them(host: Host) -> None:
     module(host)
 
 
-@pytest.mark.hosts("firewalld", "trixie", reset=True)
+@pytest.mark.hosts("firewalld", "trixie")
 def test_settings_of_firewalld(host: Host, peer: Host) -> None:
     with settings(host) as put:
         for values in (
@@ -199,7 +199,7 @@ def test_settings_of_firewalld(host: Host, peer: Host) -> None:
     module(host)
 
 
-@pytest.mark.hosts("firewalld", "bookworm", "trixie", reset=True)
+@pytest.mark.hosts("firewalld", "bookworm", "trixie")
 def test_lockdown_and_direct_rules(host: Host) -> None:
     def direct(port: int, *words: str) -> None:
         rest = ("ipv4", "filter", "INPUT", "0", "-p", "tcp", "--dport", str(port), "-j", "DROP")
@@ -228,7 +228,7 @@ def test_lockdown_and_direct_rules(host: Host) -> None:
         module(host)
 
 
-@pytest.mark.hosts("firewalld", "trixie", reset=True)
+@pytest.mark.hosts("firewalld", "trixie")
 def test_targets_of_zones_and_of_policies(host: Host, peer: Host) -> None:
     refused = {"default": "filtered", "%%REJECT%%": "filtered", "DROP": "filtered", "ACCEPT": "open"}
     seen: list[dict[int, State]] = []
@@ -256,7 +256,7 @@ def test_targets_of_zones_and_of_policies(host: Host, peer: Host) -> None:
             assert bool(idle) == (found == "filtered"), notices
 
 
-@pytest.mark.hosts("firewalld", "bullseye", "trixie", reset=True)
+@pytest.mark.hosts("firewalld", "bullseye", "trixie")
 def test_files_of_the_filter_are_firewallds_own(host: Host, peer: Host) -> None:
     """What ``to_firewalld`` writes passes firewalld's own check, is loaded, lets packets in, and is nobody's ruleset."""
     near = f"query('netports.apple.ports', 'Screen Sharing') | netports.apple.rules(sources=['{peer.address4}'])"
@@ -325,7 +325,7 @@ for number in itertools.count(1):
 """
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_others_change_the_runtime_meanwhile(host: Host) -> None:
     # These hosts have no program ipset: without, 0.9 has no sets, and newer ones cannot load a set beside a direct rule.
     kind = "direct" if host.suite == "bullseye" else "ipset"
@@ -357,7 +357,7 @@ def test_others_change_the_runtime_meanwhile(host: Host) -> None:
     assert len(told) > 20 and (sorted(there - wanted), sorted(wanted - there)) == ([], [])
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_an_item_with_a_timeout_goes_when_it_is_over(host: Host) -> None:
     def there() -> bool:
         return "4000" in cmd(host, "--list-ports") or "4001" in cmd(host, "--list-rich-rules")
@@ -406,7 +406,7 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_a_rich_rule_is_known_however_it_is_written(host: Host) -> None:
     pairs = json.loads(host.run(["python3", "-c", SPELLED]).out)
     known = {printed: rich.identity(printed) for _text, printed in pairs}
@@ -420,7 +420,7 @@ def between(word: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_a_daemon_that_failed(host: Host) -> None:
     module(host, *RULES)
     files = host.files("/etc/firewalld")
@@ -456,7 +456,7 @@ def test_a_daemon_that_failed(host: Host) -> None:
     assert not module(host, *RULES[:1])["changed"]
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_new_files_are_as_firewallds(host: Host) -> None:
     for words in ("--new-service=theirs", "--new-policy=theirs"):
         cmd(host, "--permanent", words)
@@ -467,7 +467,7 @@ def test_new_files_are_as_firewallds(host: Host) -> None:
         assert len(of_both) == 2 and len(set(of_both)) == 1, of_both
 
 
-@pytest.mark.hosts("firewalld", "bullseye", reset=True)
+@pytest.mark.hosts("firewalld", "bullseye")
 def test_files_keep_what_they_have(host: Host) -> None:
     host.install("acl", "attr")
     for words in ("--new-service=theirs", "--new-policy=theirs", "--zone=public --add-port=8443/tcp"):

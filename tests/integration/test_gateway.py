@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from integration import direct
 
-from hosts import Host, State, Target, listen, play, probe, reach
+from hosts import Host, Lab, State, Target, listen, play, probe, reach
 from hosts.firewalld import cmd
 
 ROLE = MODULE = "netports.apple.host_firewall"
@@ -31,9 +31,12 @@ Row = tuple[Host, Host]
 
 
 @pytest.fixture(scope="module")
-def row(make_module_host: Callable[..., Host]) -> Row:
+def row(lab: Lab) -> Iterator[Row]:
     """The client and the server, which the tests of this module share; each test's own host is the gateway."""
-    return make_module_host("bookworm", "none"), make_module_host("bookworm", "none")
+    hosts = lab.start("bookworm"), lab.start("bookworm")
+    yield hosts
+    for host in hosts:
+        lab.stop(host)
 
 
 @contextmanager

@@ -18,8 +18,10 @@ from hosts import Host, HostsError, Lab, PlayFailed, Target, listen, machine, pl
 from hosts.code import FOLDER, install, module
 from hosts.images import VERSIONS
 from hosts.machine import BRIDGE
+from hosts.pool import Pool
 
 PING = [{"name": "Ping", "ansible.builtin.ping": {}}]
+CODE = f"{FOLDER}/ansible_collections/netports/apple/plugins/module_utils/_run.py"
 EVERY = [(family, protocol) for family in (4, 6) for protocol in ("tcp", "udp")]
 
 
@@ -236,14 +238,13 @@ def test_a_failing_play_raises(host: Host) -> None:
 
 @pytest.mark.hosts("none", "bookworm")
 def test_a_run_of_the_code_that_breaks_raises(host: Host) -> None:
-    """Forked from a process that has imported it; and as a process of its own, where a test edits it."""
+    """Forked from a process that has imported it; and from another one, where a test edits it."""
     asked: dict[str, Any] = {"state": "rendered", "backend": "ufw"}
     with pytest.raises(AssertionError, match="Traceback"):
         module(host, **asked, rules=5)
     assert module(host, **asked)[0] == 0
     install(host)
-    path = f"{FOLDER}/ansible_collections/netports/apple/plugins/module_utils/_run.py"
-    host.write(path, f"{host.read(path)}\nraise RuntimeError('edited')\n")
+    host.write(CODE, f"{host.read(CODE)}\ndef execute(*given):\n    raise RuntimeError('edited')\n")
     with pytest.raises(AssertionError, match="edited"):
         module(host, **asked)
 
@@ -264,6 +265,38 @@ def test_a_host_can_be_left_behind() -> None:
     assert Lab().remove_kept([]) == 0 and host.run(["true"]).rc == 0
     assert Lab().remove_kept([host.number]) == 1
     assert host.run(["true"], check=False).rc != 0
+
+
+def test_a_host_that_served_a_test_is_as_a_fresh_one_or_goes(lab: Lab) -> None:
+    pool = Pool(lab)
+    host = pool.take("bookworm", "none")
+    port_range = host.read("/proc/sys/net/ipv4/ip_local_port_range")
+    host.sh(
+        "nft add table inet mine; systemctl enable --quiet nftables; sysctl -qw net.ipv4.ip_local_port_range='40000 41000'"
+    )
+    host.sh("echo >>/etc/nftables.conf; touch /run/mark /tmp/mark; mkdir /run/netports; rm /etc/default/ufw")
+    install(host)
+    host.write(CODE, "raise RuntimeError('edited')\n")
+    pool.give(host)
+    assert pool.take("bookworm", "none") is host
+    assert host.kernel() == "\n" and host.read("/proc/sys/net/ipv4/ip_local_port_range") == port_range
+    assert (
+        host.sh("! ls -d /run/mark /tmp/mark /run/netports; systemctl is-enabled nftables", check=False).out
+        == "disabled\n"
+    )
+    assert "iif lo" not in host.read("/etc/nftables.conf") and "IPV6" in host.read("/etc/default/ufw")
+    assert module(host, state="rendered", backend="ufw")[0] == 0
+    for left in (
+        "echo >>/usr/sbin/ufw",
+        "rm /etc/issue",
+        "sleep 600 >/dev/null 2>&1 &",
+        "systemctl stop ssh",
+        "mkdir /var/lib/netports-apple; touch /var/lib/netports-apple/pending.json",
+    ):
+        host.sh(left)
+        pool.give(host)
+        assert host not in lab.hosts, left
+        host = pool.take("bookworm", "none")
 
 
 def test_podmans_settings_are_left_alone_where_they_are_right() -> None:

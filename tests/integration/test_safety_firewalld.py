@@ -36,7 +36,7 @@ def confirm(host: Host, **arguments: Any) -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.hosts("firewalld", reset=True)
+@pytest.mark.hosts("firewalld")
 def test_never_open(host: Host) -> None:
     install(host)
     add_own(host)
@@ -61,7 +61,7 @@ def test_never_open(host: Host) -> None:
     assert closed > 4 and "netports_closed" not in state(host).kernel
 
 
-@pytest.mark.hosts("firewalld", "bookworm", reset=True)
+@pytest.mark.hosts("firewalld", "bookworm")
 def test_firewalld_writes_nothing_of_its_own(host: Host) -> None:
     # It brings its memory of its files up to date five seconds after they changed, and may write them then.
     install(host)
@@ -184,7 +184,7 @@ def test_faults_of_the_host(host: Host) -> None:
         assert state(host) == before, fault.__name__
 
 
-@pytest.mark.hosts("firewalld", "bookworm", reset=True)
+@pytest.mark.hosts("firewalld", "bookworm")
 def test_faults_while_a_change_waits(host: Host) -> None:
     install(host)
     add_own(host)
@@ -214,7 +214,7 @@ def test_faults_while_a_change_waits(host: Host) -> None:
         assert state(host) == wanted and not module(host, rules=WANTED)[1]["changed"]
 
 
-@pytest.mark.hosts("firewalld", "bookworm", reset=True)
+@pytest.mark.hosts("firewalld", "bookworm")
 def test_a_thousand_rules(host: Host) -> None:
     install(host)
     rules = "".join(
