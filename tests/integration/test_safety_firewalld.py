@@ -146,12 +146,15 @@ def broken(kind: str) -> Callable[[Host], Callable[[], None]]:
 
 
 def dies_reloading(host: Host) -> Callable[[], None]:
-    # The first thing that a reload of ours calls: firewalld dies a moment behind it.
+    # From the first thing that a reload of ours calls on firewalld is watched. It reads its zones to check them, and again with
+    # the old rules gone and everything refused: there it dies.
     host.write(
         "/usr/local/sbin/nft",
         '#!/bin/sh\n[ "$1" = -f ] && ! [ -e /run/fault ] && {\n'
-        "touch /run/fault; (while ! /usr/sbin/nft list tables | grep -q firewalld_policy_drop; do :; done;\n"
-        f'{KILL}) >/run/fault 2>&1 &\n}}\nexec /usr/sbin/nft "$@"\n',
+        "touch /run/fault; pid=$(systemctl show -P MainPID firewalld)\n"
+        "strace -qq -o /dev/null -p $pid -P /usr/lib/firewalld/zones/public.xml -e trace=openat"
+        " -e inject=openat:signal=KILL:when=2 >/run/fault 2>&1 &\n"
+        'while grep -q "^TracerPid:.0$" /proc/$pid/status; do sleep 0.01; done\n}\nexec /usr/sbin/nft "$@"\n',
         "0755",
     )
     return lambda: host.sh("rm /usr/local/sbin/nft /run/fault") and None
