@@ -77,18 +77,22 @@ def forked(cases):
     with open(reading) as stream:
         said = stream.read()
     status = os.waitpid(child, 0)[1]
-    return said or json.dumps(-status if os.WIFSIGNALED(status) else status)
+    return said or json.dumps(os.waitstatus_to_exitcode(status))
 print("ready", flush=True)
-loaded = None
+loaded = failed = None
 for line in sys.stdin:
     folder, package, cases = json.loads(line)
     there = sorted(files(folder, package))
     if loaded is None:
         loaded = there
-        load_all(folder, package)
+        try:
+            load_all(folder, package)
+        except Exception:
+            failed = json.dumps(traceback.format_exc())
     if loaded != there:
+        print(json.dumps("anew"), flush=True)
         break
-    print(forked(cases), flush=True)
+    print(failed or forked(cases), flush=True)
 """
 
 
@@ -114,7 +118,7 @@ _compiled: dict[str, bytes] = {}
 # Hosts that have the code; and those whose code a test may have edited.
 _there: weakref.WeakSet[Host] = weakref.WeakSet()
 _edited: weakref.WeakSet[Host] = weakref.WeakSet()
-_forks = Resident(_STAYS, attempts=2)
+_forks = Resident(_STAYS)
 
 
 def install(host: Host) -> None:

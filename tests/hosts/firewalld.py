@@ -14,8 +14,8 @@ from .host import Host
 from .machine import HostsError
 from .resident import Resident
 
-# Runs firewalld's own program for each list of arguments, with a client that stays connected for the life of firewalld, and
-# ends without an answer where firewalld is another one than before.
+# Runs firewalld's own program for each list of arguments, with a client that stays connected for the life of firewalld;
+# another process has to answer where firewalld is another one than before.
 _SERVER = r"""
 import contextlib, io, json, sys, traceback
 import dbus
@@ -108,6 +108,7 @@ life = owner()
 for text in sys.stdin:
     asked = json.loads(text)
     if owner() != life:
+        print(json.dumps("anew"), flush=True)
         break
     if "argv" in asked:
         answer = command(asked["argv"])

@@ -392,10 +392,12 @@ class Host:
         Two such dicts are equal exactly when no file was made, removed or changed between them.
         """
         root = f"/proc/{self._pid}/root"
+        if not os.path.exists(f"{root}/etc"):
+            raise HostsError(f"{self.name} does not run")
         found: dict[str, tuple[str, bytes]] = {}
         for path in paths:
             # The host's links would lead to files of this machine.
-            for above in Path(path).parents:
+            for above in (Path(path), *Path(path).parents):
                 if os.path.islink(f"{root}{above}") and os.readlink(f"{root}{above}").startswith("/"):
                     raise HostsError(f"{self.name} has {path} elsewhere: {above} is a link")
             names = [f"{root}{path}"]
@@ -406,7 +408,7 @@ class Host:
                     one = os.lstat(name)
                     what = os.readlink(name).encode() if stat.S_ISLNK(one.st_mode) else b""
                     what = Path(name).read_bytes() if stat.S_ISREG(one.st_mode) else what
-                except FileNotFoundError:
+                except (FileNotFoundError, NotADirectoryError):
                     continue
                 kind = f"{stat.filemode(one.st_mode)[0]} {stat.S_IMODE(one.st_mode):04o} {one.st_uid}:{one.st_gid}"
                 found[name[len(root) :]] = (kind, what)
@@ -422,8 +424,9 @@ class Host:
         if upper is None:
             raise HostsError(f"{self.name} has no overlay: {mounts.splitlines()[0]}")
         found: dict[str, tuple[int | str, ...]] = {}
-        for folder, _folders, names in os.walk(upper[1]):
-            for name in names:
+        for folder, folders, names in os.walk(upper[1]):
+            links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+            for name in (*names, *links):
                 path = os.path.join(folder, name)
                 if not name.endswith(".pyc"):
                     one = os.lstat(path)

@@ -60,7 +60,10 @@ def listen(wanted):
             null = os.open(os.devnull, os.O_RDWR)
             for number in range(3):
                 os.dup2(null, number)
-            serve(selector)
+            try:
+                serve(selector)
+            finally:
+                os._exit(1)
         children.add(child)
     selector.close()
     for one in ports:
@@ -154,7 +157,7 @@ for line in sys.stdin:
 for child in list(children):
     end(child)
 """
-_there = Resident(_PROGRAM, attempts=2)
+_there = Resident(_PROGRAM)
 
 
 @contextmanager

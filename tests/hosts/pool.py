@@ -15,6 +15,7 @@ from typing import Any
 from . import code
 from .firewalld import runtime
 from .host import Host, Lab
+from .machine import HostsError
 
 _SAVED = "/var/tmp/netports-saved"
 _FILES = ("/etc/firewalld", "/etc/ufw", "/etc/default/ufw", "/etc/nftables.conf", "/etc/nftables.d")
@@ -26,10 +27,10 @@ _PARAMETERS = (
 _SAVE = f"""
 mkdir {_SAVED}
 tar -cpf {_SAVED}/files.tar $(ls -d {" ".join(_FILES)} 2>/dev/null)
-ls /run /tmp /var/tmp >{_SAVED}/names
+ls -A /run /tmp /var/tmp >{_SAVED}/names
 cd {_PARAMETERS} >{_SAVED}/parameters || true
 """
-# A change that waits is the end of the host. The kernel would go on to admit connections that it knows.
+# A change that waits is the end of the host. Sessions would end later, and the kernel go on to admit connections.
 _TIDY = f"""
 folder=/var/lib/netports-apple
 if [ -e $folder ]; then
@@ -38,8 +39,9 @@ if [ -e $folder ]; then
 fi
 for folder in /run /tmp /var/tmp; do
     cd $folder
-    new=$(ls | grep -vxF -f {_SAVED}/names -e user -e sudo -e netports-code) && rm -rf --one-file-system -- $new
+    new=$(ls -A | grep -vxF -f {_SAVED}/names -e user -e sudo -e netports-code) && rm -rf --one-file-system -- $new
 done
+systemctl stop user.slice
 conntrack -F 2>/dev/null
 """
 _RESTORE = f"""
@@ -68,18 +70,21 @@ _LOAD = {
 _SEEN = f"""
 ip -o link | sed 's/@if[0-9]*//'
 ip -o address; ip route; ip -6 route; ip rule; ip netns; ss -Hltun
-systemctl list-units --all --plain --no-legend --state=active,activating,deactivating,failed --type=service,timer,path | cut -d ' ' -f 1,3
-ps -e -o comm=
+systemctl list-units --all --plain --no-legend --state=active,activating,deactivating,failed --type=service,timer,path,socket | awk '{{print $1, $3}}'
+ps -e -o comm= | sed 's/^/process /'
+findmnt -rno TARGET,FSTYPE,OPTIONS
 ls -R /var/lib/netports-apple /run/systemd/system /run/systemd/system.control 2>/dev/null
 cd {_PARAMETERS}
 """
 # What comes and goes by itself, or by looking.
 _NOISE = re.compile(
-    r"(sshd|sshd-session|sshd-auth|sftp-server|systemd.*|\(sd-pam\)|polkitd|sh|ps|user@.*|user-.*|polkit\.service .*)"
+    r"process (sshd|sshd-session|sshd-auth|sftp-server|systemd.*|\(sd-pam\)|polkitd|sh|ps|sed|awk|mawk)"
+    r"|(user@.*|user-.*|polkit\.service|systemd-.*) (active|activating|deactivating)"
+    r"|/run/(user|credentials)/.*|/ overlay .*"
 )
 # Files that are compared by what is in them, and those of which no test reads what others wrote.
 _APART = (
-    *(*_FILES, "/var/log/", "/var/tmp/", "/var/cache/", "/var/lib/systemd/"),
+    *("/etc/firewalld/", "/etc/ufw/", "/etc/nftables.d/", "/var/log/", "/var/tmp/", "/var/cache/", "/var/lib/systemd/"),
     *("/root/.ansible/", "/home/admin/.ansible/", "/home/admin/.sudo_as_admin_successful"),
 )
 
@@ -91,7 +96,7 @@ class Pool:
     :param most: how many wait at a time; the one that waits longest goes when it is one too many.
     """
 
-    def __init__(self, lab: Lab, most: int = 8) -> None:
+    def __init__(self, lab: Lab, most: int) -> None:
         self._lab = lab
         self._most = most
         self._free: list[Host] = []
@@ -109,20 +114,25 @@ class Pool:
         return host
 
     def give(self, host: Host) -> None:
-        """Take a host back: it is reset where a test left something, and goes where that is not enough."""
-        code.forget(host)
-        fresh = self._fresh[host.container]
-        kept = host.sh(_TIDY, check=False).rc == 0
-        # To look costs as much as to load another firewall's files; firewalld starts in half a second.
-        if kept and (host.firewall != "firewalld" or _left(host) != fresh):
-            host.sh(f"{_RESTORE}{_LOAD[host.firewall]}", check=False)
-            host.settle()
-        if kept and _left(host) == fresh:
+        """Take a host back and reset its firewall; it goes where something is other than on a fresh host even then."""
+        if self._reset(host):
             self._free.append(host)
             if len(self._free) <= self._most:
                 return
             host = self._free.pop(0)
         self.drop(host)
+
+    def _reset(self, host: Host) -> bool:
+        """Whether the host is as a fresh one now."""
+        code.forget(host)
+        try:
+            if host.sh(_TIDY, check=False).rc:
+                return False
+            host.sh(f"{_RESTORE}{_LOAD[host.firewall]}", check=False)
+            host.settle()
+            return bool(_left(host) == self._fresh[host.container])
+        except HostsError:
+            return False
 
     def drop(self, host: Host) -> None:
         """Stop a host that nobody can use any more."""
@@ -133,12 +143,14 @@ class Pool:
 def _left(host: Host) -> Any:
     """What a test may leave: files, the kernel's tables, firewalld's runtime, addresses, parameters, units, processes."""
     seen = Counter(host.run(["sh", "-c", _SEEN], check=False).out.splitlines())
-    seen["python3"] -= host.companions
+    seen["process python3"] -= host.companions
     # A zone that no interface and no source leads to is not in the kernel.
-    loaded = runtime(host) if host.firewall == "firewalld" and seen["firewalld"] else None
+    loaded = runtime(host) if host.firewall == "firewalld" and seen["process firewalld"] else None
     return {
         "firewall": host.files(*_FILES),
-        "files": {path: found for path, found in host.written().items() if not path.startswith(_APART)},
+        "files": {
+            path: found for path, found in host.written().items() if path not in _FILES and not path.startswith(_APART)
+        },
         "kernel": Counter(host.kernel().splitlines()),
         "runtime": loaded,
         "others": {line for line, number in seen.items() if number > 0 and not _NOISE.fullmatch(line)},

@@ -18,7 +18,7 @@ class Resident:
     """Keeps a program on each host that is asked something: a process each, until the host stops or restarts.
 
     :param program: prints the line ``ready``, then a line of JSON for each line of JSON that it reads. It ends with its
-        input, and without an answer where it has to start anew.
+        input, and behind the answer "anew" where another process has to answer.
     :param attempts: how often a question may be put to a new process where one ended without an answer.
     """
 
@@ -33,16 +33,25 @@ class Resident:
         :raises HostsError: it cannot start there, or ended without an answer.
         """
         for _attempt in range(self._attempts):
-            process = self._process(host)
-            assert process.stdin and process.stdout
-            try:
-                process.stdin.write(json.dumps(asked) + "\n")
-                process.stdin.flush()
-                answer = process.stdout.readline()
-            except BrokenPipeError:
-                answer = ""
-            if answer:
-                return json.loads(answer)
+            answer = "anew"
+            while answer == "anew":
+                process = self._process(host)
+                assert process.stdin and process.stdout
+                try:
+                    process.stdin.write(json.dumps(asked) + "\n")
+                    process.stdin.flush()
+                    answer = json.loads(process.stdout.readline() or '""')
+                except BrokenPipeError:
+                    answer = ""
+                except BaseException:
+                    # Its answer would be taken for that to the next question.
+                    process.kill()
+                    process.wait()
+                    raise
+                if answer == "anew":
+                    process.wait()
+            if answer != "":
+                return answer
             process.wait()
         raise HostsError(f"{host.name} does not answer {asked}")
 

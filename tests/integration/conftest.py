@@ -12,6 +12,7 @@ error of every such test, never a skip.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def pool(lab: Lab) -> Pool:
     """The hosts that are free for the next test."""
-    return Pool(lab)
+    # There are 240 addresses for the hosts of all workers.
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return Pool(lab, most=min(8, max(1, 120 // workers)))
 
 
 @pytest.fixture

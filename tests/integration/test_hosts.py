@@ -244,9 +244,13 @@ def test_a_run_of_the_code_that_breaks_raises(host: Host) -> None:
         module(host, **asked, rules=5)
     assert module(host, **asked)[0] == 0
     install(host)
-    host.write(CODE, f"{host.read(CODE)}\ndef execute(*given):\n    raise RuntimeError('edited')\n")
-    with pytest.raises(AssertionError, match="edited"):
-        module(host, **asked)
+    text = host.read(CODE)
+    for broken in ("def execute(*given):\n    raise RuntimeError('edited')\n", "raise RuntimeError('edited')\n"):
+        host.write(CODE, f"{text}\n{broken}")
+        with pytest.raises(AssertionError, match="edited"):
+            module(host, **asked)
+    host.write(CODE, text)
+    assert module(host, **asked)[0] == 0
 
 
 @pytest.mark.hosts("ufw", "bookworm")
@@ -268,7 +272,7 @@ def test_a_host_can_be_left_behind() -> None:
 
 
 def test_a_host_that_served_a_test_is_as_a_fresh_one_or_goes(lab: Lab) -> None:
-    pool = Pool(lab)
+    pool = Pool(lab, most=1)
     host = pool.take("bookworm", "none")
     port_range = host.read("/proc/sys/net/ipv4/ip_local_port_range")
     host.sh(

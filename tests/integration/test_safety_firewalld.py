@@ -89,6 +89,7 @@ FILL = """
     mount -o remount,size=$(($(df -k --output=used /run | tail -1) + 64))k /run
     dd if=/dev/zero of=/run/fill bs=1k 2>/dev/null || true
 """
+TRIES = "journalctl --no-pager -o cat | grep -c 'cannot restore the old rules yet' || true"
 FREE = "rm -f /run/fill; mount -o remount,size=100m /run"
 
 
@@ -106,8 +107,9 @@ def test_run_is_full(host: Host) -> None:
     # It fills while a change waits: what the keeper cannot load it loads when there is space again.
     assert module(host, rules=WANTED, confirm_seconds=PATIENT, _confirm=STEP)[0] == 0
     host.sh(FILL)
+    told = int(host.sh(TRIES).out)
     give_up(host)
-    until(host, "journalctl --no-pager -o cat | grep -q 'cannot restore the old rules yet'")
+    until(host, f"test $({TRIES}) -gt {told}")
     host.sh(FREE)
     settle(host)
     assert state(host) == before
@@ -147,14 +149,17 @@ def broken(kind: str) -> Callable[[Host], Callable[[], None]]:
 
 def dies_reloading(host: Host) -> Callable[[], None]:
     # From the first thing that a reload of ours calls on firewalld is watched. It reads its zones to check them, and again with
-    # the old rules gone and everything refused: there it dies.
+    # the old rules gone and everything refused: there it stops, and dies when that is seen.
     host.write(
         "/usr/local/sbin/nft",
         '#!/bin/sh\n[ "$1" = -f ] && ! [ -e /run/fault ] && {\n'
         "touch /run/fault; pid=$(systemctl show -P MainPID firewalld)\n"
         "strace -qq -o /dev/null -p $pid -P /usr/lib/firewalld/zones/public.xml -e trace=openat"
-        " -e inject=openat:signal=KILL:when=2 >/run/fault 2>&1 &\n"
-        'while grep -q "^TracerPid:.0$" /proc/$pid/status; do sleep 0.01; done\n}\nexec /usr/sbin/nft "$@"\n',
+        " -e inject=openat:signal=STOP:when=2 >/run/fault 2>&1 &\n"
+        'while grep -q "^TracerPid:.0$" /proc/$pid/status; do sleep 0.01; done\n'
+        "(while ! /usr/sbin/nft list tables | grep -q firewalld_policy_drop; do sleep 0.05; done; kill -KILL $pid)"
+        " >/run/fault 2>&1 &\n"
+        '}\nexec /usr/sbin/nft "$@"\n',
         "0755",
     )
     return lambda: host.sh("rm /usr/local/sbin/nft /run/fault") and None
