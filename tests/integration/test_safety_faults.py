@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from torture import PATIENT, STEP, WANTED, give_up, kill_at_points, sampler, settle, state
+from torture import PATIENT, STEP, WANTED, give_up, give_up_in_vain, kill_at_points, sampler, settle, state
 
 from hosts import Host
 from hosts.code import install, module
@@ -129,10 +129,7 @@ def test_a_lock_of_iptables(host: Host) -> None:
     # And who restores tries again.
     assert module(host, state="deleted", confirm_seconds=PATIENT, _confirm=STEP)[0] == 0
     hold(600)
-    tries = "journalctl --no-pager | grep -c 'cannot restore the old rules yet' || true"
-    told = int(host.sh(tries).out)
-    give_up(host)
-    host.sh(f"until test $({tries}) -gt {told}; do sleep 0.2; done")
+    give_up_in_vain(host)
     assert state(host) != wanted
     host.sh("systemctl stop holder")
     settle(host)

@@ -56,6 +56,15 @@ def give_up(host: Host) -> None:
     host.sh(f"kill -TERM {json.loads(host.read('/var/lib/netports-apple/pending.json'))['keeper']}")
 
 
+def give_up_in_vain(host: Host) -> None:
+    """The same where the old rules cannot be loaded, until who keeps the change has said so, and tries again later."""
+    tries = "journalctl --no-pager -o cat | grep -c 'cannot restore the old rules yet' || true"
+    # Other tests may have had the host before.
+    told = int(host.sh(tries).out)
+    give_up(host)
+    host.sh(f"until test $({tries}) -gt {told}; do sleep 0.2; done")
+
+
 def counted(host: Host, **arguments: Any) -> list[tuple[str, int]]:
     """Every point at which such a run can be killed: (system call, its number), in no order.
 
