@@ -32,27 +32,25 @@ class Resident:
 
         :raises HostsError: it cannot start there, or ended without an answer.
         """
-        for _attempt in range(self._attempts):
-            answer = "anew"
-            while answer == "anew":
-                process = self._process(host)
-                assert process.stdin and process.stdout
-                try:
-                    process.stdin.write(json.dumps(asked) + "\n")
-                    process.stdin.flush()
-                    answer = json.loads(process.stdout.readline() or '""')
-                except BrokenPipeError:
-                    answer = ""
-                except BaseException:
-                    # Its answer would be taken for that to the next question.
-                    process.kill()
-                    process.wait()
-                    raise
-                if answer == "anew":
-                    process.wait()
-            if answer != "":
+        attempts = self._attempts
+        while attempts:
+            process = self._process(host)
+            assert process.stdin and process.stdout
+            try:
+                process.stdin.write(json.dumps(asked) + "\n")
+                process.stdin.flush()
+                answer = json.loads(process.stdout.readline() or '""')
+            except BrokenPipeError:
+                answer = ""
+            except BaseException:
+                # Its answer would be taken for that to the next question.
+                process.kill()
+                process.wait()
+                raise
+            if answer not in ("", "anew"):
                 return answer
             process.wait()
+            attempts -= answer == ""
         raise HostsError(f"{host.name} does not answer {asked}")
 
     def _process(self, host: Host) -> subprocess.Popen[str]:
